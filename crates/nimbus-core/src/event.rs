@@ -1,0 +1,136 @@
+//! Facts that partners are told of. One event per fact, written in the transaction of the fact itself.
+
+use uuid::Uuid;
+
+use crate::{
+    ids::{
+        ClinicId, EndpointId, LineId, OrderId, PatientId, PractitionerId, PrescriptionId, RefillId,
+        ShipmentId,
+    },
+    order::FillStatus,
+    practitioner::Practitioner,
+    prescription::PrescriptionStatus,
+    refill::RefillStatus,
+    shipment::{Shipment, ShipmentStatus},
+    time::{Date, Ts},
+    words,
+};
+
+words! {
+    /// What happened to a medication request; the word follows `medication:`.
+    pub enum MedicationChange {
+        Validated = "validated",
+        Submitted = "submitted",
+        Acknowledged = "acknowledged",
+        Filled = "filled",
+        Shipped = "shipped",
+        Delivered = "delivered",
+        Cancelled = "cancelled",
+        Rejected = "rejected",
+        OnHold = "on_hold",
+        Released = "released",
+        Returned = "returned",
+        Lost = "lost",
+        CancellationDeclined = "cancellation_declined",
+    }
+}
+
+words! {
+    /// What happened to a prescription; the word follows `prescription:`.
+    pub enum PrescriptionChange {
+        Created = "created",
+        Verified = "verified",
+        OnHold = "on_hold",
+        Released = "released",
+        Completed = "completed",
+        Expired = "expired",
+        Discontinued = "discontinued",
+        RefillDue = "refill_due",
+    }
+}
+
+words! {
+    /// What happened to a refill request; the word follows `refill:`.
+    pub enum RefillChange {
+        Requested = "requested",
+        Approved = "approved",
+        Denied = "denied",
+        Processing = "processing",
+        Shipped = "shipped",
+        Delivered = "delivered",
+        Cancelled = "cancelled",
+    }
+}
+
+/// A fact, when it became one, and what it is ordered by.
+#[derive(Debug, Clone)]
+pub struct Event {
+    pub clinic_id: ClinicId,
+    /// The shipment group or the order; `None` where there is no such key.
+    pub ordering_key: Option<Uuid>,
+    pub at: Ts,
+    pub fact: Fact,
+}
+
+#[derive(Debug, Clone)]
+pub enum Fact {
+    MedicationChanged {
+        change: MedicationChange,
+        order_id: OrderId,
+        line_id: LineId,
+        prescription_id: PrescriptionId,
+        patient_id: PatientId,
+        practitioner_id: PractitionerId,
+        status: FillStatus,
+        previous_status: Option<FillStatus>,
+        pharmacy_word: Option<String>,
+        rx_number: Option<String>,
+        tracking_number: Option<String>,
+        /// What staff wrote for the partner.
+        notes: Option<String>,
+    },
+    ShipmentCreated {
+        shipment: Shipment,
+        practitioner_id: PractitionerId,
+        rx_number: Option<String>,
+    },
+    ShipmentMoved {
+        shipment: Shipment,
+        previous_status: ShipmentStatus,
+        location: Option<String>,
+        message: Option<String>,
+        occurred_at: Ts,
+    },
+    ShipmentCancelled {
+        shipment_id: ShipmentId,
+        orders: Vec<OrderId>,
+        reason: String,
+    },
+    PrescriptionChanged {
+        change: PrescriptionChange,
+        prescription_id: PrescriptionId,
+        status: PrescriptionStatus,
+        previous_status: Option<PrescriptionStatus>,
+        refills_remaining: u32,
+        expires_on: Date,
+    },
+    RefillChanged {
+        change: RefillChange,
+        refill_id: RefillId,
+        line_id: LineId,
+        order_id: Option<OrderId>,
+        status: RefillStatus,
+        previous_status: Option<RefillStatus>,
+        reason: Option<String>,
+    },
+    PractitionerActivated {
+        practitioner: Practitioner,
+    },
+    WebhookTest {
+        endpoint_id: EndpointId,
+    },
+    WebhookDisabled {
+        endpoint_id: EndpointId,
+        reason: &'static str,
+    },
+}

@@ -1,0 +1,52 @@
+//! The rules of the pharmacy, pure: ids, identifiers, status machines, refill eligibility and events.
+//!
+//! Nothing here reads a clock, a database or a socket; `now` and randomness are arguments.
+
+pub mod access;
+pub mod contact;
+pub mod eligibility;
+pub mod event;
+pub mod history;
+pub mod identifiers;
+pub mod ids;
+pub mod order;
+pub mod patient;
+pub mod phi;
+pub mod practitioner;
+pub mod prescription;
+pub mod quantity;
+pub mod refill;
+pub mod shipment;
+pub mod time;
+pub mod us;
+
+/// A closed set of words: the enum, its text, and the way back.
+macro_rules! words {
+    ($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        $vis enum $name { $($(#[$doc])* $variant,)* }
+
+        impl $name {
+            /// Every member, in the order of declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The word as it is stored and written.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),* }
+            }
+
+            /// The member of this word, if there is one.
+            pub fn parse(text: &str) -> Option<Self> {
+                match text { $($text => Some(Self::$variant),)* _ => None }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+pub(crate) use words;

@@ -1,0 +1,243 @@
+//! The order machine: what each act does, what it refuses, and what partners are told.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{access::SystemActor, event::MedicationChange};
+
+fn address() -> Address {
+    Address {
+        line_1: "456 Oak Ave".to_owned(),
+        line_2: None,
+        line_3: None,
+        city: "Austin".to_owned(),
+        state: "TX".to_owned(),
+        postal_code: "78702".to_owned(),
+    }
+}
+
+fn order(statuses: &[FillStatus]) -> Order {
+    let line = |(position, &status): (usize, &FillStatus)| Line {
+        id: LineId(Uuid::from_u128(position as u128 + 1)),
+        prescription_id: PrescriptionId(Uuid::from_u128(position as u128 + 100)),
+        position: position as u32,
+        status,
+        held_from: None,
+        quantity: Quantity::parse("1").unwrap(),
+        days_supply: Some(30),
+        filled_on: None,
+        shipment_id: None,
+        tracking_number: None,
+        rx_number: None,
+        pharmacy_word: None,
+        updated_at: Ts::from_micros(0),
+    };
+    let lines: Vec<Line> = statuses.iter().enumerate().map(line).collect();
+    Order {
+        id: OrderId(Uuid::from_u128(1000)),
+        clinic_id: ClinicId(Uuid::nil()),
+        patient_id: PatientId(Uuid::nil()),
+        practitioner_id: PractitionerId(Uuid::nil()),
+        status: order_status(lines.iter().map(|line| (line.status, line.standing()))),
+        shipping: Shipping::Speed(DeliverySpeed::NextDay),
+        refrigerated: false,
+        ordering_key: Uuid::from_u128(1000),
+        shipment_group: None,
+        shipping_address: Phi::new(address()),
+        notes: None,
+        cancellation_requested_at: None,
+        refill_id: None,
+        replaces: None,
+        version: 1,
+        created_at: Ts::from_micros(0),
+        updated_at: Ts::from_micros(0),
+        lines,
+        holds: Vec::new(),
+    }
+}
+
+fn act() -> Act {
+    Act {
+        now: Ts::from_micros(1_000_000),
+        today: crate::time::parse_date("2026-01-15").unwrap(),
+        by: By::System(SystemActor::CommandLine),
+        reason: None,
+        note: None,
+        new_id: Uuid::now_v7,
+    }
+}
+
+fn told(decision: &Decision) -> Vec<MedicationChange> {
+    let change = |event: &Event| match event.fact {
+        Fact::MedicationChanged { change, .. } => change,
+        _ => panic!("an order tells of its medication requests alone"),
+    };
+    decision.events.iter().map(change).collect()
+}
+
+use FillStatus::{
+    Acknowledged, Cancelled, Delivered, Filled, Filling, OnHold, Profiled, Received, Rejected, Shipped,
+    Submitted, Verified,
+};
+
+fn step(order: &Order, work: Work<'_>) -> Decision {
+    super::work(order, work, Lines::EveryLive, &act()).unwrap()
+}
+
+#[test]
+fn the_whole_way_is_told_step_by_step() {
+    let number = [(PrescriptionId(Uuid::from_u128(100)), "1000001".to_owned())];
+    let mut order = order(&[Received]);
+    let mut changes = Vec::new();
+    for work in [
+        Work::Verify { rx_numbers: &number },
+        Work::Submit { practitioner_active: true },
+        Work::Acknowledge,
+        Work::StartFill,
+        Work::Fill,
+    ] {
+        let decision = step(&order, work);
+        changes.extend(told(&decision));
+        order = decision.order;
+    }
+    order.lines[0].shipment_id = Some(ShipmentId(Uuid::nil()));
+    let decision = after_shipment(&order, ShipmentId(Uuid::nil()), Delivered, &act());
+    changes.extend(told(&decision));
+    use MedicationChange as M;
+    assert_eq!(changes, [M::Validated, M::Submitted, M::Acknowledged, M::Filled, M::Shipped, M::Delivered]);
+    assert_eq!(decision.order.status, Delivered);
+    assert_eq!(decision.order.lines[0].rx_number.as_deref(), Some("1000001"));
+    assert_eq!(decision.order.lines[0].filled_on, Some(act().today));
+}
+
+#[test]
+fn an_order_is_as_far_as_its_least_advanced_live_line() {
+    for (lines, expected) in [
+        (&[Received, Filled][..], Received),
+        (&[Rejected, Filled], Filled),
+        (&[Profiled, Shipped], Shipped),
+        (&[Rejected, Rejected], Rejected),
+        (&[Rejected, Cancelled], Cancelled),
+        (&[Rejected, Profiled], Cancelled),
+        (&[Delivered, FillStatus::Lost], FillStatus::Lost),
+    ] {
+        assert_eq!(order(lines).status, expected, "{lines:?}");
+    }
+}
+
+#[test]
+fn a_held_line_does_not_stop_the_others() {
+    let order = order(&[Verified, Verified]);
+    let first = order.lines[0].id;
+    let held = place_hold(&order, HoldReason::OutOfStock, Lines::These(&[first]), &act()).unwrap();
+    assert_eq!(held.order.lines[0].status, OnHold);
+    assert_eq!(held.order.status, Verified, "the held line ranks as the state it left");
+    let further = step(&held.order, Work::Submit { practitioner_active: true });
+    assert_eq!((further.order.lines[0].status, further.order.lines[1].status), (OnHold, Submitted));
+    let released = release_holds(&further.order, None, None, Lines::EveryLive, &act()).unwrap();
+    assert_eq!(released.order.lines[0].status, Verified);
+    assert_eq!(told(&released), [MedicationChange::Released]);
+}
+
+#[test]
+fn an_inactive_practitioner_holds_before_submitted() {
+    let order = order(&[Verified]);
+    let held = step(&order, Work::Submit { practitioner_active: false });
+    assert_eq!((held.order.status, told(&held)), (OnHold, vec![MedicationChange::OnHold]));
+    let reason = Some(HoldReason::PractitionerNotActive);
+    let released = release_holds(&held.order, None, reason, Lines::EveryLive, &act()).unwrap();
+    assert_eq!(released.order.status, Verified);
+}
+
+#[test]
+fn two_holds_need_two_releases() {
+    let order = order(&[Received]);
+    let once = place_hold(&order, HoldReason::Address, Lines::EveryLive, &act()).unwrap().order;
+    let twice = place_hold(&once, HoldReason::Clarification, Lines::EveryLive, &act()).unwrap();
+    assert!(told(&twice).is_empty(), "it is on hold already");
+    let hold = twice.order.holds[0].id;
+    let one = release_holds(&twice.order, Some(hold), None, Lines::EveryLive, &act()).unwrap().order;
+    assert_eq!(one.status, OnHold);
+    assert_eq!(release_holds(&one, None, None, Lines::EveryLive, &act()).unwrap().order.status, Received);
+}
+
+#[test]
+fn a_partner_cancels_at_once_before_filling_and_asks_afterwards() {
+    let now = request_cancellation(&order(&[Acknowledged, Received]), &act()).unwrap();
+    assert_eq!(now.order.status, Cancelled);
+    let asked = request_cancellation(&order(&[Filling]), &act()).unwrap();
+    assert_eq!((asked.order.status, asked.order.cancellation_requested_at), (Filling, Some(act().now)));
+    assert!(asked.events.is_empty());
+    let declined = decline_cancellation(&asked.order, &act()).unwrap();
+    assert_eq!(told(&declined), [MedicationChange::CancellationDeclined]);
+    assert_eq!(declined.order.cancellation_requested_at, None);
+    let accepted = accept_cancellation(&asked.order, &act()).unwrap();
+    assert_eq!((accepted.order.status, accepted.order.cancellation_requested_at), (Cancelled, None));
+}
+
+#[test]
+fn nothing_is_cancelled_once_shipped() {
+    for status in [Shipped, Delivered] {
+        let order = order(&[status]);
+        assert!(request_cancellation(&order, &act()).is_err());
+        assert!(cancel(&order, Lines::EveryLive, &act()).is_err());
+    }
+}
+
+#[test]
+fn a_line_of_another_order_is_refused() {
+    let stranger = LineId(Uuid::from_u128(77));
+    let refused = super::work(&order(&[Received]), Work::Reject, Lines::These(&[stranger]), &act());
+    assert_eq!(refused.unwrap_err(), Refusal::UnknownLine);
+}
+
+fn any_status() -> impl Strategy<Value = FillStatus> {
+    prop::sample::select(vec![
+        Received,
+        Verified,
+        Submitted,
+        Acknowledged,
+        Filling,
+        Filled,
+        Shipped,
+        Delivered,
+        Rejected,
+        Cancelled,
+        Profiled,
+    ])
+}
+
+proptest! {
+    /// Whatever is done in whatever order: shipped lines do not go back, the order's status agrees with its lines,
+    /// a held line remembers where it was, and a refusal changes nothing.
+    #[test]
+    fn any_course_of_work_keeps_the_machine_sound(
+        lines in prop::collection::vec(any_status(), 1..5), acts in prop::collection::vec(0u8..10, 1..20),
+    ) {
+        let mut order = order(&lines);
+        for kind in acts {
+            let act = act();
+            let decision = match kind {
+                0 => super::work(&order, Work::Verify { rx_numbers: &[] }, Lines::EveryLive, &act),
+                1 => super::work(&order, Work::Submit { practitioner_active: true }, Lines::EveryLive, &act),
+                2 => super::work(&order, Work::Submit { practitioner_active: false }, Lines::EveryLive, &act),
+                3 => super::work(&order, Work::Acknowledge, Lines::EveryLive, &act),
+                4 => super::work(&order, Work::StartFill, Lines::EveryLive, &act),
+                5 => super::work(&order, Work::Fill, Lines::EveryLive, &act),
+                6 => super::work(&order, Work::Reject, Lines::EveryLive, &act),
+                7 => place_hold(&order, HoldReason::Clarification, Lines::EveryLive, &act),
+                8 => release_holds(&order, None, None, Lines::EveryLive, &act),
+                _ => request_cancellation(&order, &act),
+            };
+            let Ok(decision) = decision else { continue };
+            for (before, after) in order.lines.iter().zip(&decision.order.lines) {
+                prop_assert!(!before.status.has_shipped() || before.status == after.status);
+                prop_assert!(before.status.is_live() || before.status == after.status);
+                prop_assert_eq!(after.status == OnHold, after.held_from.is_some());
+            }
+            let read = order_status(decision.order.lines.iter().map(|line| (line.status, line.standing())));
+            prop_assert_eq!(decision.order.status, read);
+            order = decision.order;
+        }
+    }
+}

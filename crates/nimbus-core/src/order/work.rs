@@ -1,0 +1,277 @@
+//! What staff do to an order's lines: the forward steps, holds, rejection, and what a parcel's way means.
+
+use super::{Act, Decision, FillStatus, Hold, HoldReason, Order, Refusal};
+use crate::{
+    event::MedicationChange,
+    history::{Subject, Transition},
+    ids::{HoldId, LineId, PrescriptionId, ShipmentId},
+    phi::Phi,
+};
+
+/// Which lines an act is for.
+#[derive(Debug, Clone, Copy)]
+pub enum Lines<'a> {
+    /// Every live line that the act is possible for; none is a refusal.
+    EveryLive,
+    /// These, all of which it must be possible for.
+    These(&'a [LineId]),
+}
+
+/// One step of the pharmacy's work.
+#[derive(Debug, Clone, Copy)]
+pub enum Work<'a> {
+    /// A pharmacist has checked the prescription. Each one verified for the first time gets its Rx number.
+    Verify {
+        rx_numbers: &'a [(PrescriptionId, String)],
+    },
+    /// Handed to filling, unless the practitioner is not active: then the line is held.
+    Submit {
+        practitioner_active: bool,
+    },
+    Acknowledge,
+    StartFill,
+    Fill,
+    Reject,
+}
+
+impl Work<'_> {
+    const fn goal(self) -> FillStatus {
+        match self {
+            Self::Verify { .. } => FillStatus::Verified,
+            Self::Submit { .. } => FillStatus::Submitted,
+            Self::Acknowledge => FillStatus::Acknowledged,
+            Self::StartFill => FillStatus::Filling,
+            Self::Fill => FillStatus::Filled,
+            Self::Reject => FillStatus::Rejected,
+        }
+    }
+
+    fn applies_to(self, status: FillStatus, standing: FillStatus) -> bool {
+        match self {
+            Self::Verify { .. } => status == FillStatus::Received,
+            Self::Submit { .. } => status == FillStatus::Verified,
+            Self::Acknowledge => status == FillStatus::Submitted,
+            Self::StartFill => status == FillStatus::Acknowledged,
+            Self::Fill => status == FillStatus::Filling,
+            Self::Reject => status.is_live() && standing.is_before_filling(),
+        }
+    }
+
+    const fn change(self) -> Option<MedicationChange> {
+        match self {
+            Self::Verify { .. } => Some(MedicationChange::Validated),
+            Self::Submit { .. } => Some(MedicationChange::Submitted),
+            Self::Acknowledge => Some(MedicationChange::Acknowledged),
+            Self::StartFill => None,
+            Self::Fill => Some(MedicationChange::Filled),
+            Self::Reject => Some(MedicationChange::Rejected),
+        }
+    }
+}
+
+/// The history of an order's beginning; its lines' states are as the caller made them.
+pub fn open_order(order: &Order, act: &Act) -> Vec<Transition> {
+    let begin = |subject, subject_id, status: FillStatus| Transition {
+        clinic_id: order.clinic_id,
+        subject,
+        subject_id,
+        order_id: Some(order.id),
+        from: None,
+        to: status.as_str(),
+        by: act.by,
+        reason: None,
+        note: None,
+        at: act.now,
+    };
+    let lines = order.lines.iter().map(|line| begin(Subject::MedicationRequest, line.id.0, line.status));
+    lines.chain([begin(Subject::Order, order.id.0, order.status)]).collect()
+}
+
+/// Does one step of work on lines of an order, or refuses and changes nothing.
+pub fn work(order: &Order, work: Work<'_>, lines: Lines<'_>, act: &Act) -> Result<Decision, Refusal> {
+    let goal = work.goal();
+    let targets = targets(order, lines, goal, |status, standing| work.applies_to(status, standing))?;
+    let mut decision = Decision::unchanged(order);
+    for index in targets {
+        match work {
+            Work::Submit { practitioner_active: false } => {
+                hold_line(&mut decision, index, HoldReason::PractitionerNotActive, None, act);
+                continue;
+            }
+            Work::Verify { rx_numbers } => {
+                let line = &mut decision.order.lines[index];
+                if line.rx_number.is_none() {
+                    let number = rx_numbers.iter().find(|(id, _)| *id == line.prescription_id);
+                    line.rx_number = number.map(|(_, number)| number.clone());
+                }
+            }
+            _ => {}
+        }
+        if goal == FillStatus::Rejected {
+            release_open_holds(&mut decision, index, act);
+        }
+        decision.move_line(index, goal, work.change(), act, None);
+    }
+    Ok(decision.settle(act))
+}
+
+/// Puts lines on hold. A line that is held already gets this hold beside the others.
+pub fn place_hold(
+    order: &Order,
+    reason: HoldReason,
+    lines: Lines<'_>,
+    act: &Act,
+) -> Result<Decision, Refusal> {
+    let targets = targets(order, lines, FillStatus::OnHold, |status, standing| {
+        status.is_live() && standing.is_before_shipped()
+    })?;
+    let mut decision = Decision::unchanged(order);
+    for index in targets {
+        hold_line(&mut decision, index, reason, act.reason.as_deref().or(act.note.as_deref()), act);
+    }
+    Ok(decision.settle(act))
+}
+
+fn hold_line(decision: &mut Decision, index: usize, reason: HoldReason, note: Option<&str>, act: &Act) {
+    let line = &decision.order.lines[index];
+    let (line_id, held) = (line.id, line.status == FillStatus::OnHold);
+    let same = decision.order.open_holds().any(|hold| hold.line_id == line_id && hold.reason == reason);
+    if same {
+        return;
+    }
+    decision.order.holds.push(Hold {
+        id: HoldId((act.new_id)()),
+        line_id,
+        reason,
+        note: note.map(|note| Phi::new(note.to_owned())),
+        placed_at: act.now,
+        released_at: None,
+    });
+    if !held {
+        decision.move_line(
+            index,
+            FillStatus::OnHold,
+            Some(MedicationChange::OnHold),
+            act,
+            Some(reason.as_str()),
+        );
+    }
+}
+
+/// Which holds a release is for.
+#[derive(Debug, Clone, Copy)]
+enum Which {
+    One(HoldId),
+    Reason(HoldReason),
+    All,
+}
+
+/// Releases holds: the one named, all of a reason, or all of the lines. A line goes back to the state it left
+/// when its last hold is gone.
+pub fn release_holds(
+    order: &Order,
+    hold: Option<HoldId>,
+    reason: Option<HoldReason>,
+    lines: Lines<'_>,
+    act: &Act,
+) -> Result<Decision, Refusal> {
+    let which = match (hold, reason) {
+        (Some(id), _) => Which::One(id),
+        (None, Some(reason)) => Which::Reason(reason),
+        (None, None) => Which::All,
+    };
+    if let Which::One(id) = which
+        && !order.open_holds().any(|open| open.id == id)
+    {
+        return Err(Refusal::UnknownHold);
+    }
+    let targets = targets(order, lines, FillStatus::Received, |status, _| status == FillStatus::OnHold)?;
+    let mut decision = Decision::unchanged(order);
+    let mut released = false;
+    for index in targets {
+        let line_id = decision.order.lines[index].id;
+        for open in
+            decision.order.holds.iter_mut().filter(|h| h.line_id == line_id && h.released_at.is_none())
+        {
+            let chosen = match which {
+                Which::One(id) => open.id == id,
+                Which::Reason(reason) => open.reason == reason,
+                Which::All => true,
+            };
+            if chosen {
+                open.released_at = Some(act.now);
+                released = true;
+            }
+        }
+        let left = decision.order.lines[index].held_from;
+        let still_held = decision.order.open_holds().any(|open| open.line_id == line_id);
+        if let (Some(left), false) = (left, still_held) {
+            decision.move_line(index, left, Some(MedicationChange::Released), act, None);
+        }
+    }
+    if released { Ok(decision.settle(act)) } else { Err(Refusal::UnknownHold) }
+}
+
+/// What a parcel's way means for the lines in it: `goal` is `shipped`, `delivered`, `returned` or `lost`. A
+/// line that had not left yet passes through `shipped`, and both are told.
+pub fn after_shipment(order: &Order, shipment: ShipmentId, goal: FillStatus, act: &Act) -> Decision {
+    let mut decision = Decision::unchanged(order);
+    for index in 0..decision.order.lines.len() {
+        let line = &decision.order.lines[index];
+        if line.shipment_id != Some(shipment) || !line.status.is_live() {
+            continue;
+        }
+        if line.standing().is_before_shipped() {
+            release_open_holds(&mut decision, index, act);
+            decision.move_line(index, FillStatus::Shipped, Some(MedicationChange::Shipped), act, None);
+        }
+        let change = match goal {
+            FillStatus::Delivered => MedicationChange::Delivered,
+            FillStatus::Returned => MedicationChange::Returned,
+            FillStatus::Lost => MedicationChange::Lost,
+            _ => continue,
+        };
+        if decision.order.lines[index].status == FillStatus::Shipped {
+            decision.move_line(index, goal, Some(change), act, None);
+        }
+    }
+    decision.settle(act)
+}
+
+pub(super) fn release_open_holds(decision: &mut Decision, index: usize, act: &Act) {
+    let line_id = decision.order.lines[index].id;
+    for open in decision.order.holds.iter_mut().filter(|h| h.line_id == line_id && h.released_at.is_none()) {
+        open.released_at = Some(act.now);
+    }
+}
+
+/// The indices of the lines an act is for, or why it is refused.
+pub(super) fn targets(
+    order: &Order,
+    lines: Lines<'_>,
+    goal: FillStatus,
+    possible: impl Fn(FillStatus, FillStatus) -> bool,
+) -> Result<Vec<usize>, Refusal> {
+    let named = |index: &usize| match lines {
+        Lines::EveryLive => order.lines[*index].status.is_live(),
+        Lines::These(ids) => ids.contains(&order.lines[*index].id),
+    };
+    let can = |index: &usize| possible(order.lines[*index].status, order.lines[*index].standing());
+    let all: Vec<usize> = (0..order.lines.len()).filter(named).collect();
+    if let Lines::These(ids) = lines {
+        if ids.iter().any(|id| order.line(*id).is_none()) {
+            return Err(Refusal::UnknownLine);
+        }
+        if let Some(&first) = all.iter().find(|index| !can(index)) {
+            return Err(Refusal::transition(order.lines[first].status.as_str(), goal.as_str()));
+        }
+    }
+    let chosen: Vec<usize> = all.into_iter().filter(can).collect();
+    match chosen.is_empty() {
+        true if order.lines.len() == 1 => {
+            Err(Refusal::transition(order.lines[0].status.as_str(), goal.as_str()))
+        }
+        true => Err(Refusal::NothingToDo { to: goal.as_str() }),
+        false => Ok(chosen),
+    }
+}

@@ -1,0 +1,249 @@
+//! Prescriptions: the authorisation of one drug, one sig, a quantity and refills.
+
+use uuid::Uuid;
+
+use crate::{
+    access::By,
+    event::{Event, Fact, PrescriptionChange},
+    history::{Subject, Transition},
+    ids::{ClinicId, OrderId, PatientId, PractitionerId, PrescriptionId},
+    order::Refusal,
+    phi::Phi,
+    quantity::Quantity,
+    time::{Date, Ts, add_days, add_months},
+    words,
+};
+
+words! {
+    pub enum PrescriptionStatus {
+        Active = "active",
+        OnHold = "on_hold",
+        Completed = "completed",
+        Expired = "expired",
+        Discontinued = "discontinued",
+    }
+}
+
+words! {
+    /// The federal schedule of a drug (21 CFR 1308).
+    pub enum DrugSchedule {
+        Unscheduled = "unscheduled",
+        C2 = "C-II",
+        C3 = "C-III",
+        C4 = "C-IV",
+        C5 = "C-V",
+    }
+}
+
+impl DrugSchedule {
+    /// The schedule of a drug by its name. Testosterone is C-III (21 CFR 1308.13(f)); every other drug is
+    /// taken as unscheduled.
+    pub fn of_drug(medication: &str) -> Self {
+        if medication.to_lowercase().contains("testosterone") { Self::C3 } else { Self::Unscheduled }
+    }
+
+    /// The most refills that a prescription of this schedule may authorise: C-II none (21 CFR 1306.12),
+    /// C-III and C-IV five (21 CFR 1306.22), in Texas C-V as well (22 TAC 315.5), others 99.
+    pub fn refill_limit(self, state: &str) -> u32 {
+        match (self, state) {
+            (Self::C2, _) => 0,
+            (Self::C3 | Self::C4, _) | (Self::C5, "TX") => 5,
+            _ => 99,
+        }
+    }
+
+    /// The last day on which a prescription issued on `issued` may be filled for a patient in `state`: one
+    /// year, six months for C-III and C-IV (21 CFR 1306.22) and in Texas for C-V (22 TAC 315.5), 90 days for
+    /// C-II (21 CFR 1306.12(b)).
+    pub fn expires_on(self, issued: Date, state: &str) -> Date {
+        match (self, state) {
+            (Self::C2, _) => add_days(issued, 90),
+            (Self::C3 | Self::C4, _) | (Self::C5, "TX") => add_months(issued, 6),
+            _ => add_months(issued, 12),
+        }
+    }
+}
+
+/// What is prescribed, in the prescriber's words.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PrescriptionDetail {
+    pub medication: String,
+    pub dose: String,
+    pub unit_of_measure: Option<String>,
+    /// The sig: how the patient is to use it.
+    pub direction: String,
+    pub ndc: Option<String>,
+    pub flavor: Option<String>,
+    pub notes: Option<String>,
+    pub patient_contact_requested: bool,
+    pub reason_for_compounding: Option<String>,
+    pub reason_for_compounding_additional_context: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Prescription {
+    pub id: PrescriptionId,
+    pub clinic_id: ClinicId,
+    pub patient_id: PatientId,
+    pub practitioner_id: PractitionerId,
+    pub status: PrescriptionStatus,
+    pub detail: Phi<PrescriptionDetail>,
+    pub schedule: DrugSchedule,
+    /// What one fill dispenses.
+    pub quantity: Quantity,
+    pub days_supply: Option<u32>,
+    pub refills_authorized: u32,
+    pub refills_used: u32,
+    pub do_not_refill: bool,
+    pub date_issued: Date,
+    /// The last day on which it may be filled.
+    pub expires_on: Date,
+    /// The pharmacy's number, given when the first fill is verified.
+    pub rx_number: Option<String>,
+    pub version: i64,
+    pub created_at: Ts,
+    pub updated_at: Ts,
+}
+
+impl Prescription {
+    pub const fn refills_remaining(&self) -> u32 {
+        self.refills_authorized.saturating_sub(self.refills_used)
+    }
+
+    /// The event of a change, under the ordering key of the order that caused it, if one did.
+    pub fn event(
+        &self,
+        change: PrescriptionChange,
+        previous: Option<PrescriptionStatus>,
+        ordering_key: Option<Uuid>,
+        now: Ts,
+    ) -> Event {
+        Event {
+            clinic_id: self.clinic_id,
+            ordering_key,
+            at: now,
+            fact: Fact::PrescriptionChanged {
+                change,
+                prescription_id: self.id,
+                status: self.status,
+                previous_status: previous,
+                refills_remaining: self.refills_remaining(),
+                expires_on: self.expires_on,
+            },
+        }
+    }
+
+    /// The row of history that a change of status leaves.
+    pub fn transition(
+        &self,
+        from: Option<PrescriptionStatus>,
+        order_id: Option<OrderId>,
+        by: By,
+        note: Option<&str>,
+        now: Ts,
+    ) -> Transition {
+        Transition {
+            clinic_id: self.clinic_id,
+            subject: Subject::Prescription,
+            subject_id: self.id.0,
+            order_id,
+            from: from.map(PrescriptionStatus::as_str),
+            to: self.status.as_str(),
+            by,
+            reason: None,
+            note: note.map(|note| Phi::new(note.to_owned())),
+            at: now,
+        }
+    }
+}
+
+/// What staff, or the calendar, do with a prescription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PrescriptionAct {
+    Hold,
+    Release,
+    Discontinue,
+    Expire,
+    Complete,
+}
+
+impl PrescriptionAct {
+    const fn next(self, from: PrescriptionStatus) -> Option<(PrescriptionStatus, PrescriptionChange)> {
+        use PrescriptionStatus::{Active, Completed, Discontinued, Expired, OnHold};
+        match (self, from) {
+            (Self::Hold, Active) => Some((OnHold, PrescriptionChange::OnHold)),
+            (Self::Release, OnHold) => Some((Active, PrescriptionChange::Released)),
+            (Self::Discontinue, Active | OnHold) => Some((Discontinued, PrescriptionChange::Discontinued)),
+            (Self::Expire, Active | OnHold) => Some((Expired, PrescriptionChange::Expired)),
+            (Self::Complete, Active) => Some((Completed, PrescriptionChange::Completed)),
+            _ => None,
+        }
+    }
+
+    const fn goal(self) -> PrescriptionStatus {
+        match self {
+            Self::Hold => PrescriptionStatus::OnHold,
+            Self::Release => PrescriptionStatus::Active,
+            Self::Discontinue => PrescriptionStatus::Discontinued,
+            Self::Expire => PrescriptionStatus::Expired,
+            Self::Complete => PrescriptionStatus::Completed,
+        }
+    }
+}
+
+/// Changes a prescription's status, or refuses and changes nothing.
+pub fn change_status(
+    prescription: &Prescription,
+    act: PrescriptionAct,
+    ordering_key: Option<Uuid>,
+    by: By,
+    note: Option<&str>,
+    now: Ts,
+) -> Result<(Prescription, Transition, Event), Refusal> {
+    let from = prescription.status;
+    let (status, change) =
+        act.next(from).ok_or_else(|| Refusal::transition(from.as_str(), act.goal().as_str()))?;
+    let moved = Prescription { status, updated_at: now, ..prescription.clone() };
+    let transition = moved.transition(Some(from), None, by, note, now);
+    let event = moved.event(change, Some(from), ordering_key, now);
+    Ok((moved, transition, event))
+}
+
+/// The unit in a dose such as `200mg/ml` or `5 units`: the first run of letters after a number.
+pub fn unit_of_dose(dose: &str) -> Option<String> {
+    let after = dose.trim_start().trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | ','));
+    if after.len() == dose.trim_start().len() {
+        return None;
+    }
+    let unit: String = after.trim_start().chars().take_while(|c| c.is_alphabetic() || *c == '%').collect();
+    (!unit.is_empty()).then(|| unit.to_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::parse_date;
+
+    #[test]
+    fn the_unit_is_read_from_the_dose() {
+        for (dose, unit) in [
+            ("200mg/ml", Some("mg")),
+            ("5 Units", Some("units")),
+            ("0.05%", Some("%")),
+            ("one", None),
+            ("10", None),
+        ] {
+            assert_eq!(unit_of_dose(dose).as_deref(), unit, "{dose}");
+        }
+    }
+
+    #[test]
+    fn controlled_prescriptions_are_shorter() {
+        let issued = parse_date("2026-01-31").unwrap();
+        assert_eq!(DrugSchedule::Unscheduled.expires_on(issued, "TX").to_string(), "2027-01-31");
+        assert_eq!(DrugSchedule::C3.expires_on(issued, "NY").to_string(), "2026-07-31");
+        assert_eq!(DrugSchedule::C5.expires_on(issued, "TX").to_string(), "2026-07-31");
+        assert_eq!(DrugSchedule::C5.expires_on(issued, "NY").to_string(), "2027-01-31");
+        assert_eq!(DrugSchedule::of_drug("Testosterone Cypionate").refill_limit("NY"), 5);
+    }
+}
