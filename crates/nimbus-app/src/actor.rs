@@ -1,0 +1,110 @@
+//! Who calls and what they may do: a partner through a key with scopes, or staff through a token with roles.
+
+use nimbus_core::{
+    access::{By, Role, Scope, Scopes, SystemActor},
+    ids::{ClinicId, KeyId, OpsTokenId, PartnerId},
+};
+use uuid::Uuid;
+
+use crate::error::{Error, Result};
+
+/// A partner, through one of its keys.
+#[derive(Debug, Clone)]
+pub struct PartnerActor {
+    pub key_id: KeyId,
+    pub clinic_id: ClinicId,
+    pub clinic_name: String,
+    pub partner_id: PartnerId,
+    pub scopes: Scopes,
+}
+
+/// A member of staff, or a machine of the pharmacy, through an operations token.
+#[derive(Debug, Clone)]
+pub struct StaffActor {
+    pub token_id: OpsTokenId,
+    pub roles: Vec<Role>,
+}
+
+#[derive(Debug, Clone)]
+pub enum Actor {
+    Partner(PartnerActor),
+    Staff(StaffActor),
+    System(SystemActor),
+}
+
+impl Actor {
+    pub const fn by(&self) -> By {
+        match self {
+            Self::Partner(partner) => By::Key(partner.key_id),
+            Self::Staff(staff) => By::Staff(staff.token_id),
+            Self::System(actor) => By::System(*actor),
+        }
+    }
+}
+
+/// An `Idempotency-Key` with the fingerprint (SHA-256 of method, path and body bytes) of its request.
+#[derive(Debug, Clone)]
+pub struct Idempotency {
+    pub key: String,
+    pub fingerprint: [u8; 32],
+}
+
+/// One authorised call: the actor, and what the audit log keeps of the request.
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub actor: Actor,
+    pub request_id: String,
+    /// The caller's network address.
+    pub address: Option<String>,
+    pub idempotency: Option<Idempotency>,
+}
+
+impl Call {
+    /// A call of the platform itself.
+    pub fn system(actor: SystemActor) -> Self {
+        Self { actor: Actor::System(actor), request_id: String::new(), address: None, idempotency: None }
+    }
+
+    /// The partner, if its key has the scope.
+    pub fn partner(&self, scope: Scope) -> Result<&PartnerActor> {
+        match &self.actor {
+            Actor::Partner(partner) if partner.scopes.has(scope) => Ok(partner),
+            _ => Err(Error::Forbidden),
+        }
+    }
+
+    /// The partner, whatever its key may do.
+    pub fn any_partner(&self) -> Result<&PartnerActor> {
+        match &self.actor {
+            Actor::Partner(partner) => Ok(partner),
+            _ => Err(Error::Forbidden),
+        }
+    }
+
+    /// Passes staff with one of the roles, and the platform itself.
+    pub fn staff(&self, roles: &[Role]) -> Result<()> {
+        match &self.actor {
+            Actor::Staff(staff) if staff.roles.iter().any(|role| roles.contains(role)) => Ok(()),
+            Actor::System(_) => Ok(()),
+            _ => Err(Error::Forbidden),
+        }
+    }
+
+    /// Whose idempotency keys these are, and which clinic's key seals the stored reply.
+    pub(crate) fn idempotency_owner(&self) -> (Uuid, ClinicId) {
+        match &self.actor {
+            Actor::Partner(partner) => (partner.key_id.0, partner.clinic_id),
+            Actor::Staff(staff) => (staff.token_id.0, ClinicId(Uuid::nil())),
+            Actor::System(_) => (Uuid::nil(), ClinicId(Uuid::nil())),
+        }
+    }
+}
+
+/// The roles of staff who work orders: a pharmacist may everything that a technician may.
+pub const WORKERS: &[Role] = &[Role::Pharmacist, Role::Technician];
+/// The roles that decide clinically.
+pub const PHARMACISTS: &[Role] = &[Role::Pharmacist];
+/// The roles that may read the queue and what is in it.
+pub const READERS: &[Role] = &[Role::Pharmacist, Role::Technician];
+/// The roles that manage practitioners.
+pub const MANAGERS: &[Role] = &[Role::SuperAdmin, Role::Pharmacist];

@@ -1,0 +1,143 @@
+//! Who a credential stands for. Unknown, revoked and expired ones get the same answer in the same time.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use nimbus_core::{access::Environment, time::Ts};
+use nimbus_store::{
+    keys::{self, Authenticated},
+    tenants::PartnerStatus,
+};
+
+use crate::{
+    App,
+    actor::{PartnerActor, StaffActor},
+    clock::wall,
+    credentials,
+    error::{Error, Result, Unauthorized},
+};
+
+/// A key is believed for this long after it was read, and so for at most this long after its revocation.
+const CACHE_MS: i64 = 1000;
+/// More keys than this are not remembered.
+const CACHE_MAX: usize = 10_000;
+/// "Last used" is written at most this often for each key.
+const TOUCH_SECONDS: i64 = 60;
+
+const REFUSED: Error = Error::Unauthorized(Unauthorized::Credential);
+
+/// Keys by their hash, with when each was read.
+#[derive(Default)]
+pub(crate) struct KeyCache(Mutex<HashMap<[u8; 32], Known>>);
+
+type Known = (Ts, Arc<Authenticated>);
+
+impl KeyCache {
+    fn get(&self, hash: &[u8; 32], now: Ts) -> Option<Arc<Authenticated>> {
+        let cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (read_at, found) = cache.get(hash)?;
+        (now.micros() - read_at.micros() < CACHE_MS * 1000).then(|| Arc::clone(found))
+    }
+
+    fn put(&self, hash: [u8; 32], now: Ts, found: &Arc<Authenticated>) {
+        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if cache.len() >= CACHE_MAX {
+            cache.clear();
+        }
+        cache.insert(hash, (now, Arc::clone(found)));
+    }
+}
+
+/// The partner behind an API key.
+pub async fn authenticate_key(app: &App, presented: &str) -> Result<PartnerActor> {
+    let environment = app.environment();
+    match credentials::environment_of(presented) {
+        Some(other) if other != environment => {
+            return Err(Error::Unauthorized(Unauthorized::WrongEnvironment));
+        }
+        Some(_) if credentials::is_well_formed(environment.key_prefix(), presented) => {}
+        _ => return Err(REFUSED),
+    }
+    let now = wall();
+    let hash = credentials::hash(presented);
+    let found = match app.keys().get(&hash, now) {
+        Some(found) => found,
+        None => {
+            let found = app
+                .db()
+                .read(move |tx| {
+                    Box::pin(async move {
+                        keys::key_authenticate(tx, &hash, now.date()).await.map_err(Error::from)
+                    })
+                })
+                .await?;
+            let found = Arc::new(found.ok_or(REFUSED)?);
+            app.keys().put(hash, now, &found);
+            touch(app, &found, now);
+            found
+        }
+    };
+    if !is_in_force(&found, environment, now) {
+        return Err(REFUSED);
+    }
+    Ok(PartnerActor {
+        key_id: found.key.id,
+        clinic_id: found.clinic.id,
+        clinic_name: found.clinic.name.clone(),
+        partner_id: found.partner.id,
+        scopes: found.key.scopes,
+    })
+}
+
+/// Whether a key works now: its own dates, its clinic, its partner's approval and, in production, a BAA.
+fn is_in_force(found: &Authenticated, environment: Environment, now: Ts) -> bool {
+    let key = &found.key;
+    let by_itself = key.environment == environment
+        && key.revoked_at.is_none_or(|at| at > now)
+        && key.expires_at.is_none_or(|at| at > now);
+    let by_partner = found.clinic.deleted_at.is_none() && found.partner.status == PartnerStatus::Approved;
+    let by_agreement = environment == Environment::Sandbox || found.baa_in_force;
+    by_itself && by_partner && by_agreement
+}
+
+/// Remembers the use of a key, beside the request: a lost write is a minute's inaccuracy.
+fn touch(app: &App, found: &Authenticated, now: Ts) {
+    let recent = found.key.last_used_at.is_some_and(|at| at.plus_seconds(TOUCH_SECONDS) > now);
+    if recent {
+        return;
+    }
+    let (db, id) = (app.db().clone(), found.key.id);
+    tokio::spawn(async move {
+        let written = db
+            .write(move |tx| {
+                Box::pin(async move { keys::key_touch(tx, id, now).await.map(|_| ()).map_err(Error::from) })
+            })
+            .await;
+        if let Err(error) = written {
+            tracing::warn!(key_id = %id, %error, "the last use of a key was not recorded");
+        }
+    });
+}
+
+/// The member of staff, or machine, behind an operations token.
+pub async fn authenticate_staff(app: &App, presented: &str) -> Result<StaffActor> {
+    if !credentials::is_well_formed(credentials::OPS_PREFIX, presented) {
+        return Err(REFUSED);
+    }
+    let now = wall();
+    let hash = credentials::hash(presented);
+    let token = app
+        .db()
+        .read(move |tx| {
+            Box::pin(async move { keys::ops_token_authenticate(tx, &hash).await.map_err(Error::from) })
+        })
+        .await?
+        .ok_or(REFUSED)?;
+    let in_force = token.revoked_at.is_none_or(|at| at > now) && token.expires_at.is_none_or(|at| at > now);
+    if !in_force {
+        return Err(REFUSED);
+    }
+    Ok(StaffActor { token_id: token.id, roles: token.roles })
+}

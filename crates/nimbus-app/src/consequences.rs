@@ -1,0 +1,157 @@
+//! What a change of an order means elsewhere: its refill request, its prescriptions, its parcels, its jobs.
+
+use nimbus_core::{
+    event::PrescriptionChange,
+    order::{FillStatus, Order},
+    prescription::{Prescription, PrescriptionAct, PrescriptionStatus, change_status},
+    refill::RefillStatus,
+    shipment::{self, ShipmentStatus},
+    time::{Ts, add_days},
+};
+use nimbus_store::{
+    Tx,
+    jobs::{self, JobKind},
+    orders, prescriptions, refills, shipments,
+};
+
+use crate::{
+    eligibility::{Asked, assess},
+    error::Result,
+    outbox::Changes,
+    unit::Cx,
+};
+
+/// Stores a changed order and everything that follows from the change, and gathers what is to be told.
+pub(crate) async fn order_changed(
+    tx: &mut Tx,
+    cx: &Cx,
+    before: &Order,
+    after: &mut Order,
+    changes: &mut Changes,
+) -> Result<()> {
+    orders::order_update(tx, before, after).await?;
+    after.version += 1;
+    verified(tx, cx, before, after, changes).await?;
+    refill_follows(tx, cx, after, changes).await?;
+    shipped_or_delivered(tx, cx, before, after, changes).await?;
+    cancelled(tx, cx, before, after, changes).await
+}
+
+/// A prescription whose Rx number was given is verified.
+async fn verified(tx: &mut Tx, cx: &Cx, before: &Order, after: &Order, changes: &mut Changes) -> Result<()> {
+    for (old, new) in before.lines.iter().zip(&after.lines) {
+        let (None, Some(number)) = (&old.rx_number, &new.rx_number) else { continue };
+        let found = prescriptions::prescription_get(tx, after.clinic_id, new.prescription_id).await?;
+        let Some(mut prescription) = found.filter(|found| found.rx_number.is_none()) else { continue };
+        prescription.rx_number = Some(number.clone());
+        prescription.updated_at = cx.now;
+        prescriptions::prescription_update(tx, &prescription).await?;
+        let (change, status) = (PrescriptionChange::Verified, Some(prescription.status));
+        changes.events.push(prescription.event(change, status, Some(after.ordering_key), cx.now));
+    }
+    Ok(())
+}
+
+/// An approved refill reads its order; a cancelled or rejected order gives the refill back.
+async fn refill_follows(tx: &mut Tx, cx: &Cx, after: &Order, changes: &mut Changes) -> Result<()> {
+    if after.refill_id.is_none() {
+        return Ok(());
+    }
+    let Some(mut refill) = refills::refill_get_by_order(tx, after.clinic_id, after.id).await? else {
+        return Ok(());
+    };
+    let (from, to) = (refill.status, RefillStatus::of_order(after.standing()));
+    if from == to || matches!(from, RefillStatus::Pending | RefillStatus::Denied | RefillStatus::Cancelled) {
+        return Ok(());
+    }
+    refill.status = to;
+    refill.updated_at = cx.now;
+    refills::refill_update(tx, &refill).await?;
+    changes.history.push(refill.transition(Some(from), cx.by(), None, cx.now));
+    changes.events.push(refill.event(Some(from), Some(after.ordering_key), cx.now));
+    if to == RefillStatus::Cancelled {
+        let found = prescriptions::prescription_get(tx, after.clinic_id, refill.prescription_id).await?;
+        if let Some(mut prescription) = found {
+            prescription.refills_used = prescription.refills_used.saturating_sub(1);
+            prescription.updated_at = cx.now;
+            prescriptions::prescription_update(tx, &prescription).await?;
+        }
+    }
+    Ok(())
+}
+
+/// A fill that left sets the day of the next one; the last fill delivered completes its prescription.
+async fn shipped_or_delivered(
+    tx: &mut Tx,
+    cx: &Cx,
+    before: &Order,
+    after: &Order,
+    changes: &mut Changes,
+) -> Result<()> {
+    for (old, new) in before.lines.iter().zip(&after.lines) {
+        if old.status == new.status || !matches!(new.status, FillStatus::Shipped | FillStatus::Delivered) {
+            continue;
+        }
+        let found = prescriptions::prescription_get(tx, after.clinic_id, new.prescription_id).await?;
+        let Some(prescription) = found.filter(|found| found.status == PrescriptionStatus::Active) else {
+            continue;
+        };
+        if prescription.refills_remaining() > 0 && !prescription.do_not_refill {
+            schedule_refill_due(tx, cx, &prescription).await?;
+        } else if new.status == FillStatus::Delivered && !has_fill_under_way(tx, &prescription).await? {
+            let (act, key) = (PrescriptionAct::Complete, Some(after.ordering_key));
+            let (done, transition, event) = change_status(&prescription, act, key, cx.by(), None, cx.now)?;
+            prescriptions::prescription_update(tx, &done).await?;
+            changes.history.push(transition);
+            changes.events.push(event);
+        }
+    }
+    Ok(())
+}
+
+async fn schedule_refill_due(tx: &mut Tx, cx: &Cx, prescription: &Prescription) -> Result<()> {
+    let answer = assess(tx, cx, prescription, Asked::default()).await?;
+    let Some(day) = answer.next_eligible_date.filter(|day| *day <= prescription.expires_on) else {
+        return Ok(());
+    };
+    let due = Ts::start_of(day.max(cx.today), &cx.app.config().pharmacy_zone);
+    let (kind, clinic) = (JobKind::RefillDue, prescription.clinic_id);
+    Ok(jobs::job_schedule(tx, kind, clinic, prescription.id.0, due, cx.wall).await?)
+}
+
+async fn has_fill_under_way(tx: &mut Tx, prescription: &Prescription) -> Result<bool> {
+    let fills = orders::fills_of_prescription(tx, prescription.clinic_id, prescription.id).await?;
+    Ok(fills.iter().any(|(_, status, ..)| status.is_live() && *status != FillStatus::Delivered))
+}
+
+/// Cancelling a parcel's last live order cancels the parcel, while it has only a label.
+async fn cancelled(tx: &mut Tx, cx: &Cx, before: &Order, after: &Order, changes: &mut Changes) -> Result<()> {
+    let ended = |order: &Order| matches!(order.status, FillStatus::Cancelled | FillStatus::Rejected);
+    if ended(before) || !ended(after) {
+        return Ok(());
+    }
+    for parcel in shipments::shipments_of_order(tx, after.clinic_id, after.id).await? {
+        if parcel.status != ShipmentStatus::LabelCreated {
+            continue;
+        }
+        let mut others_live = false;
+        for other in parcel.orders().into_iter().filter(|id| *id != after.id) {
+            let other = orders::order_get(tx, after.clinic_id, other).await?;
+            others_live |= other.is_some_and(|other| !ended(&other));
+        }
+        if !others_live {
+            let moved = shipment::cancel(&parcel, cx.by(), "The order was cancelled", cx.now)?;
+            shipments::shipment_update(tx, &moved.shipment).await?;
+            changes.history.push(moved.history);
+            changes.events.push(moved.event);
+        }
+    }
+    Ok(())
+}
+
+/// When a new prescription's last day is over.
+pub(crate) async fn schedule_expiry(tx: &mut Tx, cx: &Cx, prescription: &Prescription) -> Result<()> {
+    let due = Ts::start_of(add_days(prescription.expires_on, 1), &cx.app.config().pharmacy_zone);
+    let (kind, clinic) = (JobKind::PrescriptionExpire, prescription.clinic_id);
+    Ok(jobs::job_schedule(tx, kind, clinic, prescription.id.0, due, cx.wall).await?)
+}

@@ -1,0 +1,430 @@
+//! Webhook endpoints of partners: registered, changed, tested, deleted, and what was sent to them.
+
+use nimbus_core::{
+    access::Scope,
+    event::{Event, Fact},
+    ids::{ClinicId, DeliveryId, EndpointId},
+    phi::Phi,
+};
+use nimbus_store::{
+    Tx, deliveries,
+    endpoints::{self as store, Shape},
+    page::{Page, Slice},
+};
+pub use nimbus_store::{
+    deliveries::{AttemptView, DeliveryRow, DeliveryState},
+    endpoints::{AfterDeadLetter, Endpoint, EndpointStatus},
+};
+use nimbus_webhooks::{
+    payload::{DEFAULT_EVENT_TYPES, PEOPLE_EVENT_TYPES, is_known},
+    signing::SigningSecret,
+    url::EndpointUrl,
+};
+use uuid::Uuid;
+
+use crate::{
+    App,
+    actor::{Call, PartnerActor},
+    error::{Error, FieldError, Result},
+    outbox::Changes,
+    practitioners::set,
+    unit::{Cx, Render, Reply},
+};
+
+const NOT_FOUND: Error = Error::NotFound("Webhook");
+
+/// After a rotation both secrets sign for so long.
+const SECRET_OVERLAP_HOURS: i64 = 24;
+/// The most endpoints of a clinic.
+const MAX_ENDPOINTS: u32 = 100;
+/// The most event types of an endpoint.
+const MAX_EVENT_TYPES: usize = 50;
+/// The most static headers of an endpoint.
+const MAX_HEADERS: usize = 20;
+/// The longest value of a static header.
+const MAX_HEADER_VALUE: usize = 1024;
+
+pub struct Create {
+    pub clinic_id: ClinicId,
+    pub url: String,
+    /// The published names, if not given.
+    pub event_types: Option<Vec<String>>,
+    pub description: Option<String>,
+    pub send_api_key: bool,
+    /// Sent with every delivery.
+    pub headers: Vec<(String, String)>,
+    pub warnings: Vec<String>,
+}
+
+pub struct Created {
+    pub endpoint: Endpoint,
+    /// The clinic had an endpoint at this URL; nothing was created.
+    pub existing: bool,
+    pub warnings: Vec<String>,
+}
+
+/// Registers an endpoint of the partner shape. The same URL again answers the one there is.
+pub async fn create(app: &App, call: &Call, mut command: Create, render: Render<Created>) -> Result<Reply> {
+    let partner = call.partner(Scope::WebhooksWrite)?;
+    if partner.clinic_id != command.clinic_id {
+        return Err(Error::field("clinic_id", "Clinic not found"));
+    }
+    let mut errors = Vec::new();
+    match EndpointUrl::parse(&command.url, app.config().address_policy) {
+        Ok(url) => {
+            if !resolves(&url).await {
+                command.warnings.push("webhook_url: the host does not resolve yet".to_owned());
+            }
+            url.as_str().clone_into(&mut command.url);
+        }
+        Err(refusal) => errors.push(FieldError::new("webhook_url", refusal.to_string())),
+    }
+    errors.extend(event_type_errors(command.event_types.as_deref()));
+    errors.extend(header_errors(&command.headers));
+    if !errors.is_empty() {
+        return Err(Error::Invalid(errors));
+    }
+    app.write(call, command, render, |tx, cx, command| Box::pin(create_in(tx, cx, command))).await
+}
+
+/// Whether the host has an address today. Whether it is an allowed one is checked at every connection.
+async fn resolves(url: &EndpointUrl) -> bool {
+    let limit = std::time::Duration::from_secs(2);
+    let host = url.host().trim_matches(['[', ']']).to_owned();
+    let look_up = tokio::net::lookup_host((host, 443));
+    let found = tokio::time::timeout(limit, look_up).await;
+    found.is_ok_and(|found| found.is_ok_and(|mut addresses| addresses.next().is_some()))
+}
+
+fn event_type_errors(event_types: Option<&[String]>) -> Vec<FieldError> {
+    let Some(event_types) = event_types else { return Vec::new() };
+    if event_types.is_empty() || event_types.len() > MAX_EVENT_TYPES {
+        return vec![FieldError::new("event_types", format!("must name 1 to {MAX_EVENT_TYPES} event types"))];
+    }
+    let unknown = |(index, event_type): (usize, &String)| {
+        let field = format!("event_types[{index}]");
+        (!is_known(event_type)).then(|| FieldError::new(field, "is not an event type"))
+    };
+    event_types.iter().enumerate().filter_map(unknown).collect()
+}
+
+/// Headers that the platform sets itself, or that belong to the connection.
+const RESERVED_HEADERS: &[&str] = &[
+    "host",
+    "content-length",
+    "content-type",
+    "connection",
+    "transfer-encoding",
+    "te",
+    "upgrade",
+    "expect",
+    "user-agent",
+    "x-api-key",
+    "x-webhook-signature",
+    "webhook-id",
+    "webhook-timestamp",
+    "webhook-signature",
+];
+
+fn header_errors(headers: &[(String, String)]) -> Vec<FieldError> {
+    if headers.len() > MAX_HEADERS {
+        return vec![FieldError::new("headers", format!("must be at most {MAX_HEADERS}"))];
+    }
+    let is_token = |c: u8| c.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&c);
+    let refusal = |name: &str, value: &str| {
+        if name.is_empty() || name.len() > 100 || !name.bytes().all(is_token) {
+            Some("is not a header name")
+        } else if RESERVED_HEADERS.contains(&name.to_lowercase().as_str()) {
+            Some("is set by the platform")
+        } else if value.len() > MAX_HEADER_VALUE || !value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            Some("must be at most 1024 visible ASCII characters")
+        } else {
+            None
+        }
+    };
+    headers
+        .iter()
+        .filter_map(|(name, value)| Some(FieldError::new(format!("headers.{name}"), refusal(name, value)?)))
+        .collect()
+}
+
+async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Created> {
+    let partner = cx.call.partner(Scope::WebhooksWrite)?;
+    let clinic = partner.clinic_id;
+    let warnings = command.warnings.clone();
+    if let Some(endpoint) = store::endpoint_by_url(tx, clinic, Shape::Partner, &command.url).await? {
+        return Ok(Created { endpoint, existing: true, warnings });
+    }
+    let all = Page { limit: MAX_ENDPOINTS, ..Page::default() };
+    let existing = store::endpoint_list(tx, clinic, None, &all).await?;
+    if existing.items.len() >= MAX_ENDPOINTS as usize {
+        return Err(Error::field("clinic_id", format!("has {MAX_ENDPOINTS} webhooks, which is the most")));
+    }
+    let secret = new_secret();
+    let endpoint = Endpoint {
+        id: EndpointId(Uuid::now_v7()),
+        clinic_id: clinic,
+        shape: Shape::Partner,
+        url: command.url.clone(),
+        event_types: command.event_types.clone().unwrap_or_else(|| default_event_types(partner)),
+        description: command.description.clone(),
+        secret,
+        previous_secret: None,
+        previous_secret_until: None,
+        send_api_key: command.send_api_key,
+        key_id: Some(partner.key_id),
+        headers: Phi::new(command.headers.clone()),
+        after_dead_letter: AfterDeadLetter::Skip,
+        status: EndpointStatus::Active,
+        disabled_reason: None,
+        failing_since: None,
+        version: 1,
+        created_at: cx.now,
+        updated_at: cx.now,
+        deleted_at: None,
+    };
+    store::endpoint_insert(tx, &endpoint).await?;
+    audited(tx, cx, clinic, "webhook.create", endpoint.id).await?;
+    Ok(Created { endpoint, existing: false, warnings })
+}
+
+fn new_secret() -> Phi<String> {
+    Phi::new(SigningSecret::generate().as_str().to_owned())
+}
+
+fn default_event_types(partner: &PartnerActor) -> Vec<String> {
+    let people: &[&str] = match partner.scopes.has(Scope::PractitionersRead) {
+        true => PEOPLE_EVENT_TYPES,
+        false => &[],
+    };
+    DEFAULT_EVENT_TYPES.iter().chain(people).map(|&name| name.to_owned()).collect()
+}
+
+async fn audited(tx: &mut Tx, cx: &Cx, clinic: ClinicId, action: &'static str, id: EndpointId) -> Result<()> {
+    let mut changes = Changes::default();
+    changes.audit.push(cx.audit(Some(clinic), action, "webhook", Some(id.0)));
+    changes.write(tx, cx).await
+}
+
+/// One endpoint of the key's clinic.
+pub async fn get(app: &App, call: &Call, id: EndpointId) -> Result<Endpoint> {
+    let clinic = call.partner(Scope::WebhooksRead)?.clinic_id;
+    app.read(call, (clinic, id), |tx, _, &(clinic, id)| {
+        Box::pin(
+            async move { Ok((store::endpoint_get(tx, clinic, id).await?.ok_or(NOT_FOUND)?, Vec::new())) },
+        )
+    })
+    .await
+}
+
+pub struct List {
+    pub status: Option<EndpointStatus>,
+    pub page: Page,
+}
+
+/// The endpoints of the key's clinic, newest first.
+pub async fn list(app: &App, call: &Call, list: List) -> Result<Slice<Endpoint>> {
+    let clinic = call.partner(Scope::WebhooksRead)?.clinic_id;
+    app.read(call, (clinic, list), |tx, _, (clinic, list)| {
+        Box::pin(async move {
+            Ok((store::endpoint_list(tx, *clinic, list.status, &list.page).await?, Vec::new()))
+        })
+    })
+    .await
+}
+
+/// A change of an endpoint; `None` leaves a field.
+#[derive(Default)]
+pub struct EndpointChange {
+    pub url: Option<String>,
+    pub event_types: Option<Vec<String>>,
+    pub description: Option<Option<String>>,
+    pub send_api_key: Option<bool>,
+    pub headers: Option<Vec<(String, String)>>,
+    pub after_dead_letter: Option<AfterDeadLetter>,
+    /// `active` also re-enables a disabled endpoint.
+    pub status: Option<EndpointStatus>,
+}
+
+pub struct Update {
+    pub id: EndpointId,
+    pub change: EndpointChange,
+}
+
+/// Changes an endpoint. What it missed while paused or disabled is sent when it is active again.
+pub async fn update(app: &App, call: &Call, mut command: Update, render: Render<Endpoint>) -> Result<Reply> {
+    call.partner(Scope::WebhooksWrite)?;
+    let change = &mut command.change;
+    let mut errors = Vec::new();
+    if let Some(url) = &mut change.url {
+        match EndpointUrl::parse(url, app.config().address_policy) {
+            Ok(parsed) => parsed.as_str().clone_into(url),
+            Err(refusal) => errors.push(FieldError::new("webhook_url", refusal.to_string())),
+        }
+    }
+    errors.extend(event_type_errors(change.event_types.as_deref()));
+    errors.extend(header_errors(change.headers.as_deref().unwrap_or_default()));
+    if !matches!(change.status, None | Some(EndpointStatus::Active | EndpointStatus::Paused)) {
+        errors.push(FieldError::new("status", "must be active or paused"));
+    }
+    if !errors.is_empty() {
+        return Err(Error::Invalid(errors));
+    }
+    app.write(call, command, render, |tx, cx, command| Box::pin(update_in(tx, cx, command))).await
+}
+
+async fn update_in(tx: &mut Tx, cx: &Cx, command: &Update) -> Result<Endpoint> {
+    let clinic = cx.call.partner(Scope::WebhooksWrite)?.clinic_id;
+    let mut found = store::endpoint_get(tx, clinic, command.id).await?.ok_or(NOT_FOUND)?;
+    let change = &command.change;
+    if let Some(url) = change.url.as_deref().filter(|url| *url != found.url)
+        && store::endpoint_by_url(tx, clinic, found.shape, url).await?.is_some()
+    {
+        return Err(Error::field("webhook_url", "is registered already"));
+    }
+    set(&mut found.url, &change.url);
+    set(&mut found.event_types, &change.event_types);
+    set(&mut found.description, &change.description);
+    set(&mut found.send_api_key, &change.send_api_key);
+    set(found.headers.expose_mut(), &change.headers);
+    set(&mut found.after_dead_letter, &change.after_dead_letter);
+    if let Some(status) = change.status {
+        found.status = status;
+        found.disabled_reason = None;
+        if status == EndpointStatus::Active {
+            found.failing_since = None;
+        }
+    }
+    found.updated_at = cx.now;
+    store::endpoint_update(tx, &found).await?;
+    found.version += 1;
+    audited(tx, cx, clinic, "webhook.update", found.id).await?;
+    Ok(found)
+}
+
+/// Deletes an endpoint: what waits for it is cancelled at once, what was sent stays on record.
+pub async fn delete(app: &App, call: &Call, id: EndpointId, render: Render<()>) -> Result<Reply> {
+    call.partner(Scope::WebhooksWrite)?;
+    app.write(call, id, render, |tx, cx, &id| {
+        Box::pin(async move {
+            let clinic = cx.call.partner(Scope::WebhooksWrite)?.clinic_id;
+            let mut found = store::endpoint_get(tx, clinic, id).await?.ok_or(NOT_FOUND)?;
+            found.status = EndpointStatus::Deleted;
+            found.deleted_at = Some(cx.now);
+            found.updated_at = cx.now;
+            store::endpoint_update(tx, &found).await?;
+            deliveries::deliveries_cancel(tx, clinic, id, cx.wall).await?;
+            audited(tx, cx, clinic, "webhook.delete", id).await
+        })
+    })
+    .await
+}
+
+pub struct Tested {
+    pub endpoint_id: EndpointId,
+}
+
+/// Sends a `webhook:test` event to one endpoint, whatever it subscribes to.
+pub async fn test(app: &App, call: &Call, id: EndpointId, render: Render<Tested>) -> Result<Reply> {
+    call.partner(Scope::WebhooksWrite)?;
+    app.write(call, id, render, |tx, cx, &id| {
+        Box::pin(async move {
+            let clinic = cx.call.partner(Scope::WebhooksWrite)?.clinic_id;
+            let found = store::endpoint_get(tx, clinic, id).await?.ok_or(NOT_FOUND)?;
+            let fact = Fact::WebhookTest { endpoint_id: found.id };
+            let event = Event { clinic_id: clinic, ordering_key: None, at: cx.now, fact };
+            let audit = cx.audit(Some(clinic), "webhook.test", "webhook", Some(id.0));
+            let changes = Changes { history: Vec::new(), events: vec![event], audit: vec![audit] };
+            changes.write(tx, cx).await?;
+            Ok(Tested { endpoint_id: id })
+        })
+    })
+    .await
+}
+
+/// Gives an endpoint a new signing secret; the old one signs too until the overlap ends.
+pub async fn rotate_secret(
+    app: &App,
+    call: &Call,
+    id: EndpointId,
+    render: Render<Endpoint>,
+) -> Result<Reply> {
+    call.partner(Scope::WebhooksWrite)?;
+    app.write(call, id, render, |tx, cx, &id| {
+        Box::pin(async move {
+            let clinic = cx.call.partner(Scope::WebhooksWrite)?.clinic_id;
+            let mut found = store::endpoint_get(tx, clinic, id).await?.ok_or(NOT_FOUND)?;
+            let old = std::mem::replace(&mut found.secret, new_secret());
+            found.previous_secret = Some(old);
+            found.previous_secret_until = Some(cx.wall.plus_seconds(SECRET_OVERLAP_HOURS * 3600));
+            found.updated_at = cx.now;
+            store::endpoint_update(tx, &found).await?;
+            found.version += 1;
+            audited(tx, cx, clinic, "webhook.rotate_secret", id).await?;
+            Ok(found)
+        })
+    })
+    .await
+}
+
+pub struct Deliveries {
+    pub endpoint: EndpointId,
+    pub state: Option<DeliveryState>,
+    pub page: Page,
+}
+
+/// A delivery with its attempts, oldest first.
+#[derive(Debug, Clone)]
+pub struct DeliveryView {
+    pub delivery: DeliveryRow,
+    pub attempts: Vec<AttemptView>,
+}
+
+/// What was, or is to be, sent to an endpoint, newest first.
+pub async fn deliveries(app: &App, call: &Call, list: Deliveries) -> Result<Slice<DeliveryView>> {
+    call.partner(Scope::WebhooksRead)?;
+    app.read(call, list, |tx, cx, list| {
+        Box::pin(async move {
+            let clinic = cx.call.partner(Scope::WebhooksRead)?.clinic_id;
+            store::endpoint_get(tx, clinic, list.endpoint).await?.ok_or(NOT_FOUND)?;
+            let found =
+                deliveries::deliveries_of_endpoint(tx, clinic, list.endpoint, list.state, &list.page).await?;
+            let mut items = Vec::with_capacity(found.items.len());
+            for delivery in found.items {
+                let attempts = deliveries::attempts_of(tx, clinic, delivery.id).await?;
+                items.push(DeliveryView { delivery, attempts });
+            }
+            let audit = cx.audit(Some(clinic), "webhook.deliveries", "webhook", Some(list.endpoint.0));
+            Ok((Slice { items, has_more: found.has_more }, vec![audit]))
+        })
+    })
+    .await
+}
+
+pub struct RetryDelivery {
+    pub endpoint: EndpointId,
+    pub delivery: DeliveryId,
+}
+
+/// Sends one delivery again, now, under the same event id.
+pub async fn retry_delivery(
+    app: &App,
+    call: &Call,
+    command: RetryDelivery,
+    render: Render<()>,
+) -> Result<Reply> {
+    call.partner(Scope::WebhooksWrite)?;
+    app.write(call, command, render, |tx, cx, command| {
+        Box::pin(async move {
+            let clinic = cx.call.partner(Scope::WebhooksWrite)?.clinic_id;
+            let RetryDelivery { endpoint, delivery } = *command;
+            store::endpoint_get(tx, clinic, endpoint).await?.ok_or(NOT_FOUND)?;
+            let again = deliveries::delivery_retry(tx, clinic, endpoint, delivery, cx.wall).await?;
+            if !again {
+                return Err(Error::NotFound("Delivery"));
+            }
+            audited(tx, cx, clinic, "webhook.retry", endpoint).await
+        })
+    })
+    .await
+}

@@ -1,0 +1,131 @@
+//! The one error of the application. Each surface projects it onto its own shape and codes.
+
+use nimbus_core::{eligibility::Finding, order::Refusal};
+use nimbus_store::{Error as StoreError, JobError};
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A field that cannot be accepted, by JSON path, and a sentence that says why without repeating the value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldError {
+    pub field: String,
+    pub message: String,
+}
+
+impl FieldError {
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
+}
+
+/// The kinds of business refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalCode {
+    RefillNotEligible,
+    RefillExists,
+    ServiceNotAvailable,
+    OrderRejected,
+    DuplicatePatient,
+    InvalidStatusTransition,
+}
+
+/// One machine-readable reason of a refusal. `facts` are further named values, such as an id or a date.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Detail {
+    pub field: Option<String>,
+    pub reason: Option<String>,
+    pub message: String,
+    pub facts: Vec<(&'static str, String)>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("authentication failed")]
+    Unauthorized(Unauthorized),
+    #[error("the actor may not do this")]
+    Forbidden,
+    #[error("{0} not found")]
+    NotFound(&'static str),
+    #[error("the request is not valid")]
+    Invalid(Vec<FieldError>),
+    #[error("refused: {message}")]
+    Refused { code: RefusalCode, message: String, details: Vec<Detail> },
+    #[error("the idempotency key was used with another request")]
+    IdempotencyConflict,
+    #[error("the request with this idempotency key is still running")]
+    IdempotencyInUse,
+    #[error("the resource has changed")]
+    PreconditionFailed,
+    #[error("the platform cannot answer right now")]
+    Unavailable,
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Internal(&'static str),
+}
+
+/// What is wrong with a credential, as far as the caller may know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unauthorized {
+    /// Missing, malformed, unknown, revoked, expired: the same answer for each.
+    Credential,
+    /// A key of the other environment, told from its prefix alone.
+    WrongEnvironment,
+}
+
+impl Error {
+    /// One field that cannot be accepted.
+    pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Invalid(vec![FieldError::new(field, message)])
+    }
+
+    pub(crate) fn refused(code: RefusalCode, message: impl Into<String>, details: Vec<Detail>) -> Self {
+        Self::Refused { code, message: message.into(), details }
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        let (reason, facts) = match &refusal {
+            Refusal::Transition { from, to } => {
+                ("impossible_transition", vec![("from", (*from).to_owned()), ("to", (*to).to_owned())])
+            }
+            Refusal::NothingToDo { to } => ("nothing_to_do", vec![("to", (*to).to_owned())]),
+            Refusal::UnknownLine => {
+                return Self::field("medication_request_ids", "Medication request not found");
+            }
+            Refusal::UnknownHold => return Self::field("hold_id", "Hold not found"),
+            Refusal::NoCancellationRequested => ("no_cancellation_requested", Vec::new()),
+        };
+        let message = refusal.to_string();
+        let detail = Detail { field: None, reason: Some(reason.to_owned()), message: message.clone(), facts };
+        Self::refused(RefusalCode::InvalidStatusTransition, message, vec![detail])
+    }
+}
+
+impl From<&Finding> for Detail {
+    fn from(finding: &Finding) -> Self {
+        let mut facts = Vec::new();
+        if let Some(citation) = finding.citation {
+            facts.push(("citation", citation.to_owned()));
+        }
+        if let Some(day) = finding.passes_on {
+            facts.push(("passes_on", day.to_string()));
+        }
+        Self {
+            field: None,
+            reason: Some(finding.rule.as_str().to_owned()),
+            message: finding.message.clone(),
+            facts,
+        }
+    }
+}
+
+impl JobError for Error {
+    fn as_store(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error) => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Timed work: prescriptions that expire, refills that become due, new practitioners to be onboarded.
+
+use std::time::Duration;
+
+use nimbus_carriers::onboarding::OnboardingClient;
+use nimbus_core::{
+    access::SystemActor,
+    event::PrescriptionChange,
+    ids::{PractitionerId, PrescriptionId},
+    practitioner::PractitionerStatus,
+    prescription::{PrescriptionAct, PrescriptionStatus, change_status},
+};
+use nimbus_store::{
+    Tx, idempotency,
+    jobs::{self, Job, JobKind},
+    practitioners, prescriptions, refills,
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    App,
+    actor::Call,
+    clock::wall,
+    error::{Error, Result},
+    outbox::Changes,
+    unit::Cx,
+};
+
+/// How often due jobs are looked for.
+const POLL: Duration = Duration::from_secs(1);
+/// Jobs claimed at once.
+const BATCH: u32 = 50;
+/// A job that its worker did not finish is claimed again after this.
+const LEASE_SECONDS: i64 = 60;
+/// A call of the robot that fails is made again after a minute, twice as long each time, at most a day.
+const FIRST_RETRY_SECONDS: i64 = 60;
+const LONGEST_RETRY_SECONDS: i64 = 86_400;
+/// Expired idempotency keys forgotten at once.
+const PURGE_BATCH: u32 = 1000;
+
+/// Works due jobs until it is stopped.
+pub async fn run(app: App, stop: CancellationToken) {
+    let robot = app
+        .config()
+        .onboarding
+        .as_ref()
+        .and_then(|robot| Some(OnboardingClient::new(robot.url.as_deref()?, &robot.token)));
+    let mut poll = tokio::time::interval(POLL);
+    poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = poll.tick() => {}
+        }
+        if let Err(error) = run_due(&app, robot.as_ref()).await {
+            tracing::error!(%error, "due jobs could not be worked");
+        }
+    }
+}
+
+/// Works what is due now; answers how much that was.
+pub async fn run_due(app: &App, robot: Option<&OnboardingClient>) -> Result<usize> {
+    let (due, now, token) = (app.clock().now(), wall(), Uuid::now_v7());
+    let claimed = app
+        .db()
+        .write(move |tx| {
+            Box::pin(async move {
+                idempotency::idempotency_purge(tx, now, PURGE_BATCH).await?;
+                let until = now.plus_seconds(LEASE_SECONDS);
+                jobs::jobs_claim(tx, due, now, until, token, BATCH).await.map_err(Error::from)
+            })
+        })
+        .await?;
+    let count = claimed.len();
+    for job in claimed {
+        let worked = match job.kind {
+            JobKind::OnboardingCall => onboard(app, job.clone(), robot).await,
+            JobKind::PrescriptionExpire | JobKind::RefillDue => {
+                let call = Call::system(SystemActor::Jobs);
+                app.act(&call, job.clone(), |tx, cx, job| Box::pin(prescription_job(tx, cx, job))).await
+            }
+        };
+        if let Err(error) = worked {
+            // The lease runs out, and the job is worked again.
+            tracing::error!(%error, kind = job.kind.as_str(), job_id = %job.id, "a job failed");
+        }
+    }
+    Ok(count)
+}
+
+/// Does what a prescription's day brings, and is done with the job, in one transaction.
+async fn prescription_job(tx: &mut Tx, cx: &Cx, job: &Job) -> Result<()> {
+    if !jobs::job_done(tx, job.id, job.lease_token).await? {
+        return Ok(());
+    }
+    let found = prescriptions::prescription_get_any(tx, PrescriptionId(job.subject_id)).await?;
+    let Some(prescription) = found else { return Ok(()) };
+    let mut changes = Changes::default();
+    match job.kind {
+        JobKind::PrescriptionExpire => {
+            let standing =
+                matches!(prescription.status, PrescriptionStatus::Active | PrescriptionStatus::OnHold);
+            if !standing || cx.today <= prescription.expires_on {
+                return Ok(());
+            }
+            let act = PrescriptionAct::Expire;
+            let (moved, transition, event) = change_status(&prescription, act, None, cx.by(), None, cx.now)?;
+            prescriptions::prescription_update(tx, &moved).await?;
+            changes.history.push(transition);
+            changes.events.push(event);
+        }
+        _ => {
+            let open = refills::refill_open(tx, prescription.clinic_id, prescription.id).await?;
+            let refillable = prescription.status == PrescriptionStatus::Active
+                && prescription.refills_remaining() > 0
+                && !prescription.do_not_refill;
+            if refillable && open.is_none() {
+                let status = Some(prescription.status);
+                changes.events.push(prescription.event(PrescriptionChange::RefillDue, status, None, cx.now));
+            }
+        }
+    }
+    changes.write(tx, cx).await
+}
+
+/// Tells the robot of a new practitioner. The call is made outside any transaction, and made again if it fails.
+async fn onboard(app: &App, job: Job, robot: Option<&OnboardingClient>) -> Result<()> {
+    let id = PractitionerId(job.subject_id);
+    let found = app
+        .db()
+        .read(move |tx| {
+            Box::pin(async move { Ok::<_, Error>(practitioners::practitioner_get_any(tx, id).await?) })
+        })
+        .await?;
+    let waiting = found.filter(|found| found.status == PractitionerStatus::Pending);
+    let told = match (waiting, robot) {
+        (Some(practitioner), Some(robot)) => robot.announce(&practitioner, wall()).await,
+        _ => Ok(()),
+    };
+    if let Err(error) = &told {
+        tracing::warn!(%error, practitioner_id = %id, "the onboarding robot was not reached");
+    }
+    let done = told.is_ok();
+    app.db()
+        .write(move |tx| {
+            Box::pin(async move {
+                if done {
+                    jobs::job_done(tx, job.id, job.lease_token).await?;
+                } else {
+                    let doubled = FIRST_RETRY_SECONDS << job.attempts.clamp(0, 11);
+                    let due = wall().plus_seconds(doubled.min(LONGEST_RETRY_SECONDS));
+                    jobs::job_retry(tx, job.id, job.lease_token, due).await?;
+                }
+                Ok::<_, Error>(())
+            })
+        })
+        .await
+}

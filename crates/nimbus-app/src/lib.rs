@@ -1,0 +1,125 @@
+//! Use cases: who may do what, decided by the rules, written with its events in one transaction.
+//!
+//! A surface parses its request into a command and calls one function here; the function checks the actor and
+//! the tenant, asks `nimbus-core`, and has `nimbus-store` write the outcome. No HTTP, no SQL, no reply shapes.
+
+pub mod actor;
+pub mod auth;
+pub mod clock;
+mod consequences;
+pub mod credentials;
+mod eligibility;
+pub mod endpoints;
+pub mod error;
+pub mod jobs;
+pub mod onboarding;
+pub mod operations;
+pub mod orders;
+mod outbox;
+pub mod patients;
+pub mod pharmacy;
+pub mod pharmacy_feed;
+pub mod practitioners;
+pub mod prescriptions;
+pub mod refills;
+pub mod sandbox;
+pub mod shipments;
+pub mod tenancy;
+pub mod unit;
+
+pub use nimbus_store::page;
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use nimbus_core::{access::Environment, eligibility::Thresholds};
+use nimbus_store::Db;
+use nimbus_webhooks::guard::AddressPolicy;
+use tokio::sync::Notify;
+
+pub use actor::{Actor, Call, Idempotency, PartnerActor, StaffActor};
+pub use error::{Detail, Error, FieldError, RefusalCode, Result};
+pub use unit::{Render, Rendered, Reply};
+
+use crate::{auth::KeyCache, clock::Clock};
+
+/// What differs between deployments.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub environment: Environment,
+    /// The pharmacy's time zone: fill dates and "today" are its days.
+    pub pharmacy_zone: TimeZone,
+    pub thresholds: Thresholds,
+    /// Which addresses webhook endpoints may be registered at.
+    pub address_policy: AddressPolicy,
+    /// Where the onboarding robot is told of a new practitioner, and the token it shows when it calls back.
+    pub onboarding: Option<Onboarding>,
+    /// The shared secret of the pharmacy system's inbound feed.
+    pub pharmacy_feed_secret: Option<String>,
+}
+
+/// The onboarding robot.
+#[derive(Clone)]
+pub struct Onboarding {
+    /// Where it is called; without it nothing is sent, and it may still call in.
+    pub url: Option<String>,
+    pub token: String,
+}
+
+impl std::fmt::Debug for Onboarding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Onboarding").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// The application: store, configuration, clocks and the bell that wakes the dispatcher. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    db: Db,
+    config: Config,
+    clock: Clock,
+    keys: KeyCache,
+    deliveries_written: Arc<Notify>,
+}
+
+impl App {
+    pub fn new(db: Db, config: Config, clock: Clock) -> Self {
+        let inner = Inner {
+            db,
+            config,
+            clock,
+            keys: KeyCache::default(),
+            deliveries_written: Arc::new(Notify::new()),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    pub fn db(&self) -> &Db {
+        &self.inner.db
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    pub fn clock(&self) -> &Clock {
+        &self.inner.clock
+    }
+
+    pub fn environment(&self) -> Environment {
+        self.inner.config.environment
+    }
+
+    /// Rung after each commit that wrote deliveries.
+    pub fn deliveries_written(&self) -> Arc<Notify> {
+        Arc::clone(&self.inner.deliveries_written)
+    }
+
+    pub(crate) fn keys(&self) -> &KeyCache {
+        &self.inner.keys
+    }
+}

@@ -1,0 +1,40 @@
+//! What a change leaves behind, written in its own transaction: history, audit, events and their deliveries.
+
+use nimbus_core::{event::Event, history::Transition, order::Decision};
+use nimbus_store::{
+    Tx,
+    audit::{self, AuditEntry},
+    history,
+};
+use nimbus_webhooks::outbox;
+
+use crate::{error::Result, unit::Cx};
+
+/// The trail of one change, gathered while it is decided and written at its end.
+#[derive(Default)]
+pub(crate) struct Changes {
+    pub(crate) history: Vec<Transition>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) audit: Vec<AuditEntry>,
+}
+
+impl Changes {
+    /// Takes over what was decided about an order, and gives the order back.
+    pub(crate) fn take(&mut self, decision: Decision) -> nimbus_core::order::Order {
+        self.history.extend(decision.history);
+        self.events.extend(decision.events);
+        decision.order
+    }
+
+    /// Writes everything: one round trip for rows that decide nothing, after the sequences and subscriptions
+    /// that they need.
+    pub(crate) async fn write(self, tx: &mut Tx, cx: &Cx) -> Result<()> {
+        let mut statements = history::history_statements(tx, &self.history).await?;
+        statements.extend(audit::audit_statements(&self.audit));
+        statements.extend(outbox::statements(tx, cx.wall, &self.events).await?);
+        if !statements.is_empty() {
+            tx.batch(statements).await?;
+        }
+        Ok(())
+    }
+}

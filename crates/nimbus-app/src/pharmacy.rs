@@ -1,0 +1,254 @@
+//! The pharmacy's work: the queue, and every act of staff on an order.
+
+use nimbus_core::{
+    access::Role,
+    ids::{ClinicId, HoldId, LineId, OrderId, PrescriptionId},
+    order::{
+        Act, Decision, FillStatus, HoldReason, Lines, Order, Refusal, Work, accept_cancellation, cancel,
+        decline_cancellation, place_hold, release_holds, work,
+    },
+    practitioner::PractitionerStatus,
+};
+use nimbus_store::{
+    Tx, counters, orders as store,
+    page::{Page, Slice},
+    practitioners, prescriptions,
+};
+
+use crate::{
+    App,
+    actor::{Call, PHARMACISTS, READERS, WORKERS},
+    consequences::order_changed,
+    error::Result,
+    orders::{self, NOT_FOUND, NewOrder, OrderView},
+    outbox::Changes,
+    unit::{Cx, Render, Reply},
+};
+
+/// What staff look for in the queue.
+pub struct Queue {
+    pub clinic: Option<ClinicId>,
+    pub status: Option<FillStatus>,
+    pub hold: Option<HoldReason>,
+    pub refrigerated: Option<bool>,
+    pub controlled: Option<bool>,
+    pub page: Page,
+}
+
+/// The orders of every clinic, oldest first.
+pub async fn queue(app: &App, call: &Call, queue: Queue) -> Result<Slice<Order>> {
+    call.staff(READERS)?;
+    app.read(call, queue, |tx, cx, queue| {
+        Box::pin(async move {
+            let Queue { clinic, status, hold, refrigerated, controlled, page } = queue;
+            let found =
+                store::order_queue(tx, *clinic, *status, *hold, *refrigerated, *controlled, page).await?;
+            Ok((found, vec![cx.audit(*clinic, "order.queue", "order", None)]))
+        })
+    })
+    .await
+}
+
+/// One order of any clinic.
+pub async fn order(app: &App, call: &Call, id: OrderId) -> Result<OrderView> {
+    call.staff(READERS)?;
+    app.read(call, id, |tx, cx, &id| {
+        Box::pin(async move {
+            let order = store::order_get_any(tx, id).await?.ok_or(NOT_FOUND)?;
+            let audit = cx.audit(Some(order.clinic_id), "order.read", "order", Some(id.0));
+            Ok((orders::view(tx, order).await?, vec![audit]))
+        })
+    })
+    .await
+}
+
+/// What staff do to an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StaffAct {
+    Verify,
+    Submit,
+    Acknowledge,
+    StartFill,
+    Fill,
+    Hold(HoldReason),
+    /// One hold, or all of them.
+    Release {
+        hold: Option<HoldId>,
+    },
+    Reject,
+    Cancel,
+    AcceptCancellation,
+    DeclineCancellation,
+}
+
+impl StaffAct {
+    /// Who may: clinical decisions are a pharmacist's.
+    pub const fn role_needed(self) -> &'static [Role] {
+        match self {
+            Self::Acknowledge | Self::StartFill | Self::Fill | Self::Hold(_) => WORKERS,
+            _ => PHARMACISTS,
+        }
+    }
+
+    /// Its name in the audit log.
+    const fn action(self) -> &'static str {
+        match self {
+            Self::Verify => "order.verify",
+            Self::Submit => "order.submit",
+            Self::Acknowledge => "order.acknowledge",
+            Self::StartFill => "order.start_fill",
+            Self::Fill => "order.fill",
+            Self::Hold(_) => "order.hold",
+            Self::Release { .. } => "order.release",
+            Self::Reject => "order.reject",
+            Self::Cancel => "order.cancel",
+            Self::AcceptCancellation => "order.accept_cancellation",
+            Self::DeclineCancellation => "order.decline_cancellation",
+        }
+    }
+}
+
+pub struct Task {
+    pub id: OrderId,
+    pub act: StaffAct,
+    /// Which medication requests; every live one that it is possible for, if not given.
+    pub lines: Option<Vec<LineId>>,
+    /// For the history alone.
+    pub reason: Option<String>,
+    /// For the partner: it goes into the events.
+    pub note: Option<String>,
+}
+
+/// Does one act of staff.
+pub async fn work_on(app: &App, call: &Call, task: Task, render: Render<Order>) -> Result<Reply> {
+    call.staff(task.act.role_needed())?;
+    app.write(call, task, render, |tx, cx, task| {
+        Box::pin(async move {
+            let before = store::order_get_any(tx, task.id).await?.ok_or(NOT_FOUND)?;
+            let lines = task.lines.as_deref().map_or(Lines::EveryLive, Lines::These);
+            let act = cx.act(task.reason.clone(), task.note.clone());
+            let mut changes = Changes::default();
+            let decision = decide(tx, &before, task.act, lines, &act).await?;
+            let mut after = changes.take(decision);
+            order_changed(tx, cx, &before, &mut after, &mut changes).await?;
+            let (clinic, id) = (Some(after.clinic_id), Some(after.id.0));
+            changes.audit.push(cx.audit(clinic, task.act.action(), "order", id));
+            changes.write(tx, cx).await?;
+            Ok(after)
+        })
+    })
+    .await
+}
+
+/// What the rules say to an act.
+pub(crate) async fn decide(
+    tx: &mut Tx,
+    before: &Order,
+    staff_act: StaffAct,
+    lines: Lines<'_>,
+    act: &Act,
+) -> Result<Decision> {
+    let decision = match staff_act {
+        StaffAct::Verify => {
+            let rx_numbers = rx_numbers(tx, before).await?;
+            work(before, Work::Verify { rx_numbers: &rx_numbers }, lines, act)?
+        }
+        StaffAct::Submit => {
+            let practitioner_active = practitioner_active(tx, before).await?;
+            work(before, Work::Submit { practitioner_active }, lines, act)?
+        }
+        StaffAct::Acknowledge => work(before, Work::Acknowledge, lines, act)?,
+        StaffAct::StartFill => work(before, Work::StartFill, lines, act)?,
+        StaffAct::Fill => work(before, Work::Fill, lines, act)?,
+        StaffAct::Reject => work(before, Work::Reject, lines, act)?,
+        StaffAct::Hold(reason) => place_hold(before, reason, lines, act)?,
+        StaffAct::Release { hold } => {
+            must_not_wait_for_practitioner(tx, before, hold).await?;
+            release_holds(before, hold, None, lines, act)?
+        }
+        StaffAct::Cancel => cancel(before, lines, act)?,
+        StaffAct::AcceptCancellation => accept_cancellation(before, act)?,
+        StaffAct::DeclineCancellation => decline_cancellation(before, act)?,
+    };
+    Ok(decision)
+}
+
+/// A number for each prescription of the order that has none yet.
+async fn rx_numbers(tx: &mut Tx, order: &Order) -> Result<Vec<(PrescriptionId, String)>> {
+    let mut without: Vec<PrescriptionId> = Vec::new();
+    for line in order.lines.iter().filter(|line| line.rx_number.is_none()) {
+        if line.status == FillStatus::Received && !without.contains(&line.prescription_id) {
+            without.push(line.prescription_id);
+        }
+    }
+    if without.is_empty() {
+        return Ok(Vec::new());
+    }
+    let count = i64::try_from(without.len()).unwrap_or(i64::MAX);
+    let first = counters::counter_take(tx, "rx_number", count).await?;
+    Ok(without.into_iter().zip(first..).map(|(id, number)| (id, number.to_string())).collect())
+}
+
+async fn practitioner_active(tx: &mut Tx, order: &Order) -> Result<bool> {
+    let status = practitioners::practitioner_status(tx, order.clinic_id, order.practitioner_id).await?;
+    Ok(status == Some(PractitionerStatus::Active))
+}
+
+/// A hold for an inactive practitioner ends with the activation, not by hand.
+async fn must_not_wait_for_practitioner(tx: &mut Tx, order: &Order, hold: Option<HoldId>) -> Result<()> {
+    let waits = order.open_holds().any(|open| {
+        open.reason == HoldReason::PractitionerNotActive && hold.is_none_or(|hold| hold == open.id)
+    });
+    if waits && !practitioner_active(tx, order).await? {
+        return Err(Refusal::transition(FillStatus::OnHold.as_str(), order.standing().as_str()).into());
+    }
+    Ok(())
+}
+
+pub struct Replace {
+    pub id: OrderId,
+    pub note: Option<String>,
+}
+
+/// A new order for what was returned or lost. It consumes no refill.
+pub async fn replace(app: &App, call: &Call, command: Replace, render: Render<Order>) -> Result<Reply> {
+    call.staff(PHARMACISTS)?;
+    app.write(call, command, render, |tx, cx, command| Box::pin(replace_in(tx, cx, command))).await
+}
+
+async fn replace_in(tx: &mut Tx, cx: &Cx, command: &Replace) -> Result<Order> {
+    let lost = store::order_get_any(tx, command.id).await?.ok_or(NOT_FOUND)?;
+    let gone: Vec<PrescriptionId> = lost
+        .lines
+        .iter()
+        .filter(|line| matches!(line.status, FillStatus::Returned | FillStatus::Lost))
+        .map(|line| line.prescription_id)
+        .collect();
+    if gone.is_empty() || store::order_replacing(tx, lost.clinic_id, lost.id).await?.is_some() {
+        return Err(Refusal::transition(lost.status.as_str(), "replaced").into());
+    }
+    let mut fills = prescriptions::prescription_of_order(tx, lost.clinic_id, lost.id).await?;
+    fills.retain(|prescription| gone.contains(&prescription.id));
+    let new = NewOrder {
+        clinic_id: lost.clinic_id,
+        patient_id: lost.patient_id,
+        practitioner_id: lost.practitioner_id,
+        shipping: lost.shipping.clone(),
+        refrigerated: lost.refrigerated,
+        shipment_group: lost.shipment_group.as_ref().map(|group| group.expose().clone()),
+        shipping_address: lost.shipping_address.expose().clone(),
+        notes: None,
+    };
+    let mut order = new.with_lines(tx, cx, &fills).await?;
+    for line in &mut order.lines {
+        let replaced = lost.lines.iter().find(|old| old.prescription_id == line.prescription_id);
+        if let Some(replaced) = replaced {
+            line.quantity = replaced.quantity;
+        }
+    }
+    order.replaces = Some(lost.id);
+    let mut changes = Changes::default();
+    orders::insert(tx, cx, &order, "order.replace", &mut changes).await?;
+    changes.write(tx, cx).await?;
+    Ok(order)
+}

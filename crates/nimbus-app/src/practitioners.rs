@@ -1,0 +1,285 @@
+//! Practitioners: registered by partners, activated by onboarding or staff.
+
+use nimbus_core::{
+    access::Scope,
+    event::Event,
+    history::{Subject, Transition},
+    ids::{ClinicId, PractitionerId},
+    order::{HoldReason, Lines, release_holds},
+    phi::Phi,
+    practitioner::{Practitioner, PractitionerProfile, PractitionerStatus, change_status},
+};
+use nimbus_store::{
+    Tx,
+    jobs::{self, JobKind},
+    orders,
+    page::{Page, Slice},
+    practitioners as store,
+};
+use uuid::Uuid;
+
+use crate::{
+    App,
+    actor::{Call, MANAGERS},
+    error::{Error, Result},
+    outbox::Changes,
+    unit::{Cx, Render, Reply},
+};
+
+const NOT_FOUND: Error = Error::NotFound("Practitioner");
+
+pub struct Create {
+    pub clinic_id: ClinicId,
+    pub profile: PractitionerProfile,
+    pub warnings: Vec<String>,
+}
+
+pub struct Created {
+    pub practitioner_id: PractitionerId,
+    /// The clinic had a practitioner of this NPI; nothing was created.
+    pub duplicate: bool,
+    pub status: PractitionerStatus,
+    pub warnings: Vec<String>,
+}
+
+/// Registers a practitioner with the key's clinic. The same NPI again answers the one there is.
+pub async fn create(app: &App, call: &Call, command: Create, render: Render<Created>) -> Result<Reply> {
+    if call.partner(Scope::PractitionersWrite)?.clinic_id != command.clinic_id {
+        return Err(Error::field("assigned_clinic", "Clinic not found"));
+    }
+    app.write(call, command, render, |tx, cx, command| Box::pin(create_in(tx, cx, command))).await
+}
+
+async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Created> {
+    let clinic_id = command.clinic_id;
+    let npi = command.profile.npi.as_deref();
+    if let Some(npi) = npi
+        && let Some(id) = store::practitioner_by_npi(tx, clinic_id, npi).await?
+    {
+        let status = store::practitioner_status(tx, clinic_id, id).await?.ok_or(NOT_FOUND)?;
+        let warnings = command.warnings.clone();
+        return Ok(Created { practitioner_id: id, duplicate: true, status, warnings });
+    }
+    let practitioner = Practitioner {
+        id: PractitionerId(Uuid::now_v7()),
+        clinic_id,
+        status: PractitionerStatus::Pending,
+        profile: Phi::new(command.profile.clone()),
+        version: 1,
+        created_at: cx.now,
+        updated_at: cx.now,
+    };
+    store::practitioner_insert(tx, &practitioner, npi).await?;
+    if cx.app.config().onboarding.as_ref().is_some_and(|robot| robot.url.is_some()) {
+        let (kind, id) = (JobKind::OnboardingCall, practitioner.id.0);
+        jobs::job_schedule(tx, kind, clinic_id, id, cx.wall, cx.wall).await?;
+    }
+    let mut changes = Changes::default();
+    changes.history.push(Transition {
+        clinic_id,
+        subject: Subject::Practitioner,
+        subject_id: practitioner.id.0,
+        order_id: None,
+        from: None,
+        to: practitioner.status.as_str(),
+        by: cx.by(),
+        reason: None,
+        note: None,
+        at: cx.now,
+    });
+    let id = practitioner.id;
+    changes.audit.push(cx.audit(Some(clinic_id), "practitioner.create", "practitioner", Some(id.0)));
+    changes.write(tx, cx).await?;
+    let (status, warnings) = (practitioner.status, command.warnings.clone());
+    Ok(Created { practitioner_id: id, duplicate: false, status, warnings })
+}
+
+/// One practitioner of the key's clinic.
+pub async fn get(app: &App, call: &Call, id: PractitionerId) -> Result<Practitioner> {
+    let clinic = call.partner(Scope::PractitionersRead)?.clinic_id;
+    app.read(call, (clinic, id), |tx, cx, &(clinic, id)| {
+        Box::pin(async move {
+            let found = store::practitioner_get(tx, clinic, id).await?.ok_or(NOT_FOUND)?;
+            Ok((found, vec![cx.audit(Some(clinic), "practitioner.read", "practitioner", Some(id.0))]))
+        })
+    })
+    .await
+}
+
+pub struct List {
+    pub status: Option<PractitionerStatus>,
+    pub page: Page,
+}
+
+/// The practitioners of the key's clinic, newest first.
+pub async fn list(app: &App, call: &Call, list: List) -> Result<Slice<Practitioner>> {
+    let clinic = call.partner(Scope::PractitionersRead)?.clinic_id;
+    list_in_clinics(app, call, ListAny { clinic: Some(clinic), status: list.status, page: list.page }).await
+}
+
+pub struct ListAny {
+    pub clinic: Option<ClinicId>,
+    pub status: Option<PractitionerStatus>,
+    pub page: Page,
+}
+
+/// Practitioners of every clinic, for staff.
+pub async fn list_any(app: &App, call: &Call, list: ListAny) -> Result<Slice<Practitioner>> {
+    call.staff(MANAGERS)?;
+    list_in_clinics(app, call, list).await
+}
+
+async fn list_in_clinics(app: &App, call: &Call, list: ListAny) -> Result<Slice<Practitioner>> {
+    app.read(call, list, |tx, cx, list| {
+        Box::pin(async move {
+            let found = store::practitioner_list(tx, list.clinic, list.status, &list.page).await?;
+            Ok((found, vec![cx.audit(list.clinic, "practitioner.list", "practitioner", None)]))
+        })
+    })
+    .await
+}
+
+/// A change of details: `None` leaves a field, `Some(None)` clears it.
+#[derive(Default)]
+pub struct ProfileChange {
+    pub first_name: Option<String>,
+    pub last_name: Option<String>,
+    pub email: Option<String>,
+    pub npi: Option<Option<String>>,
+    pub is_veterinarian: Option<bool>,
+    pub phone: Option<Option<String>>,
+    pub address_line_1: Option<String>,
+    pub address_line_2: Option<Option<String>>,
+    pub city: Option<String>,
+    pub state_code: Option<String>,
+    pub zip_code: Option<String>,
+    pub dea_number: Option<Option<String>>,
+    pub license_number: Option<Option<String>>,
+    pub license_state: Option<Option<String>>,
+}
+
+impl ProfileChange {
+    fn apply(&self, profile: &mut PractitionerProfile) {
+        set(&mut profile.first_name, &self.first_name);
+        set(&mut profile.last_name, &self.last_name);
+        set(&mut profile.email, &self.email);
+        set(&mut profile.npi, &self.npi);
+        set(&mut profile.is_veterinarian, &self.is_veterinarian);
+        set(&mut profile.phone, &self.phone);
+        set(&mut profile.address_line_1, &self.address_line_1);
+        set(&mut profile.address_line_2, &self.address_line_2);
+        set(&mut profile.city, &self.city);
+        set(&mut profile.state_code, &self.state_code);
+        set(&mut profile.zip_code, &self.zip_code);
+        set(&mut profile.dea_number, &self.dea_number);
+        set(&mut profile.license_number, &self.license_number);
+        set(&mut profile.license_state, &self.license_state);
+    }
+}
+
+pub(crate) fn set<T: Clone>(field: &mut T, change: &Option<T>) {
+    if let Some(value) = change {
+        field.clone_from(value);
+    }
+}
+
+pub struct Update {
+    pub id: PractitionerId,
+    pub change: ProfileChange,
+    pub warnings: Vec<String>,
+}
+
+/// Changes a practitioner's details and credentials.
+pub async fn update(app: &App, call: &Call, command: Update, render: Render<Practitioner>) -> Result<Reply> {
+    call.partner(Scope::PractitionersWrite)?;
+    app.write(call, command, render, |tx, cx, command| {
+        Box::pin(async move {
+            let clinic = cx.call.partner(Scope::PractitionersWrite)?.clinic_id;
+            let mut found = store::practitioner_get(tx, clinic, command.id).await?.ok_or(NOT_FOUND)?;
+            command.change.apply(found.profile.expose_mut());
+            let profile = found.profile.expose();
+            if profile.npi.is_none() && !profile.is_veterinarian {
+                return Err(Error::field("npi", "is required unless is_veterinarian is true"));
+            }
+            if let Some(npi) = profile.npi.as_deref()
+                && store::practitioner_by_npi(tx, clinic, npi).await?.is_some_and(|other| other != found.id)
+            {
+                return Err(Error::field("npi", "belongs to another practitioner of the clinic"));
+            }
+            found.updated_at = cx.now;
+            let npi = found.profile.expose().npi.clone();
+            store::practitioner_update(tx, &found, npi.as_deref()).await?;
+            found.version += 1;
+            let mut changes = Changes::default();
+            let id = found.id.0;
+            changes.audit.push(cx.audit(Some(clinic), "practitioner.update", "practitioner", Some(id)));
+            changes.write(tx, cx).await?;
+            Ok(found)
+        })
+    })
+    .await
+}
+
+pub struct SetStatus {
+    pub id: PractitionerId,
+    pub status: PractitionerStatus,
+    pub note: Option<String>,
+}
+
+/// Staff activate, suspend or deactivate a practitioner.
+pub async fn set_status(
+    app: &App,
+    call: &Call,
+    command: SetStatus,
+    render: Render<Practitioner>,
+) -> Result<Reply> {
+    call.staff(MANAGERS)?;
+    app.write(call, command, render, |tx, cx, command| {
+        Box::pin(set_status_in(tx, cx, command.id, command.status, command.note.as_deref()))
+    })
+    .await
+}
+
+/// Moves a practitioner; on activation, lines that were held for it go back to where they were.
+pub(crate) async fn set_status_in(
+    tx: &mut Tx,
+    cx: &Cx,
+    id: PractitionerId,
+    status: PractitionerStatus,
+    note: Option<&str>,
+) -> Result<Practitioner> {
+    let found = store::practitioner_get_any(tx, id).await?.ok_or(NOT_FOUND)?;
+    let (mut moved, transition, events) = change_status(&found, status, cx.by(), note, cx.now)?;
+    let npi = moved.profile.expose().npi.clone();
+    store::practitioner_update(tx, &moved, npi.as_deref()).await?;
+    moved.version += 1;
+    let mut changes = Changes { history: vec![transition], events, audit: Vec::new() };
+    let clinic = Some(moved.clinic_id);
+    changes.audit.push(cx.audit(clinic, "practitioner.set_status", "practitioner", Some(id.0)));
+    if status == PractitionerStatus::Active {
+        let released = release_held_orders(tx, cx, &moved).await?;
+        changes.history.extend(released.0);
+        changes.events.extend(released.1);
+    }
+    changes.write(tx, cx).await?;
+    Ok(moved)
+}
+
+async fn release_held_orders(
+    tx: &mut Tx,
+    cx: &Cx,
+    practitioner: &Practitioner,
+) -> Result<(Vec<Transition>, Vec<Event>)> {
+    let clinic = practitioner.clinic_id;
+    let (mut history, mut events) = (Vec::new(), Vec::new());
+    for id in orders::orders_held_for_practitioner(tx, clinic, practitioner.id).await? {
+        let Some(order) = orders::order_get(tx, clinic, id).await? else { continue };
+        let act = cx.act(None, None);
+        let reason = Some(HoldReason::PractitionerNotActive);
+        let decision = release_holds(&order, None, reason, Lines::EveryLive, &act)?;
+        orders::order_update(tx, &order, &decision.order).await?;
+        history.extend(decision.history);
+        events.extend(decision.events);
+    }
+    Ok((history, events))
+}

@@ -1,0 +1,292 @@
+//! Shipments: packed by staff, followed by partners, and what their way means for the orders in them.
+
+use nimbus_core::{
+    access::Scope,
+    event::{Event, Fact},
+    ids::{ClinicId, OrderId, ScanId, ShipmentId},
+    order::{FillStatus, Order, Refusal, after_shipment},
+    phi::Phi,
+    shipment::{self, Packed, Scan, Shipment, ShipmentStatus},
+};
+use nimbus_store::{
+    Tx, orders,
+    page::{Page, Slice},
+    shipments as store,
+};
+use uuid::Uuid;
+
+use crate::{
+    App,
+    actor::{Call, READERS, WORKERS},
+    consequences::order_changed,
+    error::{Error, Result},
+    outbox::Changes,
+    unit::{Cx, Render, Reply},
+};
+
+const NOT_FOUND: Error = Error::NotFound("Shipment");
+
+/// The most orders of one parcel.
+pub const MAX_ORDERS: usize = 50;
+
+/// One shipment of the key's clinic.
+pub async fn get(app: &App, call: &Call, id: ShipmentId) -> Result<Shipment> {
+    Ok(tracking(app, call, id).await?.shipment)
+}
+
+/// A shipment and every scan of it.
+#[derive(Debug, Clone)]
+pub struct Tracking {
+    pub shipment: Shipment,
+    pub scans: Vec<Scan>,
+}
+
+/// Where a shipment of the key's clinic was, and when.
+pub async fn tracking(app: &App, call: &Call, id: ShipmentId) -> Result<Tracking> {
+    let clinic = call.partner(Scope::ShipmentsRead)?.clinic_id;
+    app.read(call, (clinic, id), |tx, cx, &(clinic, id)| {
+        Box::pin(async move {
+            let shipment = store::shipment_get(tx, clinic, id).await?.ok_or(NOT_FOUND)?;
+            let scans = store::scan_list(tx, clinic, id).await?;
+            let audit = cx.audit(Some(clinic), "shipment.read", "shipment", Some(id.0));
+            Ok((Tracking { shipment, scans }, vec![audit]))
+        })
+    })
+    .await
+}
+
+/// One shipment of any clinic, for staff.
+pub async fn get_any(app: &App, call: &Call, id: ShipmentId) -> Result<Shipment> {
+    call.staff(READERS)?;
+    app.read(call, id, |tx, cx, &id| {
+        Box::pin(async move {
+            let found = store::shipment_get_any(tx, id).await?.ok_or(NOT_FOUND)?;
+            let audit = cx.audit(Some(found.clinic_id), "shipment.read", "shipment", Some(id.0));
+            Ok((found, vec![audit]))
+        })
+    })
+    .await
+}
+
+pub struct ListAny {
+    pub clinic: Option<ClinicId>,
+    pub status: Option<ShipmentStatus>,
+    pub page: Page,
+}
+
+/// Shipments of every clinic, for staff.
+pub async fn list_any(app: &App, call: &Call, list: ListAny) -> Result<Slice<Shipment>> {
+    call.staff(READERS)?;
+    app.read(call, list, |tx, cx, list| {
+        Box::pin(async move {
+            let found = store::shipment_list(tx, list.clinic, list.status, &list.page).await?;
+            Ok((found, vec![cx.audit(list.clinic, "shipment.list", "shipment", None)]))
+        })
+    })
+    .await
+}
+
+#[derive(Clone)]
+pub struct Create {
+    /// At least one; all of one patient, and of one shipment group if there are several.
+    pub orders: Vec<OrderId>,
+    pub carrier_id: String,
+    pub service_id: String,
+    pub tracking_number: Option<String>,
+    /// Staff's note for the partner.
+    pub notes: Option<String>,
+    pub warnings: Vec<String>,
+}
+
+pub struct Created {
+    pub shipment: Shipment,
+    pub warnings: Vec<String>,
+}
+
+/// Packs every filled, unshipped line of the orders into a parcel.
+pub async fn create(app: &App, call: &Call, command: Create, render: Render<Created>) -> Result<Reply> {
+    call.staff(WORKERS)?;
+    app.write(call, command, render, |tx, cx, command| Box::pin(create_in(tx, cx, command))).await
+}
+
+async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Created> {
+    let found = load(tx, &command.orders).await?;
+    let packed = pack(&found)?;
+    let shipment = label(cx, command, &found[0], packed)?;
+    store::shipment_insert(tx, &shipment).await?;
+    let mut changes = Changes::default();
+    let mut rx_number = None;
+    for before in &found {
+        let mut after = before.clone();
+        for line in after.lines.iter_mut().filter(|line| shipment.packed.iter().any(|p| p.line_id == line.id))
+        {
+            line.shipment_id = Some(shipment.id);
+            line.tracking_number.clone_from(&shipment.tracking_number);
+            rx_number = rx_number.or_else(|| line.rx_number.clone());
+        }
+        after.updated_at = cx.now;
+        orders::order_update(tx, before, &after).await?;
+    }
+    changes.history.push(shipment.opened(cx.by()));
+    changes.events.push(Event {
+        clinic_id: shipment.clinic_id,
+        ordering_key: Some(shipment.ordering_key),
+        at: cx.now,
+        fact: Fact::ShipmentCreated {
+            shipment: shipment.clone(),
+            practitioner_id: found[0].practitioner_id,
+            rx_number,
+        },
+    });
+    let (clinic, id) = (Some(shipment.clinic_id), Some(shipment.id.0));
+    changes.audit.push(cx.audit(clinic, "shipment.create", "shipment", id));
+    changes.write(tx, cx).await?;
+    Ok(Created { shipment, warnings: command.warnings.clone() })
+}
+
+/// The orders, if they may share a parcel.
+async fn load(tx: &mut Tx, ids: &[OrderId]) -> Result<Vec<Order>> {
+    const FIELD: &str = "medication_orders";
+    if ids.is_empty() || ids.len() > MAX_ORDERS {
+        return Err(Error::field(FIELD, format!("must name 1 to {MAX_ORDERS} orders")));
+    }
+    let mut found: Vec<Order> = Vec::with_capacity(ids.len());
+    for (index, &id) in ids.iter().enumerate() {
+        let order = orders::order_get_any(tx, id).await?;
+        let order =
+            order.ok_or_else(|| Error::field(format!("{FIELD}[{index}]"), "Medication order not found"))?;
+        if found.iter().any(|other| other.id == id) {
+            continue;
+        }
+        if let Some(first) = found.first() {
+            let together = first.patient_id == order.patient_id && first.ordering_key == order.ordering_key;
+            let same_place = first.shipping_address == order.shipping_address;
+            if !together || !same_place {
+                let message = "must be of the same patient, shipment group and address as the first";
+                return Err(Error::field(format!("{FIELD}[{index}]"), message));
+            }
+        }
+        found.push(order);
+    }
+    Ok(found)
+}
+
+fn pack(orders: &[Order]) -> Result<Vec<Packed>> {
+    let packed: Vec<Packed> = orders
+        .iter()
+        .flat_map(|order| order.lines.iter().map(move |line| (order, line)))
+        .filter(|(_, line)| line.status == FillStatus::Filled && line.shipment_id.is_none())
+        .map(|(order, line)| Packed { order_id: order.id, line_id: line.id })
+        .collect();
+    if packed.is_empty() {
+        return Err(Refusal::transition(orders[0].status.as_str(), FillStatus::Shipped.as_str()).into());
+    }
+    Ok(packed)
+}
+
+fn label(cx: &Cx, command: &Create, order: &Order, packed: Vec<Packed>) -> Result<Shipment> {
+    let carrier = nimbus_carriers::carrier(&command.carrier_id)
+        .ok_or_else(|| Error::field("carrier_id", "Carrier not found"))?;
+    let service = nimbus_carriers::service_of(&command.carrier_id, &command.service_id)
+        .ok_or_else(|| Error::field("service_id", "Service not available"))?;
+    Ok(Shipment {
+        id: ShipmentId(Uuid::now_v7()),
+        clinic_id: order.clinic_id,
+        patient_id: order.patient_id,
+        ordering_key: order.ordering_key,
+        status: ShipmentStatus::LabelCreated,
+        carrier_id: carrier.id.to_owned(),
+        carrier_name: carrier.name.to_owned(),
+        service_id: service.id.to_owned(),
+        tracking_url: command.tracking_number.as_deref().map(|number| carrier.tracking_url(number)),
+        tracking_number: command.tracking_number.clone(),
+        delivery_method: nimbus_carriers::delivery_method(service),
+        delivery_location: order.shipping_address.clone(),
+        notes: command.notes.clone().map(Phi::new),
+        ships_at: cx.now,
+        estimated_delivery_date: Some(nimbus_carriers::estimated_delivery(service, cx.today)),
+        latest_scan_at: None,
+        cancellation_reason: None,
+        cancelled_at: None,
+        version: 1,
+        created_at: cx.now,
+        updated_at: cx.now,
+        packed,
+    })
+}
+
+pub struct Cancel {
+    pub id: ShipmentId,
+    /// Staff's reason; it goes to the partner.
+    pub reason: String,
+}
+
+/// Cancels a parcel that has only a label. Its orders stay filled and can be packed again.
+pub async fn cancel(app: &App, call: &Call, command: Cancel, render: Render<Shipment>) -> Result<Reply> {
+    call.staff(WORKERS)?;
+    app.write(call, command, render, |tx, cx, command| {
+        Box::pin(async move {
+            let found = store::shipment_get_any(tx, command.id).await?.ok_or(NOT_FOUND)?;
+            let moved = shipment::cancel(&found, cx.by(), &command.reason, cx.now)?;
+            store::shipment_update(tx, &moved.shipment).await?;
+            for id in orders::orders_of_shipment(tx, found.clinic_id, found.id).await? {
+                let Some(before) = orders::order_get(tx, found.clinic_id, id).await? else { continue };
+                let mut after = before.clone();
+                for line in after.lines.iter_mut().filter(|line| line.shipment_id == Some(found.id)) {
+                    line.shipment_id = None;
+                    line.tracking_number = None;
+                }
+                after.updated_at = cx.now;
+                orders::order_update(tx, &before, &after).await?;
+            }
+            let clinic = Some(found.clinic_id);
+            let audit = vec![cx.audit(clinic, "shipment.cancel", "shipment", Some(found.id.0))];
+            let changes = Changes { history: vec![moved.history], events: vec![moved.event], audit };
+            changes.write(tx, cx).await?;
+            Ok(Shipment { version: moved.shipment.version + 1, ..moved.shipment })
+        })
+    })
+    .await
+}
+
+pub struct MoveTo {
+    pub id: ShipmentId,
+    pub status: ShipmentStatus,
+    /// Staff's note for the partner.
+    pub note: Option<String>,
+    pub location: Option<String>,
+}
+
+/// Staff say where a parcel is; its orders follow.
+pub async fn move_to(app: &App, call: &Call, command: MoveTo, render: Render<Shipment>) -> Result<Reply> {
+    call.staff(WORKERS)?;
+    app.write(call, command, render, |tx, cx, command| Box::pin(move_in(tx, cx, command))).await
+}
+
+pub(crate) async fn move_in(tx: &mut Tx, cx: &Cx, command: &MoveTo) -> Result<Shipment> {
+    let found = store::shipment_get_any(tx, command.id).await?.ok_or(NOT_FOUND)?;
+    let scan = Scan {
+        id: ScanId(Uuid::now_v7()),
+        occurred_at: cx.now,
+        status: command.status,
+        location: command.location.clone(),
+        message: command.note.clone(),
+        recorded_at: cx.wall,
+    };
+    let moved = shipment::move_to(&found, &scan, cx.by())?;
+    store::shipment_update(tx, &moved.shipment).await?;
+    store::scan_insert(tx, found.clinic_id, found.id, &scan).await?;
+    let mut changes = Changes { history: vec![moved.history], events: vec![moved.event], audit: Vec::new() };
+    if let Some(goal) = command.status.order_goal() {
+        for id in orders::orders_of_shipment(tx, found.clinic_id, found.id).await? {
+            let Some(before) = orders::order_get(tx, found.clinic_id, id).await? else { continue };
+            let decision = after_shipment(&before, found.id, goal, &cx.act(None, command.note.clone()));
+            let mut after = changes.take(decision);
+            order_changed(tx, cx, &before, &mut after, &mut changes).await?;
+        }
+    }
+    let clinic = Some(found.clinic_id);
+    changes.audit.push(cx.audit(clinic, "shipment.set_status", "shipment", Some(found.id.0)));
+    changes.write(tx, cx).await?;
+    Ok(Shipment { version: moved.shipment.version + 1, ..moved.shipment })
+}

@@ -1,0 +1,212 @@
+//! One unit of work: the job of a use case, its idempotency and its stored reply, in one transaction.
+
+use std::sync::Arc;
+
+use nimbus_core::{
+    access::By,
+    ids::ClinicId,
+    order::Act,
+    time::{Date, Ts},
+};
+use nimbus_store::{BoxFuture, Tx, audit::AuditEntry, idempotency};
+use uuid::Uuid;
+
+use crate::{
+    App,
+    actor::{Call, Idempotency},
+    clock::wall,
+    error::{Error, Result},
+};
+
+/// Replies with an `Idempotency-Key` are kept this long.
+const IDEMPOTENCY_HOURS: i64 = 24;
+
+/// A reply as its surface wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    pub status: u16,
+    pub body: Vec<u8>,
+}
+
+/// What a write answers: its own rendered reply, or the stored one of the same request before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    pub rendered: Rendered,
+    pub replayed: bool,
+}
+
+/// How a surface writes the outcome of a use case. Pure, so that it can run inside the transaction.
+pub type Render<T> = fn(&T) -> Rendered;
+
+/// The body of a use case, run inside the transaction. It may run more than once.
+pub(crate) type Job<C, T> = for<'a> fn(&'a mut Tx, &'a Cx, &'a C) -> BoxFuture<'a, Result<T>>;
+
+/// What a job knows besides its command.
+#[derive(Clone)]
+pub(crate) struct Cx {
+    pub(crate) app: App,
+    pub(crate) call: Call,
+    /// Business time.
+    pub(crate) now: Ts,
+    /// Wall time.
+    pub(crate) wall: Ts,
+    /// Today in the pharmacy's time zone.
+    pub(crate) today: Date,
+}
+
+impl Cx {
+    pub(crate) fn new(app: &App, call: &Call) -> Self {
+        let now = app.clock().now();
+        let today = now.date_in(&app.config().pharmacy_zone);
+        Self { app: app.clone(), call: call.clone(), now, wall: wall(), today }
+    }
+
+    pub(crate) fn by(&self) -> By {
+        self.call.actor.by()
+    }
+
+    /// This call acting on an order.
+    pub(crate) fn act(&self, reason: Option<String>, note: Option<String>) -> Act {
+        Act { now: self.now, today: self.today, by: self.by(), reason, note, new_id: Uuid::now_v7 }
+    }
+
+    /// A row for the audit log.
+    pub(crate) fn audit(
+        &self,
+        clinic_id: Option<ClinicId>,
+        action: &'static str,
+        subject: &'static str,
+        subject_id: Option<Uuid>,
+    ) -> AuditEntry {
+        AuditEntry {
+            clinic_id,
+            at: self.wall,
+            by: self.by(),
+            action,
+            subject,
+            subject_id,
+            request_id: Some(self.call.request_id.clone()).filter(|id| !id.is_empty()),
+            address: self.call.address.clone(),
+            reason: None,
+        }
+    }
+}
+
+impl App {
+    /// Runs a job in one transaction with its idempotency key and stored reply; when this returns, the outcome
+    /// is on disk.
+    pub(crate) async fn write<C, T>(
+        &self,
+        call: &Call,
+        command: C,
+        render: Render<T>,
+        job: Job<C, T>,
+    ) -> Result<Reply>
+    where
+        C: Send + Sync + 'static,
+        T: Send + Sync + 'static,
+    {
+        let cx = Arc::new(Cx::new(self, call));
+        let command = Arc::new(command);
+        let reply = self
+            .db()
+            .write(move |tx| {
+                let (cx, command) = (Arc::clone(&cx), Arc::clone(&command));
+                Box::pin(async move {
+                    let Some(idempotency) = cx.call.idempotency.clone() else {
+                        let outcome = job(tx, &cx, &command).await?;
+                        return Ok(Reply { rendered: render(&outcome), replayed: false });
+                    };
+                    if let Some(reply) = claim(tx, &cx, &idempotency).await? {
+                        return Ok(reply);
+                    }
+                    let outcome = job(tx, &cx, &command).await?;
+                    let rendered = render(&outcome);
+                    let (owner, clinic) = cx.call.idempotency_owner();
+                    let (key, status) = (idempotency.key.as_str(), rendered.status);
+                    idempotency::idempotency_complete(tx, owner, key, clinic, status, &rendered.body).await?;
+                    Ok(Reply { rendered, replayed: false })
+                })
+            })
+            .await;
+        if reply.is_ok() {
+            self.deliveries_written().notify_one();
+        }
+        reply
+    }
+
+    /// A write of the platform itself, which no surface renders.
+    pub(crate) async fn act<C, T>(&self, call: &Call, command: C, job: Job<C, T>) -> Result<T>
+    where
+        C: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let cx = Arc::new(Cx::new(self, call));
+        let command = Arc::new(command);
+        let outcome = self
+            .db()
+            .write(move |tx| {
+                let (cx, command) = (Arc::clone(&cx), Arc::clone(&command));
+                Box::pin(async move { job(tx, &cx, &command).await })
+            })
+            .await;
+        if outcome.is_ok() {
+            self.deliveries_written().notify_one();
+        }
+        outcome
+    }
+
+    /// Runs a read, and then writes its audit rows: nobody sees patient data before it is on record.
+    pub(crate) async fn read<C, T>(
+        &self,
+        call: &Call,
+        command: C,
+        job: Job<C, (T, Vec<AuditEntry>)>,
+    ) -> Result<T>
+    where
+        C: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let cx = Arc::new(Cx::new(self, call));
+        let command = Arc::new(command);
+        let (found, entries): (T, Vec<AuditEntry>) = self
+            .db()
+            .read(move |tx| {
+                let (cx, command) = (Arc::clone(&cx), Arc::clone(&command));
+                Box::pin(async move { job(tx, &cx, &command).await })
+            })
+            .await?;
+        if !entries.is_empty() {
+            let entries = Arc::new(entries);
+            self.db()
+                .write(move |tx| {
+                    let entries = Arc::clone(&entries);
+                    Box::pin(
+                        async move { Ok::<_, Error>(nimbus_store::audit::audit_insert(tx, &entries).await?) },
+                    )
+                })
+                .await?;
+        }
+        Ok(found)
+    }
+}
+
+/// Claims an idempotency key for this transaction, or answers what was answered before. A second request with
+/// the same key waits here for the first to commit or roll back.
+async fn claim(tx: &mut Tx, cx: &Cx, idempotency: &Idempotency) -> Result<Option<Reply>> {
+    let (owner, clinic) = cx.call.idempotency_owner();
+    let (key, fingerprint) = (idempotency.key.as_str(), &idempotency.fingerprint);
+    let expires = cx.wall.plus_seconds(IDEMPOTENCY_HOURS * 3600);
+    if idempotency::idempotency_claim(tx, owner, key, clinic, fingerprint, cx.wall, expires).await? {
+        return Ok(None);
+    }
+    let stored = idempotency::idempotency_get(tx, owner, key, clinic, cx.wall).await?;
+    match stored {
+        Some(stored) if stored.fingerprint == fingerprint => Ok(Some(Reply {
+            rendered: Rendered { status: stored.status, body: stored.reply },
+            replayed: true,
+        })),
+        Some(_) => Err(Error::IdempotencyConflict),
+        None => Err(Error::IdempotencyInUse),
+    }
+}

@@ -1,0 +1,477 @@
+//! Deliveries: one event to one endpoint, leased to whoever sends it; its attempts; and the ledger of them all.
+
+use nimbus_core::{
+    ids::{AttemptId, ClinicId, DeliveryId, EndpointId, EventId},
+    time::Ts,
+};
+use uuid::Uuid;
+
+use crate::{
+    engine::{Engine, Row, Statement, Tx, Value},
+    error::Result,
+    events::body_at,
+    page::{Page, Slice},
+    rows::word,
+    seal::SealedAt,
+    words::words,
+};
+
+words! {
+    pub enum DeliveryState {
+        Pending = "pending",
+        Delivered = "delivered",
+        /// Its last attempt failed.
+        Dead = "dead",
+        /// Its endpoint was deleted.
+        Cancelled = "cancelled",
+    }
+}
+
+/// A delivery to be written.
+#[derive(Debug, Clone)]
+pub struct NewDelivery {
+    pub id: DeliveryId,
+    pub clinic_id: ClinicId,
+    pub endpoint_id: EndpointId,
+    pub event_id: EventId,
+    /// The name it is sent under.
+    pub event_name: String,
+    pub ordering_key: Option<Uuid>,
+    /// Wall time, as every time of a delivery.
+    pub due_at: Ts,
+    pub created_at: Ts,
+}
+
+/// A delivery that the caller holds the lease of, with its event's payload. It has no `Debug`: the payload may be
+/// patient data.
+pub struct Claimed {
+    pub id: DeliveryId,
+    pub clinic_id: ClinicId,
+    pub endpoint_id: EndpointId,
+    pub event_id: EventId,
+    pub event_name: String,
+    pub ordering_key: Option<Uuid>,
+    /// Attempts made.
+    pub attempts: i64,
+    pub token: Uuid,
+    pub body: Vec<u8>,
+}
+
+/// An attempt to be written. It has no `Debug`: a receiver may echo what it was sent.
+pub struct AttemptRow {
+    pub id: AttemptId,
+    pub number: i64,
+    pub started_at: Ts,
+    pub elapsed_ms: i64,
+    pub outcome: &'static str,
+    pub cause: Option<String>,
+    pub status_code: Option<i64>,
+    /// The beginning of the answer's body.
+    pub response: Vec<u8>,
+}
+
+/// What follows an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    Delivered,
+    Retry {
+        due_at: Ts,
+    },
+    Dead,
+    /// Nothing was sent: the lease is given back and no attempt consumed.
+    Release {
+        due_at: Ts,
+    },
+}
+
+/// What came of a claimed delivery.
+pub struct Outcome {
+    pub clinic_id: ClinicId,
+    pub delivery_id: DeliveryId,
+    pub token: Uuid,
+    pub attempt: Option<AttemptRow>,
+    pub next: Next,
+}
+
+/// A delivery as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryRow {
+    pub id: DeliveryId,
+    pub clinic_id: ClinicId,
+    pub endpoint_id: EndpointId,
+    pub event_id: EventId,
+    pub event_name: String,
+    pub state: DeliveryState,
+    pub attempts: i64,
+    pub due_at: Ts,
+    pub cause: Option<String>,
+    pub status_code: Option<i64>,
+    pub created_at: Ts,
+    pub finished_at: Option<Ts>,
+}
+
+/// An attempt as it is listed.
+#[derive(Clone)]
+pub struct AttemptView {
+    pub id: AttemptId,
+    pub number: i64,
+    pub started_at: Ts,
+    pub elapsed_ms: i64,
+    pub outcome: String,
+    pub cause: Option<String>,
+    pub status_code: Option<i64>,
+    pub response: Vec<u8>,
+}
+
+impl std::fmt::Debug for AttemptView {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AttemptView")
+            .field("id", &self.id)
+            .field("outcome", &self.outcome)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The conservation ledger: every accepted delivery is in exactly one state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ledger {
+    pub accepted: i64,
+    pub delivered: i64,
+    pub pending: i64,
+    pub dead: i64,
+    pub cancelled: i64,
+}
+
+impl Ledger {
+    /// Whether nothing is unaccounted for.
+    pub const fn is_balanced(&self) -> bool {
+        self.accepted == self.delivered + self.pending + self.dead + self.cancelled
+    }
+}
+
+macro_rules! columns {
+    () => {
+        "id, clinic_id, endpoint_id, event_id, event_name, state, attempts, due_at, cause, status_code, created_at,
+         finished_at"
+    };
+}
+
+fn read(row: &Row) -> Result<DeliveryRow> {
+    let mut columns = row.columns();
+    Ok(DeliveryRow {
+        id: columns.take()?,
+        clinic_id: columns.take()?,
+        endpoint_id: columns.take()?,
+        event_id: columns.take()?,
+        event_name: columns.take()?,
+        state: word(&columns.take::<String>()?, DeliveryState::parse, "deliveries.state")?,
+        attempts: columns.take()?,
+        due_at: columns.take()?,
+        cause: columns.take()?,
+        status_code: columns.take()?,
+        created_at: columns.take()?,
+        finished_at: columns.take()?,
+    })
+}
+
+/// The statements that write deliveries, to ride with their events.
+pub fn delivery_statements(deliveries: &[NewDelivery]) -> Vec<Statement> {
+    let sql = "insert into deliveries
+            (clinic_id, id, endpoint_id, event_id, event_name, ordering_key, state, attempts, due_at, created_at)
+        values ($1, $2, $3, $4, $5, $6, 'pending', 0, $7, $8)";
+    let statement = |delivery: &NewDelivery| {
+        let args = vec![
+            delivery.clinic_id.into(),
+            delivery.id.into(),
+            delivery.endpoint_id.into(),
+            delivery.event_id.into(),
+            delivery.event_name.as_str().into(),
+            delivery.ordering_key.into(),
+            delivery.due_at.into(),
+            delivery.created_at.into(),
+        ];
+        Statement::new(sql, args)
+    };
+    deliveries.iter().map(statement).collect()
+}
+
+/// The active endpoints that have a delivery due and not leased, at most 1,000. The index is read once for each
+/// endpoint with a backlog, not once for each row of it.
+pub async fn lanes_due(tx: &mut Tx, now: Ts) -> Result<Vec<EndpointId>> {
+    let sql = "with recursive lane (endpoint_id) as (
+            select (select endpoint_id from deliveries where state = 'pending' order by endpoint_id limit 1)
+            union all
+            select (select d.endpoint_id from deliveries d
+                    where d.state = 'pending' and d.endpoint_id > lane.endpoint_id
+                    order by d.endpoint_id limit 1)
+            from lane where lane.endpoint_id is not null
+        )
+        select e.id from lane join webhook_endpoints e on e.id = lane.endpoint_id
+        where e.status = 'active' and exists (
+            select 1 from deliveries d
+            where d.endpoint_id = e.id and d.state = 'pending' and d.due_at <= $1
+                and (d.lease_until is null or d.lease_until < $1))
+        limit 1000";
+    tx.query(sql, &[now.into()]).await?.iter().map(|row| row.columns().take()).collect()
+}
+
+/// Dispatchers on PostgreSQL pass by the rows that another one is taking; SQLite has one writer.
+macro_rules! claim {
+    ($tail:literal) => {
+        concat!(
+            "with due as materialized (
+                select clinic_id, id from deliveries
+                where endpoint_id = $1 and state = 'pending' and due_at <= $2
+                    and (lease_until is null or lease_until < $2)
+                order by (attempts > 0), due_at, id limit $5",
+            $tail,
+            ")
+            update deliveries set lease_token = $4, lease_until = $3
+            from due where deliveries.clinic_id = due.clinic_id and deliveries.id = due.id
+            returning deliveries.id, deliveries.clinic_id, deliveries.endpoint_id, deliveries.event_id,
+                deliveries.event_name, deliveries.ordering_key, deliveries.attempts,
+                (select e.body from events e
+                 where e.clinic_id = deliveries.clinic_id and e.id = deliveries.event_id)"
+        )
+    };
+}
+
+/// Leases due deliveries of an endpoint, at most `limit`: first attempts before retries, then the longest due.
+pub async fn deliveries_claim(
+    tx: &mut Tx,
+    endpoint: EndpointId,
+    now: Ts,
+    lease_until: Ts,
+    token: Uuid,
+    limit: i64,
+) -> Result<Vec<Claimed>> {
+    let sql = match tx.engine() {
+        Engine::Sqlite => claim!(""),
+        Engine::Postgres => claim!(" for update skip locked"),
+    };
+    let args = [endpoint.into(), now.into(), lease_until.into(), token.into(), limit.into()];
+    let rows = tx.query(sql, &args).await?;
+    let mut claimed = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let mut columns = row.columns();
+        let (id, clinic_id): (DeliveryId, ClinicId) = (columns.take()?, columns.take()?);
+        let (endpoint_id, event_id): (EndpointId, EventId) = (columns.take()?, columns.take()?);
+        let (event_name, ordering_key) = (columns.take()?, columns.take()?);
+        let attempts = columns.take()?;
+        let sealed: Vec<u8> = columns.take()?;
+        let body = tx.keys(clinic_id).await?.open(body_at(event_id), &sealed)?;
+        claimed.push(Claimed {
+            id,
+            clinic_id,
+            endpoint_id,
+            event_id,
+            event_name,
+            ordering_key,
+            attempts,
+            token,
+            body,
+        });
+    }
+    // `returning` promises no order; ids are time-ordered.
+    claimed.sort_by_key(|row| (row.attempts > 0, row.id));
+    Ok(claimed)
+}
+
+const DELIVERED: &str = "update deliveries
+    set state = 'delivered', attempts = $4, cause = null, status_code = $5, finished_at = $6, lease_token = null,
+        lease_until = null
+    where clinic_id = $1 and id = $2 and lease_token = $3 and state = 'pending'";
+const DEAD: &str = "update deliveries
+    set state = 'dead', attempts = $4, status_code = $5, finished_at = $6, cause = $7, lease_token = null,
+        lease_until = null
+    where clinic_id = $1 and id = $2 and lease_token = $3 and state = 'pending'";
+const RETRY: &str = "update deliveries
+    set attempts = $4, status_code = $5, due_at = $6, cause = $7, lease_token = null, lease_until = null
+    where clinic_id = $1 and id = $2 and lease_token = $3 and state = 'pending'";
+const RELEASE: &str = "update deliveries set due_at = $4, lease_token = null, lease_until = null
+    where clinic_id = $1 and id = $2 and lease_token = $3 and state = 'pending'";
+
+impl Outcome {
+    fn statement(&self, now: Ts) -> Statement {
+        let mut args: Vec<Value> = vec![self.clinic_id.into(), self.delivery_id.into(), self.token.into()];
+        let attempt = self.attempt.as_ref();
+        let (number, status) = (attempt.map(|a| a.number), attempt.and_then(|a| a.status_code));
+        let cause = attempt.and_then(|a| a.cause.clone());
+        let sql = match self.next {
+            Next::Delivered => {
+                args.extend([number.into(), status.into(), now.into()]);
+                DELIVERED
+            }
+            Next::Dead => {
+                args.extend([number.into(), status.into(), now.into(), cause.into()]);
+                DEAD
+            }
+            Next::Retry { due_at } => {
+                args.extend([number.into(), status.into(), due_at.into(), cause.into()]);
+                RETRY
+            }
+            Next::Release { due_at } => {
+                args.push(due_at.into());
+                RELEASE
+            }
+        };
+        Statement::new(sql, args)
+    }
+}
+
+/// Records outcomes, each only under its lease; answers which leases still held. The attempts of the others are
+/// not kept: whoever has the row now makes its own.
+pub async fn delivery_record(tx: &mut Tx, outcomes: &[Outcome], now: Ts) -> Result<Vec<bool>> {
+    let statements = outcomes.iter().map(|outcome| outcome.statement(now)).collect();
+    let held: Vec<bool> = tx.batch(statements).await?.into_iter().map(|rows| rows == 1).collect();
+    let mut attempts = Vec::with_capacity(outcomes.len());
+    for (outcome, held) in outcomes.iter().zip(&held) {
+        if let (Some(attempt), true) = (&outcome.attempt, held) {
+            attempts.push(attempt_statement(tx, outcome, attempt).await?);
+        }
+    }
+    if !attempts.is_empty() {
+        tx.batch(attempts).await?;
+    }
+    Ok(held)
+}
+
+const fn response_at(id: AttemptId) -> SealedAt {
+    SealedAt { table: "attempts", column: "response", row: id.0 }
+}
+
+async fn attempt_statement(tx: &mut Tx, outcome: &Outcome, attempt: &AttemptRow) -> Result<Statement> {
+    let sql = "insert into attempts
+            (clinic_id, id, delivery_id, number, started_at, elapsed_ms, outcome, cause, status_code, response)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    let response = match attempt.response.is_empty() {
+        true => None,
+        false => Some(tx.keys(outcome.clinic_id).await?.seal(response_at(attempt.id), &attempt.response)),
+    };
+    let args = vec![
+        outcome.clinic_id.into(),
+        attempt.id.into(),
+        outcome.delivery_id.into(),
+        attempt.number.into(),
+        attempt.started_at.into(),
+        attempt.elapsed_ms.into(),
+        attempt.outcome.into(),
+        attempt.cause.clone().into(),
+        attempt.status_code.into(),
+        response.into(),
+    ];
+    Ok(Statement::new(sql, args))
+}
+
+/// Gives a lease back; false if it was lost.
+pub async fn delivery_release(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    id: DeliveryId,
+    token: Uuid,
+    due_at: Ts,
+) -> Result<bool> {
+    let args = [clinic.into(), id.into(), token.into(), due_at.into()];
+    Ok(tx.execute(RELEASE, &args).await? == 1)
+}
+
+/// The deliveries to an endpoint, newest first.
+pub async fn deliveries_of_endpoint(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    endpoint: EndpointId,
+    state: Option<DeliveryState>,
+    page: &Page,
+) -> Result<Slice<DeliveryRow>> {
+    let sql = concat!(
+        "select ",
+        columns!(),
+        " from deliveries
+          where clinic_id = $1 and endpoint_id = $2 and (state = $3 or $3 is null) and id < $4
+            and (created_at >= $5 or $5 is null) and (created_at < $6 or $6 is null)
+          order by id desc limit $7"
+    );
+    let limit = page.limit.clamp(1, Page::MAX);
+    let args = [
+        clinic.into(),
+        endpoint.into(),
+        state.map(DeliveryState::as_str).into(),
+        page.before.unwrap_or(Uuid::max()).into(),
+        page.created_from.into(),
+        page.created_until.into(),
+        (limit + 1).into(),
+    ];
+    let items = tx.query(sql, &args).await?.iter().map(read).collect::<Result<Vec<_>>>()?;
+    Ok(page.slice(items))
+}
+
+pub async fn delivery_get(tx: &mut Tx, clinic: ClinicId, id: DeliveryId) -> Result<Option<DeliveryRow>> {
+    let sql = concat!("select ", columns!(), " from deliveries where clinic_id = $1 and id = $2");
+    tx.query_opt(sql, &[clinic.into(), id.into()]).await?.as_ref().map(read).transpose()
+}
+
+/// The attempts of a delivery, oldest first, at most 100.
+pub async fn attempts_of(tx: &mut Tx, clinic: ClinicId, delivery: DeliveryId) -> Result<Vec<AttemptView>> {
+    let sql = "select id, number, started_at, elapsed_ms, outcome, cause, status_code, response
+        from attempts where clinic_id = $1 and delivery_id = $2 order by id limit 100";
+    let rows = tx.query(sql, &[clinic.into(), delivery.into()]).await?;
+    let keys = tx.keys(clinic).await?;
+    let view = |row: &Row| {
+        let mut columns = row.columns();
+        let id = columns.take()?;
+        Ok(AttemptView {
+            id,
+            number: columns.take()?,
+            started_at: columns.take()?,
+            elapsed_ms: columns.take()?,
+            outcome: columns.take()?,
+            cause: columns.take()?,
+            status_code: columns.take()?,
+            response: match columns.take::<Option<Vec<u8>>>()? {
+                Some(sealed) => keys.open(response_at(id), &sealed)?,
+                None => Vec::new(),
+            },
+        })
+    };
+    rows.iter().map(view).collect()
+}
+
+/// Makes a finished delivery due again, with all its attempts before it; false if there is none that finished.
+pub async fn delivery_retry(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    endpoint: EndpointId,
+    id: DeliveryId,
+    now: Ts,
+) -> Result<bool> {
+    let sql = "update deliveries
+        set state = 'pending', attempts = 0, due_at = $4, cause = null, status_code = null, finished_at = null,
+            lease_token = null, lease_until = null
+        where clinic_id = $1 and endpoint_id = $2 and id = $3 and lease_token is null";
+    Ok(tx.execute(sql, &[clinic.into(), endpoint.into(), id.into(), now.into()]).await? == 1)
+}
+
+/// Cancels what waits for an endpoint; how many that were.
+pub async fn deliveries_cancel(tx: &mut Tx, clinic: ClinicId, endpoint: EndpointId, now: Ts) -> Result<u64> {
+    let sql = "update deliveries
+        set state = 'cancelled', finished_at = $3, lease_token = null, lease_until = null
+        where clinic_id = $1 and endpoint_id = $2 and state = 'pending'";
+    tx.execute(sql, &[clinic.into(), endpoint.into(), now.into()]).await
+}
+
+/// The ledger of all deliveries.
+pub async fn backlog(tx: &mut Tx) -> Result<Ledger> {
+    let sql = "select count(*), count(*) filter (where state = 'delivered'),
+            count(*) filter (where state = 'pending'), count(*) filter (where state = 'dead'),
+            count(*) filter (where state = 'cancelled')
+        from deliveries";
+    let row = tx.query_one(sql, &[]).await?;
+    let mut columns = row.columns();
+    Ok(Ledger {
+        accepted: columns.take()?,
+        delivered: columns.take()?,
+        pending: columns.take()?,
+        dead: columns.take()?,
+        cancelled: columns.take()?,
+    })
+}

@@ -1,0 +1,334 @@
+//! Webhook endpoints of clinics. Secrets, static headers and keys are sealed.
+
+use nimbus_core::{
+    access::Scopes,
+    ids::{ClinicId, EndpointId, KeyId},
+    phi::Phi,
+    time::Ts,
+};
+
+use crate::{
+    engine::{Columns, Tx, Value},
+    error::{Error, Result},
+    keys,
+    page::{Page, Slice, page_end, page_where},
+    rows::{changed_one, read_opt, read_rows, word},
+    seal::{ClinicKeys, SealedAt},
+    words::words,
+};
+
+words! {
+    /// Which vocabulary an endpoint reads.
+    pub enum Shape {
+        Partner = "partner",
+        Orders = "orders",
+    }
+
+    /// Whether an endpoint is sent its events. Paused and disabled ones accumulate them.
+    pub enum EndpointStatus {
+        Active = "active",
+        Paused = "paused",
+        Disabled = "disabled",
+        Deleted = "deleted",
+    }
+
+    /// What becomes of the events behind a dead-lettered one.
+    pub enum AfterDeadLetter {
+        Skip = "skip",
+        Hold = "hold",
+    }
+}
+
+/// A webhook endpoint.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    pub id: EndpointId,
+    pub clinic_id: ClinicId,
+    pub shape: Shape,
+    pub url: String,
+    pub event_types: Vec<String>,
+    pub description: Option<String>,
+    /// `whsec_…`
+    pub secret: Phi<String>,
+    /// The secret before the last rotation, which signs too until `previous_secret_until`.
+    pub previous_secret: Option<Phi<String>>,
+    /// Wall time.
+    pub previous_secret_until: Option<Ts>,
+    pub send_api_key: bool,
+    /// The key that registered it.
+    pub key_id: Option<KeyId>,
+    /// Sent with every delivery. Values may be credentials.
+    pub headers: Phi<Vec<(String, String)>>,
+    pub after_dead_letter: AfterDeadLetter,
+    pub status: EndpointStatus,
+    pub disabled_reason: Option<String>,
+    /// Since when everything fails; wall time.
+    pub failing_since: Option<Ts>,
+    pub version: i64,
+    pub created_at: Ts,
+    pub updated_at: Ts,
+    pub deleted_at: Option<Ts>,
+}
+
+/// What fan-out needs to know of an endpoint.
+#[derive(Debug, Clone)]
+pub struct Subscription {
+    pub endpoint_id: EndpointId,
+    pub shape: Shape,
+    pub event_types: Vec<String>,
+    /// Those of the key that registered it; all, if none did.
+    pub scopes: Scopes,
+    pub status: EndpointStatus,
+}
+
+/// What sending needs to know of an endpoint.
+#[derive(Debug, Clone)]
+pub struct Target {
+    pub endpoint_id: EndpointId,
+    pub clinic_id: ClinicId,
+    pub url: String,
+    pub secret: Phi<String>,
+    /// Only while it still signs.
+    pub previous_secret: Option<Phi<String>>,
+    pub headers: Phi<Vec<(String, String)>>,
+    /// Only if it is to be sent and the key is neither revoked nor expired.
+    pub api_key: Option<Phi<String>>,
+    pub status: EndpointStatus,
+    pub failing_since: Option<Ts>,
+}
+
+// The list of refills reads clinic_id first, as `read_rows` asks; so does this one.
+macro_rules! columns {
+    () => {
+        "clinic_id, id, shape, url, event_types, description, secret, previous_secret, previous_secret_until,
+         send_api_key, key_id, headers, after_dead_letter, status, disabled_reason, failing_since, version,
+         created_at, updated_at, deleted_at"
+    };
+}
+
+const fn at(column: &'static str, id: EndpointId) -> SealedAt {
+    SealedAt { table: "webhook_endpoints", column, row: id.0 }
+}
+
+fn text(bytes: Vec<u8>, column: &'static str) -> Result<Phi<String>> {
+    String::from_utf8(bytes).map(Phi::new).map_err(|_| Error::Corrupt(column))
+}
+
+fn read_headers(
+    keys: &ClinicKeys,
+    id: EndpointId,
+    sealed: Option<Vec<u8>>,
+) -> Result<Phi<Vec<(String, String)>>> {
+    let Some(sealed) = sealed else { return Ok(Phi::default()) };
+    let plain = keys.open(at("headers", id), &sealed)?;
+    serde_json::from_slice(&plain).map(Phi::new).map_err(|_| Error::Corrupt("webhook_endpoints.headers"))
+}
+
+fn split(event_types: &str) -> Vec<String> {
+    event_types.split(' ').filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+fn read(columns: &mut Columns<'_>, clinic_id: ClinicId, keys: &ClinicKeys) -> Result<Endpoint> {
+    let id: EndpointId = columns.take()?;
+    let shape = word(&columns.take::<String>()?, Shape::parse, "webhook_endpoints.shape")?;
+    let (url, event_types): (String, String) = (columns.take()?, columns.take()?);
+    let description = columns.take()?;
+    let secret: Vec<u8> = columns.take()?;
+    let previous: Option<Vec<u8>> = columns.take()?;
+    let open = |column, sealed: &[u8]| text(keys.open(at(column, id), sealed)?, "webhook_endpoints.secret");
+    Ok(Endpoint {
+        id,
+        clinic_id,
+        shape,
+        url,
+        event_types: split(&event_types),
+        description,
+        secret: open("secret", &secret)?,
+        previous_secret: previous.map(|sealed| open("previous_secret", &sealed)).transpose()?,
+        previous_secret_until: columns.take()?,
+        send_api_key: columns.take()?,
+        key_id: columns.take()?,
+        headers: read_headers(keys, id, columns.take()?)?,
+        after_dead_letter: word(
+            &columns.take::<String>()?,
+            AfterDeadLetter::parse,
+            "webhook_endpoints.after_dead_letter",
+        )?,
+        status: word(&columns.take::<String>()?, EndpointStatus::parse, "webhook_endpoints.status")?,
+        disabled_reason: columns.take()?,
+        failing_since: columns.take()?,
+        version: columns.take()?,
+        created_at: columns.take()?,
+        updated_at: columns.take()?,
+        deleted_at: columns.take()?,
+    })
+}
+
+/// The values of a row, in the order of the columns.
+async fn values(tx: &mut Tx, endpoint: &Endpoint) -> Result<Vec<Value>> {
+    let keys = tx.keys(endpoint.clinic_id).await?;
+    let seal = |column, secret: &Phi<String>| keys.seal(at(column, endpoint.id), secret.expose().as_bytes());
+    let headers = endpoint.headers.expose();
+    let headers = match headers.is_empty() {
+        true => None,
+        // A list of pairs of texts always has a JSON text.
+        false => {
+            Some(keys.seal(at("headers", endpoint.id), &serde_json::to_vec(headers).unwrap_or_default()))
+        }
+    };
+    Ok(vec![
+        endpoint.clinic_id.into(),
+        endpoint.id.into(),
+        endpoint.shape.as_str().into(),
+        endpoint.url.as_str().into(),
+        endpoint.event_types.join(" ").into(),
+        endpoint.description.clone().into(),
+        seal("secret", &endpoint.secret).into(),
+        endpoint.previous_secret.as_ref().map(|secret| seal("previous_secret", secret)).into(),
+        endpoint.previous_secret_until.into(),
+        endpoint.send_api_key.into(),
+        endpoint.key_id.into(),
+        headers.into(),
+        endpoint.after_dead_letter.as_str().into(),
+        endpoint.status.as_str().into(),
+        endpoint.disabled_reason.clone().into(),
+        endpoint.failing_since.into(),
+        endpoint.version.into(),
+        endpoint.created_at.into(),
+        endpoint.updated_at.into(),
+        endpoint.deleted_at.into(),
+    ])
+}
+
+pub async fn endpoint_insert(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
+    let sql = concat!(
+        "insert into webhook_endpoints (",
+        columns!(),
+        ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)"
+    );
+    let values = values(tx, endpoint).await?;
+    tx.execute(sql, &values).await.map(drop)
+}
+
+/// One endpoint that is not deleted.
+pub async fn endpoint_get(tx: &mut Tx, clinic: ClinicId, id: EndpointId) -> Result<Option<Endpoint>> {
+    let sql = concat!(
+        "select ",
+        columns!(),
+        " from webhook_endpoints where clinic_id = $1 and id = $2 and deleted_at is null"
+    );
+    let row = tx.query_opt(sql, &[clinic.into(), id.into()]).await?;
+    read_opt(tx, row, read).await
+}
+
+/// The clinic's endpoint of a shape at a URL, if it is not deleted.
+pub async fn endpoint_by_url(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    shape: Shape,
+    url: &str,
+) -> Result<Option<Endpoint>> {
+    let sql = concat!(
+        "select ",
+        columns!(),
+        " from webhook_endpoints where clinic_id = $1 and shape = $2 and url = $3 and deleted_at is null"
+    );
+    let row = tx.query_opt(sql, &[clinic.into(), shape.as_str().into(), url.into()]).await?;
+    read_opt(tx, row, read).await
+}
+
+/// Writes an endpoint that is still at the version given.
+///
+/// # Errors
+/// [`Error::Conflict`] if it has changed meanwhile.
+pub async fn endpoint_update(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
+    let sql = "update webhook_endpoints
+        set shape = $3, url = $4, event_types = $5, description = $6, secret = $7, previous_secret = $8,
+            previous_secret_until = $9, send_api_key = $10, key_id = $11, headers = $12, after_dead_letter = $13,
+            status = $14, disabled_reason = $15, failing_since = $16, created_at = $18, updated_at = $19,
+            deleted_at = $20, version = version + 1
+        where clinic_id = $1 and id = $2 and version = $17";
+    let values = values(tx, endpoint).await?;
+    changed_one(tx.execute(sql, &values).await?)
+}
+
+/// The endpoints of a clinic that are not deleted, newest first.
+pub async fn endpoint_list(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    status: Option<EndpointStatus>,
+    page: &Page,
+) -> Result<Slice<Endpoint>> {
+    let sql = concat!(
+        "select ",
+        columns!(),
+        " from webhook_endpoints
+          where clinic_id = $7 and (status = $8 or $8 is null) and deleted_at is null and ",
+        page_where!(),
+        page_end!()
+    );
+    let args = page.args([clinic.into(), status.map(EndpointStatus::as_str).into()]);
+    let rows = tx.query(sql, &args).await?;
+    Ok(page.slice(read_rows(tx, rows, read).await?))
+}
+
+/// Who is to be told of a clinic's events. Nothing is unsealed for it.
+pub async fn subscriptions(tx: &mut Tx, clinic: ClinicId) -> Result<Vec<Subscription>> {
+    let sql = "select e.id, e.shape, e.event_types, k.scopes, e.status
+        from webhook_endpoints e left join api_keys k on k.id = e.key_id
+        where e.clinic_id = $1 and e.deleted_at is null
+        order by e.id";
+    let rows = tx.query(sql, &[clinic.into()]).await?;
+    let mut found = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let mut columns = row.columns();
+        let (endpoint_id, shape): (EndpointId, String) = (columns.take()?, columns.take()?);
+        let (event_types, scopes): (String, Option<String>) = (columns.take()?, columns.take()?);
+        let scopes = match scopes {
+            Some(scopes) => word(&scopes, Scopes::parse, "api_keys.scopes")?,
+            None => Scopes::all(),
+        };
+        found.push(Subscription {
+            endpoint_id,
+            shape: word(&shape, Shape::parse, "webhook_endpoints.shape")?,
+            event_types: split(&event_types),
+            scopes,
+            status: word(&columns.take::<String>()?, EndpointStatus::parse, "webhook_endpoints.status")?,
+        });
+    }
+    Ok(found)
+}
+
+/// Since when an endpoint fails, or that it works again. Its version stays: this is no change of its owner's.
+pub async fn endpoint_failing(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    id: EndpointId,
+    since: Option<Ts>,
+) -> Result<()> {
+    let sql = "update webhook_endpoints set failing_since = $3 where clinic_id = $1 and id = $2";
+    tx.execute(sql, &[clinic.into(), id.into(), since.into()]).await.map(drop)
+}
+
+/// Everything that sending to an endpoint needs, at `now` (wall time); deleted ones too.
+pub async fn endpoint_target(tx: &mut Tx, id: EndpointId, now: Ts) -> Result<Option<Target>> {
+    let sql = concat!("select ", columns!(), " from webhook_endpoints where id = $1");
+    let row = tx.query_opt(sql, &[id.into()]).await?;
+    let Some(endpoint) = read_opt(tx, row, read).await? else { return Ok(None) };
+    let api_key = match endpoint.key_id.filter(|_| endpoint.send_api_key) {
+        Some(key) => keys::key_secret(tx, endpoint.clinic_id, key, now).await?,
+        None => None,
+    };
+    let overlap = endpoint.previous_secret_until.is_some_and(|until| until > now);
+    Ok(Some(Target {
+        endpoint_id: endpoint.id,
+        clinic_id: endpoint.clinic_id,
+        url: endpoint.url,
+        secret: endpoint.secret,
+        previous_secret: endpoint.previous_secret.filter(|_| overlap),
+        headers: endpoint.headers,
+        api_key,
+        status: endpoint.status,
+        failing_since: endpoint.failing_since,
+    }))
+}

@@ -1,0 +1,296 @@
+//! PostgreSQL: two small pools (writers, read-only readers), pipelined statements, few round trips.
+
+use std::{sync::Arc, time::Duration};
+
+use deadpool_postgres::{ClientWrapper, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use futures_util::{
+    TryStreamExt,
+    future::{join, maybe_done},
+    poll,
+};
+use tokio::{sync::RwLock, time::timeout};
+use tokio_postgres::{
+    Config, NoTls,
+    config::{Host, SslMode},
+    error::SqlState,
+};
+
+use super::{
+    Job,
+    row::{Cells, Row},
+    tx::{Conn, Statement, Tx},
+    value::Value,
+};
+use crate::{
+    error::{Error, JobError, Result},
+    keyring::Keyring,
+};
+
+/// For a connection to become free, and for a new one to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A statement may run so long (30 s), and a transaction stand idle so long (10 s), before the server ends it.
+const SESSION: &str = "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=10000";
+const READ_ONLY: &str = "-c default_transaction_read_only=on";
+/// Running transactions may take so long to end at shutdown.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
+
+pub(super) struct Handle {
+    writers: Pool,
+    readers: Pool,
+    keyring: Arc<Keyring>,
+    /// Held shared by every job, and alone by who waits at shutdown for the last of them.
+    running: Arc<RwLock<()>>,
+}
+
+impl Handle {
+    pub(super) fn open(url: &str, max_connections: usize, keyring: Arc<Keyring>) -> Result<Self> {
+        let mut config: Config = url.parse()?;
+        if config.get_application_name().is_none() {
+            config.application_name("nimbus");
+        }
+        config.connect_timeout(CONNECT_TIMEOUT);
+        let readers = (max_connections / 2).max(1);
+        let writers = max_connections.saturating_sub(readers).max(1);
+        Ok(Self {
+            writers: pool(&config, SESSION, writers)?,
+            readers: pool(&config, &format!("{SESSION} {READ_ONLY}"), readers)?,
+            keyring,
+            running: Arc::default(),
+        })
+    }
+
+    /// In a task of its own, so that a caller who stops waiting does not leave a transaction half done.
+    pub(super) async fn write<T: Send + 'static, E: JobError>(&self, job: Job<T, E>) -> Result<T, E> {
+        let running = self.running.clone().read_owned().await;
+        let client = self.writers.get().await.map_err(Error::from)?;
+        let mut tx = Tx::new(Conn::Postgres(PgConn::new(client, State::Due)), self.keyring.clone());
+        let task = tokio::spawn(async move {
+            let _running = running;
+            match tx.run_watched(&job).await {
+                Ok(value) => tx.commit().await.map(|()| value).map_err(E::from),
+                Err(error) => {
+                    tx.roll_back().await;
+                    Err(error)
+                }
+            }
+        });
+        task.await.unwrap_or_else(|_| Err(Error::closed().into()))
+    }
+
+    pub(super) async fn read<T: Send + 'static, E: JobError>(&self, job: Job<T, E>) -> Result<T, E> {
+        let _running = self.running.read().await;
+        let client = self.readers.get().await.map_err(Error::from)?;
+        let mut tx = Tx::new(Conn::Postgres(PgConn::new(client, State::None)), self.keyring.clone());
+        let value = tx.run_watched(&job).await?;
+        tx.publish_keys();
+        Ok(value)
+    }
+
+    pub(super) async fn own_connection(&self) -> Result<ClientWrapper> {
+        let client = Object::take(self.writers.get().await?);
+        client
+            .batch_execute("set statement_timeout = 0; set idle_in_transaction_session_timeout = 0")
+            .await?;
+        Ok(client)
+    }
+
+    /// Refuses new work, then waits for the jobs that have a connection.
+    pub(super) async fn close(&self) {
+        self.writers.close();
+        self.readers.close();
+        if timeout(CLOSE_TIMEOUT, self.running.write()).await.is_err() {
+            tracing::warn!("transactions were still running when the store closed");
+        }
+    }
+}
+
+fn pool(config: &Config, options: &str, size: usize) -> Result<Pool> {
+    let mut config = config.clone();
+    config.options(match config.get_options() {
+        Some(given) => format!("{options} {given}"),
+        None => options.to_owned(),
+    });
+    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    let sockets = config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
+    let manager = if sockets || config.get_ssl_mode() == SslMode::Disable {
+        config.ssl_mode(SslMode::Disable);
+        Manager::from_config(config, NoTls, recycling)
+    } else {
+        // `prefer`, the default, would let whoever sits between strip the encryption.
+        config.ssl_mode(SslMode::Require);
+        Manager::from_config(config, tls()?, recycling)
+    };
+    Pool::builder(manager)
+        .max_size(size)
+        .runtime(Runtime::Tokio1)
+        .wait_timeout(Some(CONNECT_TIMEOUT))
+        .create_timeout(Some(CONNECT_TIMEOUT))
+        .build()
+        .map_err(Error::unavailable)
+}
+
+/// Certificates are checked against the system's roots, or those of `SSL_CERT_FILE`.
+fn tls() -> Result<tokio_postgres_rustls::MakeRustlsConnect> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(Error::unavailable)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(tokio_postgres_rustls::MakeRustlsConnect::new(config))
+}
+
+/// A connection and how far its transaction is.
+pub(super) struct PgConn {
+    client: Option<Object>,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// No transaction: a reader, or it has ended.
+    None,
+    /// `begin` rides with the first statement.
+    Due,
+    Open,
+}
+
+impl PgConn {
+    fn new(client: Object, state: State) -> Self {
+        Self { client: Some(client), state }
+    }
+
+    /// The connection, and whether `begin` must go first. Call it when the statements are prepared: it counts the
+    /// transaction as open.
+    fn start(&mut self) -> Result<(&Object, bool)> {
+        let due = self.state == State::Due;
+        if due {
+            self.state = State::Open;
+        }
+        Ok((self.client.as_ref().ok_or_else(Error::closed)?, due))
+    }
+
+    async fn prepare(&self, sql: &'static str) -> Result<tokio_postgres::Statement> {
+        let client = self.client.as_ref().ok_or_else(Error::closed)?;
+        Ok(client.prepare_cached(sql).await?)
+    }
+
+    pub(super) async fn execute(&mut self, sql: &'static str, args: &[Value]) -> Result<u64> {
+        let statement = self.prepare(sql).await?;
+        let (client, due) = self.start()?;
+        let result = join(begin(client, due), client.execute_raw(&statement, args)).await;
+        both(client, result)
+    }
+
+    pub(super) async fn query(&mut self, sql: &'static str, args: &[Value]) -> Result<Vec<Row>> {
+        let statement = self.prepare(sql).await?;
+        let (client, due) = self.start()?;
+        let rows = async { client.query_raw(&statement, args).await?.try_collect::<Vec<_>>().await };
+        let result = join(begin(client, due), rows).await;
+        Ok(both(client, result)?.into_iter().map(|row| Row(Cells::Postgres(row))).collect())
+    }
+
+    pub(super) async fn batch(&mut self, statements: &[Statement]) -> Result<Vec<u64>> {
+        let prepared = self.prepare_all(statements).await?;
+        let (client, due) = self.start()?;
+        let result = join(begin(client, due), pipeline(client, &prepared)).await;
+        both(client, result)
+    }
+
+    async fn prepare_all<'a>(&self, statements: &'a [Statement]) -> Result<Vec<Prepared<'a>>> {
+        let mut prepared = Vec::with_capacity(statements.len());
+        for statement in statements {
+            prepared.push((self.prepare(statement.sql).await?, statement.args.as_slice()));
+        }
+        Ok(prepared)
+    }
+
+    /// Sends the last statements and `commit` together.
+    ///
+    /// # Errors
+    /// Of a statement, and then the server answered `commit` with a rollback; or of the commit itself. No other
+    /// failure can hide in a commit: `Tx` does not come here after one.
+    pub(super) async fn commit(&mut self, last: &[Statement]) -> Result<()> {
+        if self.state == State::Due && last.is_empty() {
+            self.state = State::None;
+            return Ok(());
+        }
+        let prepared = self.prepare_all(last).await?;
+        let (client, due) = self.start()?;
+        let statements = join(begin(client, due), pipeline(client, &prepared));
+        let (result, committed) = join(statements, client.batch_execute("commit")).await;
+        both(client, result)?;
+        committed?;
+        self.state = State::None;
+        Ok(())
+    }
+
+    pub(super) async fn roll_back(&mut self) {
+        if self.state == State::Open
+            && let Some(client) = &self.client
+            && client.batch_execute("rollback").await.is_err()
+        {
+            return;
+        }
+        self.state = State::None;
+    }
+}
+
+impl Drop for PgConn {
+    /// A connection whose transaction has not ended is closed instead of returning to the pool.
+    fn drop(&mut self) {
+        if self.state == State::Open
+            && let Some(client) = self.client.take()
+        {
+            drop(Object::take(client));
+        }
+    }
+}
+
+type Prepared<'a> = (tokio_postgres::Statement, &'a [Value]);
+
+async fn begin(client: &Object, due: bool) -> Result<(), tokio_postgres::Error> {
+    if due { client.batch_execute("begin").await } else { Ok(()) }
+}
+
+/// Sends every statement before it waits for the first answer. A future of the driver sends when it is first
+/// polled, so the order of polling is the order on the wire.
+async fn pipeline(client: &Object, statements: &[Prepared<'_>]) -> Result<Vec<u64>, tokio_postgres::Error> {
+    let mut sent = Vec::with_capacity(statements.len());
+    for (statement, args) in statements {
+        let mut answer = Box::pin(maybe_done(client.execute_raw(statement, *args)));
+        // Whether it is ready already is seen below.
+        let _ = poll!(answer.as_mut());
+        sent.push(answer);
+    }
+    let mut counts = Vec::with_capacity(sent.len());
+    let mut failure = None;
+    // All are awaited, so that the first error is told and not one that follows from it.
+    for mut answer in sent {
+        answer.as_mut().await;
+        match answer.as_mut().take_output() {
+            Some(Ok(count)) => counts.push(count),
+            Some(Err(error)) => failure = failure.or(Some(error)),
+            None => {}
+        }
+    }
+    failure.map_or(Ok(counts), Err)
+}
+
+/// The second result, unless the first failed. A plan that a migration outdated is forgotten and counts as a
+/// conflict, so that the job runs again.
+fn both<T>(
+    client: &Object,
+    (begun, result): (Result<(), tokio_postgres::Error>, Result<T, tokio_postgres::Error>),
+) -> Result<T> {
+    begun?;
+    result.map_err(|error| {
+        if error.code() == Some(&SqlState::FEATURE_NOT_SUPPORTED) {
+            client.statement_cache.clear();
+            return Error::Conflict;
+        }
+        error.into()
+    })
+}

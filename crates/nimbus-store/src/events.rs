@@ -1,0 +1,152 @@
+//! Events as the vocabularies tell them, and the sequence of each ordering key. Bodies are sealed.
+
+use nimbus_core::{
+    ids::{ClinicId, EventId},
+    time::Ts,
+};
+use uuid::Uuid;
+
+use crate::{
+    endpoints::Shape,
+    engine::{Row, Statement, Tx},
+    error::Result,
+    rows::word,
+    seal::SealedAt,
+};
+
+/// An event to be written. It has no `Debug`: the body may be patient data.
+#[derive(Clone)]
+pub struct NewEvent {
+    pub id: EventId,
+    pub clinic_id: ClinicId,
+    pub shape: Shape,
+    /// The broad name, such as `medication:updated`.
+    pub name: String,
+    /// The narrow name, such as `medication:shipped`.
+    pub type_: String,
+    /// The record that it is about.
+    pub subject_id: Uuid,
+    pub ordering_key: Option<Uuid>,
+    /// The number that [`sequence_take`] gave, if there is an ordering key.
+    pub sequence: Option<i64>,
+    /// The payload's bytes as they are signed and sent.
+    pub body: Vec<u8>,
+    pub created_at: Ts,
+}
+
+/// A stored event, without its body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRow {
+    pub id: EventId,
+    pub clinic_id: ClinicId,
+    pub shape: Shape,
+    pub name: String,
+    pub type_: String,
+    pub subject_id: Uuid,
+    pub ordering_key: Option<Uuid>,
+    pub sequence: Option<i64>,
+    pub created_at: Ts,
+}
+
+macro_rules! columns {
+    () => {
+        "id, clinic_id, shape, name, type, subject_id, ordering_key, sequence, created_at"
+    };
+}
+
+fn read(row: &Row) -> Result<EventRow> {
+    let mut columns = row.columns();
+    Ok(EventRow {
+        id: columns.take()?,
+        clinic_id: columns.take()?,
+        shape: word(&columns.take::<String>()?, Shape::parse, "events.shape")?,
+        name: columns.take()?,
+        type_: columns.take()?,
+        subject_id: columns.take()?,
+        ordering_key: columns.take()?,
+        sequence: columns.take()?,
+        created_at: columns.take()?,
+    })
+}
+
+/// Where the body of an event is sealed.
+pub(crate) const fn body_at(id: EventId) -> SealedAt {
+    SealedAt { table: "events", column: "body", row: id.0 }
+}
+
+/// Takes `count` consecutive numbers of an ordering key; the first of them. The row stays locked until the
+/// transaction ends, so that a rollback leaves no gap.
+pub async fn sequence_take(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    shape: Shape,
+    ordering_key: Uuid,
+    count: i64,
+) -> Result<i64> {
+    let sql = "insert into event_sequences (clinic_id, shape, ordering_key, last) values ($1, $2, $3, $4)
+        on conflict (clinic_id, shape, ordering_key) do update set last = event_sequences.last + excluded.last
+        returning last";
+    let args = [clinic.into(), shape.as_str().into(), ordering_key.into(), count.into()];
+    let last: i64 = tx.query_one(sql, &args).await?.columns().take()?;
+    Ok(last - count + 1)
+}
+
+/// The statements that write events, to ride with the fact itself.
+pub async fn event_statements(tx: &mut Tx, events: &[NewEvent]) -> Result<Vec<Statement>> {
+    let sql = concat!(
+        "insert into events (",
+        columns!(),
+        ", body) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+    );
+    let mut statements = Vec::with_capacity(events.len());
+    for event in events {
+        let body = tx.keys(event.clinic_id).await?.seal(body_at(event.id), &event.body);
+        let args = vec![
+            event.id.into(),
+            event.clinic_id.into(),
+            event.shape.as_str().into(),
+            event.name.as_str().into(),
+            event.type_.as_str().into(),
+            event.subject_id.into(),
+            event.ordering_key.into(),
+            event.sequence.into(),
+            event.created_at.into(),
+            body.into(),
+        ];
+        statements.push(Statement::new(sql, args));
+    }
+    Ok(statements)
+}
+
+pub async fn event_get(tx: &mut Tx, clinic: ClinicId, id: EventId) -> Result<Option<EventRow>> {
+    let sql = concat!("select ", columns!(), " from events where clinic_id = $1 and id = $2");
+    tx.query_opt(sql, &[clinic.into(), id.into()]).await?.as_ref().map(read).transpose()
+}
+
+/// The payload's bytes.
+pub async fn event_body(tx: &mut Tx, clinic: ClinicId, id: EventId) -> Result<Option<Vec<u8>>> {
+    let sql = "select body from events where clinic_id = $1 and id = $2";
+    let Some(row) = tx.query_opt(sql, &[clinic.into(), id.into()]).await? else { return Ok(None) };
+    let sealed: Vec<u8> = row.columns().take()?;
+    tx.keys(clinic).await?.open(body_at(id), &sealed).map(Some)
+}
+
+/// Events of one vocabulary after `after`, oldest first, at most `limit`. Ids are made before the commit: one
+/// that commits late may come to stand before an id that was listed already.
+pub async fn event_list(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    shape: Shape,
+    after: Option<EventId>,
+    limit: u32,
+) -> Result<Vec<EventRow>> {
+    let sql = concat!(
+        "select ",
+        columns!(),
+        " from events where clinic_id = $1 and shape = $2 and id > $3 order by id limit $4"
+    );
+    // The smallest UUID is no id; a bound that is always there lets the engines read the index from it.
+    let after = after.map_or(Uuid::nil(), |id| id.0);
+    let rows = tx.query(sql, &[clinic.into(), shape.as_str().into(), after.into(), limit.into()]).await?;
+    rows.iter().map(read).collect()
+}

@@ -1,0 +1,108 @@
+//! Replies of requests with an `Idempotency-Key`, so that a repeat gets the same answer and changes nothing.
+
+use aws_lc_rs::digest::{Context, SHA256};
+use nimbus_core::{ids::ClinicId, time::Ts};
+use uuid::Uuid;
+
+use crate::{
+    engine::Tx,
+    error::{Error, Result},
+    seal::SealedAt,
+};
+
+/// What was answered before. It has no `Debug`: the reply may be patient data.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Stored {
+    pub fingerprint: Vec<u8>,
+    /// The HTTP status.
+    pub status: u16,
+    pub reply: Vec<u8>,
+}
+
+/// Owners count up keys of their own, so a row's place is a hash of both. The owner's length is fixed: no two
+/// pairs are hashed alike.
+fn reply_at(owner: Uuid, key: &str) -> SealedAt {
+    let mut context = Context::new(&SHA256);
+    context.update(owner.as_bytes());
+    context.update(key.as_bytes());
+    let digest = context.finish();
+    let mut row = [0; 16];
+    row.copy_from_slice(&digest.as_ref()[..16]);
+    SealedAt { table: "idempotency", column: "reply", row: Uuid::from_bytes(row) }
+}
+
+/// The stored reply, unless it has expired or its request is still being answered. `clinic` is the one it was
+/// sealed with: the owner's, or [`crate::keyring::PLATFORM`].
+pub async fn idempotency_get(
+    tx: &mut Tx,
+    owner: Uuid,
+    key: &str,
+    clinic: ClinicId,
+    now: Ts,
+) -> Result<Option<Stored>> {
+    // A claim has the status 0 until it is completed.
+    let sql = "select fingerprint, status, reply from idempotency
+        where owner = $1 and key = $2 and expires_at > $3 and status <> 0";
+    let Some(row) = tx.query_opt(sql, &[owner.into(), key.into(), now.into()]).await? else {
+        return Ok(None);
+    };
+    let mut columns = row.columns();
+    let (fingerprint, status) = (columns.take()?, columns.take()?);
+    let reply = tx.keys(clinic).await?.open(reply_at(owner, key), &columns.take::<Vec<u8>>()?)?;
+    Ok(Some(Stored { fingerprint, status, reply }))
+}
+
+/// Takes a key for this transaction, which is to complete it; an expired one is taken anew. False if the key is
+/// taken: on PostgreSQL that is known only once the transaction that took it has ended.
+pub async fn idempotency_claim(
+    tx: &mut Tx,
+    owner: Uuid,
+    key: &str,
+    _clinic: ClinicId,
+    fingerprint: &[u8],
+    now: Ts,
+    expires_at: Ts,
+) -> Result<bool> {
+    let sql = "insert into idempotency (owner, key, fingerprint, status, reply, created_at, expires_at)
+        values ($1, $2, $3, 0, $4, $5, $6)
+        on conflict (owner, key) do update
+        set fingerprint = excluded.fingerprint, status = excluded.status, reply = excluded.reply,
+            created_at = excluded.created_at, expires_at = excluded.expires_at
+        where idempotency.expires_at <= excluded.created_at";
+    let args = [
+        owner.into(),
+        key.into(),
+        fingerprint.into(),
+        Vec::<u8>::new().into(),
+        now.into(),
+        expires_at.into(),
+    ];
+    Ok(tx.execute(sql, &args).await? == 1)
+}
+
+/// Stores the reply under a claimed key, sealed by `clinic`.
+///
+/// # Errors
+/// `Corrupt` if the key was not claimed.
+pub async fn idempotency_complete(
+    tx: &mut Tx,
+    owner: Uuid,
+    key: &str,
+    clinic: ClinicId,
+    status: u16,
+    reply: &[u8],
+) -> Result<()> {
+    let sealed = tx.keys(clinic).await?.seal(reply_at(owner, key), reply);
+    let sql = "update idempotency set status = $3, reply = $4 where owner = $1 and key = $2";
+    match tx.execute(sql, &[owner.into(), key.into(), status.into(), sealed.into()]).await? {
+        1 => Ok(()),
+        _ => Err(Error::Corrupt("an idempotency key was completed and never claimed")),
+    }
+}
+
+/// Deletes expired replies, at most `limit`; how many.
+pub async fn idempotency_purge(tx: &mut Tx, now: Ts, limit: u32) -> Result<u64> {
+    let sql = "delete from idempotency where (owner, key) in (
+        select owner, key from idempotency where expires_at <= $1 order by expires_at limit $2)";
+    tx.execute(sql, &[now.into(), limit.into()]).await
+}

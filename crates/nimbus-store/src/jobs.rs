@@ -1,0 +1,130 @@
+//! Timed work: at most one job of a kind for a subject, leased to the worker that does it.
+
+use nimbus_core::{
+    ids::{ClinicId, JobId},
+    time::Ts,
+};
+use uuid::Uuid;
+
+use crate::{
+    engine::{Engine, Row, Tx},
+    error::{Error, Result},
+    rows::word,
+    words::words,
+};
+
+words! {
+    /// What is to be done.
+    pub enum JobKind {
+        /// A prescription reaches its last day; the subject is the prescription.
+        PrescriptionExpire = "prescription_expire",
+        /// A refill becomes eligible; the subject is the prescription.
+        RefillDue = "refill_due",
+        /// The onboarding robot is told of a practitioner; the subject is the practitioner.
+        OnboardingCall = "onboarding_call",
+    }
+}
+
+/// A job that the caller holds the lease of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    pub id: JobId,
+    pub kind: JobKind,
+    pub clinic_id: ClinicId,
+    pub subject_id: Uuid,
+    /// Business time.
+    pub due_at: Ts,
+    /// How often it was taken up since it was scheduled, this time included.
+    pub attempts: i64,
+    pub lease_token: Uuid,
+}
+
+fn read(row: &Row) -> Result<Job> {
+    let mut columns = row.columns();
+    Ok(Job {
+        id: columns.take()?,
+        kind: word(&columns.take::<String>()?, JobKind::parse, "jobs.kind")?,
+        clinic_id: columns.take()?,
+        subject_id: columns.take()?,
+        due_at: columns.take()?,
+        attempts: columns.take()?,
+        lease_token: columns.take::<Option<Uuid>>()?.ok_or(Error::Corrupt("jobs.lease_token"))?,
+    })
+}
+
+/// Schedules a job. One of this kind and subject is moved and begins anew: who holds its lease loses it.
+pub async fn job_schedule(
+    tx: &mut Tx,
+    kind: JobKind,
+    clinic: ClinicId,
+    subject: Uuid,
+    due_at: Ts,
+    now: Ts,
+) -> Result<()> {
+    let sql = "insert into jobs (id, kind, clinic_id, subject_id, due_at, attempts, created_at)
+        values ($1, $2, $3, $4, $5, 0, $6)
+        on conflict (kind, subject_id) do update
+        set clinic_id = excluded.clinic_id, due_at = excluded.due_at, attempts = 0, lease_token = null,
+            lease_until = null";
+    let id = JobId(Uuid::now_v7());
+    let args = [id.into(), kind.as_str().into(), clinic.into(), subject.into(), due_at.into(), now.into()];
+    tx.execute(sql, &args).await?;
+    Ok(())
+}
+
+/// Whether there was one.
+pub async fn job_cancel(tx: &mut Tx, kind: JobKind, subject: Uuid) -> Result<bool> {
+    let sql = "delete from jobs where kind = $1 and subject_id = $2";
+    Ok(tx.execute(sql, &[kind.as_str().into(), subject.into()]).await? == 1)
+}
+
+/// Workers on PostgreSQL pass by the rows that another one is taking; SQLite has one writer.
+macro_rules! claim {
+    ($tail:literal) => {
+        concat!(
+            "with due as materialized (
+                select id from jobs
+                where due_at <= $1 and (lease_until is null or lease_until < $2)
+                order by due_at, id limit $5",
+            $tail,
+            ")
+            update jobs set lease_token = $4, lease_until = $3, attempts = attempts + 1
+            from due where jobs.id = due.id
+            returning jobs.id, jobs.kind, jobs.clinic_id, jobs.subject_id, jobs.due_at, jobs.attempts,
+                jobs.lease_token"
+        )
+    };
+}
+
+/// Leases jobs, the longest due first, at most `limit`. `due` is business time; `now` and `lease_until` are
+/// wall time.
+pub async fn jobs_claim(
+    tx: &mut Tx,
+    due: Ts,
+    now: Ts,
+    lease_until: Ts,
+    token: Uuid,
+    limit: u32,
+) -> Result<Vec<Job>> {
+    let sql = match tx.engine() {
+        Engine::Sqlite => claim!(""),
+        Engine::Postgres => claim!(" for update skip locked"),
+    };
+    let args = [due.into(), now.into(), lease_until.into(), token.into(), limit.into()];
+    let mut jobs = tx.query(sql, &args).await?.iter().map(read).collect::<Result<Vec<_>>>()?;
+    jobs.sort_by_key(|job| (job.due_at, job.id));
+    Ok(jobs)
+}
+
+/// Ends a job; false if its lease was lost.
+pub async fn job_done(tx: &mut Tx, id: JobId, token: Uuid) -> Result<bool> {
+    let sql = "delete from jobs where id = $1 and lease_token = $2";
+    Ok(tx.execute(sql, &[id.into(), token.into()]).await? == 1)
+}
+
+/// Gives a job back, to be taken up again later; false if its lease was lost.
+pub async fn job_retry(tx: &mut Tx, id: JobId, token: Uuid, due_at: Ts) -> Result<bool> {
+    let sql = "update jobs set due_at = $3, lease_token = null, lease_until = null
+        where id = $1 and lease_token = $2";
+    Ok(tx.execute(sql, &[id.into(), token.into(), due_at.into()]).await? == 1)
+}

@@ -1,0 +1,38 @@
+//! The store: the only crate that names a database driver. Two engines (SQLite, PostgreSQL), one text for each
+//! query, patient data sealed before it is written.
+
+pub mod audit;
+pub mod counters;
+pub mod deliveries;
+mod documents;
+pub mod endpoints;
+mod engine;
+mod error;
+pub mod events;
+pub mod history;
+pub mod idempotency;
+pub mod jobs;
+pub mod keyring;
+pub mod keys;
+pub mod migrate;
+pub mod orders;
+pub mod page;
+pub mod patients;
+pub mod practitioners;
+pub mod prescriptions;
+pub mod refills;
+mod rows;
+mod seal;
+pub mod settings;
+pub mod shipments;
+pub mod tenants;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod words;
+
+pub use engine::{
+    BoxFuture, Cell, Columns, Db, Engine, FromColumn, Row, Statement, Tx, Value,
+    partitions::ensure_partitions,
+};
+pub use error::{Error, JobError, Result, SealError, Source};
+pub use seal::{ClinicKeys, MasterKey, SealedAt};

@@ -1,0 +1,63 @@
+//! What other aggregates ask of orders: their ids, and the fills of a prescription.
+
+use nimbus_core::{
+    ids::{ClinicId, LineId, OrderId, PractitionerId, PrescriptionId, ShipmentId},
+    order::{FillStatus, HoldReason},
+    time::Date,
+};
+
+use crate::{
+    engine::{Tx, Value},
+    error::Result,
+    rows::word,
+};
+
+/// A line that fills a prescription: where it stands, the day it was filled, and for how many days.
+pub type PastFill = (LineId, FillStatus, Option<Date>, Option<u32>);
+
+/// The clinic's orders with an open hold that waits for this practitioner to become active, oldest first; at
+/// most 1,000. Release these and ask again for more.
+pub async fn orders_held_for_practitioner(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    practitioner: PractitionerId,
+) -> Result<Vec<OrderId>> {
+    let sql = "select id from orders
+        where clinic_id = $1 and practitioner_id = $2
+            and exists (select 1 from holds h
+                where h.clinic_id = orders.clinic_id and h.order_id = orders.id and h.reason = $3
+                    and h.released_at is null)
+        order by id limit 1000";
+    let reason = HoldReason::PractitionerNotActive.as_str();
+    ids(tx, sql, &[clinic.into(), practitioner.into(), reason.into()]).await
+}
+
+/// The orders in a parcel, in the order in which they were packed.
+pub async fn orders_of_shipment(tx: &mut Tx, clinic: ClinicId, shipment: ShipmentId) -> Result<Vec<OrderId>> {
+    let sql = "select order_id from shipment_lines where clinic_id = $1 and shipment_id = $2
+        group by order_id order by min(position)";
+    ids(tx, sql, &[clinic.into(), shipment.into()]).await
+}
+
+async fn ids(tx: &mut Tx, sql: &'static str, args: &[Value]) -> Result<Vec<OrderId>> {
+    tx.query(sql, args).await?.iter().map(|row| row.columns().take()).collect()
+}
+
+/// The newest 500 lines that fill a prescription, oldest first.
+pub async fn fills_of_prescription(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    prescription: PrescriptionId,
+) -> Result<Vec<PastFill>> {
+    let sql = "select id, status, filled_on, days_supply from order_lines
+        where clinic_id = $1 and prescription_id = $2
+        order by id desc limit 500";
+    let rows = tx.query(sql, &[clinic.into(), prescription.into()]).await?;
+    let fills = rows.iter().rev().map(|row| {
+        let mut columns = row.columns();
+        let id = columns.take()?;
+        let status = word(&columns.take::<String>()?, FillStatus::parse, "order_lines.status")?;
+        Ok((id, status, columns.take()?, columns.take()?))
+    });
+    fills.collect()
+}

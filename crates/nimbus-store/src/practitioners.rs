@@ -1,0 +1,144 @@
+//! Practitioners, as each clinic knows them. The profile is sealed; an NPI is found by its keyed hash.
+
+use nimbus_core::{
+    ids::{ClinicId, PractitionerId},
+    phi::Phi,
+    practitioner::{Practitioner, PractitionerStatus},
+};
+
+use crate::{
+    documents,
+    engine::{Columns, Tx, Value},
+    error::Result,
+    page::{Page, Slice, page_end, page_where},
+    rows::{changed_one, read_opt, read_rows, word, word_opt},
+    seal::{ClinicKeys, SealedAt},
+};
+
+const STATUS: &str = "practitioners.status";
+
+/// What is read; `npi_hash` is written beside it and never read.
+macro_rules! columns {
+    () => {
+        "clinic_id, id, status, profile, version, created_at, updated_at"
+    };
+}
+
+fn read(columns: &mut Columns<'_>, clinic_id: ClinicId, keys: &ClinicKeys) -> Result<Practitioner> {
+    let id: PractitionerId = columns.take()?;
+    Ok(Practitioner {
+        id,
+        clinic_id,
+        status: word(&columns.take::<String>()?, PractitionerStatus::parse, STATUS)?,
+        profile: Phi::new(documents::open(keys, profile_at(id), &columns.take::<Vec<u8>>()?)?),
+        version: columns.take()?,
+        created_at: columns.take()?,
+        updated_at: columns.take()?,
+    })
+}
+
+/// The arguments of a whole row: the columns, then the hash of the NPI.
+fn args(practitioner: &Practitioner, npi: Option<&str>, keys: &ClinicKeys) -> Result<Vec<Value>> {
+    Ok(vec![
+        practitioner.clinic_id.into(),
+        practitioner.id.into(),
+        practitioner.status.as_str().into(),
+        documents::seal(keys, profile_at(practitioner.id), practitioner.profile.expose())?.into(),
+        practitioner.version.into(),
+        practitioner.created_at.into(),
+        practitioner.updated_at.into(),
+        npi.map(|npi| npi_hash(keys, npi)).into(),
+    ])
+}
+
+const fn profile_at(id: PractitionerId) -> SealedAt {
+    SealedAt { table: "practitioners", column: "profile", row: id.0 }
+}
+
+fn npi_hash(keys: &ClinicKeys, npi: &str) -> Vec<u8> {
+    keys.lookup("practitioners.npi", npi)
+}
+
+/// Adds a practitioner. `npi` is what it is found by, if it has one.
+///
+/// # Errors
+/// `Conflict` if the clinic has the NPI already.
+pub async fn practitioner_insert(tx: &mut Tx, practitioner: &Practitioner, npi: Option<&str>) -> Result<()> {
+    let keys = tx.keys(practitioner.clinic_id).await?;
+    let sql = concat!(
+        "insert into practitioners (",
+        columns!(),
+        ", npi_hash) values ($1, $2, $3, $4, $5, $6, $7, $8)"
+    );
+    tx.execute(sql, &args(practitioner, npi, &keys)?).await?;
+    Ok(())
+}
+
+/// Writes a practitioner that was read at `practitioner.version`.
+///
+/// # Errors
+/// `Conflict` if somebody has written it since, or the clinic has the NPI already.
+pub async fn practitioner_update(tx: &mut Tx, practitioner: &Practitioner, npi: Option<&str>) -> Result<()> {
+    let keys = tx.keys(practitioner.clinic_id).await?;
+    let sql = "update practitioners
+        set status = $3, profile = $4, version = $5 + 1, created_at = $6, updated_at = $7, npi_hash = $8
+        where clinic_id = $1 and id = $2 and version = $5";
+    changed_one(tx.execute(sql, &args(practitioner, npi, &keys)?).await?)
+}
+
+/// The clinic's practitioner of this NPI.
+pub async fn practitioner_by_npi(tx: &mut Tx, clinic: ClinicId, npi: &str) -> Result<Option<PractitionerId>> {
+    let hash = npi_hash(&*tx.keys(clinic).await?, npi);
+    let sql = "select id from practitioners where clinic_id = $1 and npi_hash = $2";
+    let row = tx.query_opt(sql, &[clinic.into(), hash.into()]).await?;
+    row.map(|row| row.columns().take()).transpose()
+}
+
+pub async fn practitioner_get(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    id: PractitionerId,
+) -> Result<Option<Practitioner>> {
+    let sql = concat!("select ", columns!(), " from practitioners where clinic_id = $1 and id = $2");
+    let row = tx.query_opt(sql, &[clinic.into(), id.into()]).await?;
+    read_opt(tx, row, read).await
+}
+
+/// A practitioner of any clinic, for staff.
+pub async fn practitioner_get_any(tx: &mut Tx, id: PractitionerId) -> Result<Option<Practitioner>> {
+    let sql = concat!("select ", columns!(), " from practitioners where id = $1");
+    let row = tx.query_opt(sql, &[id.into()]).await?;
+    read_opt(tx, row, read).await
+}
+
+/// Where a practitioner stands, without opening the profile.
+pub async fn practitioner_status(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    id: PractitionerId,
+) -> Result<Option<PractitionerStatus>> {
+    let sql = "select status from practitioners where clinic_id = $1 and id = $2";
+    let row = tx.query_opt(sql, &[clinic.into(), id.into()]).await?;
+    let text = row.map(|row| row.columns().take()).transpose()?;
+    word_opt(text, PractitionerStatus::parse, STATUS)
+}
+
+/// Practitioners, newest first: of one clinic, or (for staff) of all.
+pub async fn practitioner_list(
+    tx: &mut Tx,
+    clinic: Option<ClinicId>,
+    status: Option<PractitionerStatus>,
+    page: &Page,
+) -> Result<Slice<Practitioner>> {
+    let sql = concat!(
+        "select ",
+        columns!(),
+        " from practitioners
+          where (clinic_id = $7 or $7 is null) and (status = $8 or $8 is null) and ",
+        page_where!(),
+        page_end!()
+    );
+    let args = page.args([clinic.into(), status.map(PractitionerStatus::as_str).into()]);
+    let rows = tx.query(sql, &args).await?;
+    Ok(page.slice(read_rows(tx, rows, read).await?))
+}

@@ -1,0 +1,206 @@
+//! Prescriptions. What is prescribed is sealed; what refill rules and filters need is not.
+
+use nimbus_core::{
+    ids::{ClinicId, OrderId, PatientId, PrescriptionId},
+    order::MAX_LINES,
+    phi::Phi,
+    prescription::{DrugSchedule, Prescription, PrescriptionStatus},
+};
+
+use crate::{
+    documents,
+    engine::{Columns, Statement, Tx, Value},
+    error::Result,
+    page::{Page, Slice, page_end, page_where},
+    rows::{changed_one, quantity, read_opt, read_rows, word},
+    seal::{ClinicKeys, SealedAt},
+};
+
+macro_rules! columns {
+    () => {
+        "clinic_id, id, patient_id, practitioner_id, status, detail, schedule, quantity, days_supply, \
+         refills_authorized, refills_used, do_not_refill, date_issued, expires_on, rx_number, version, \
+         created_at, updated_at"
+    };
+}
+
+const INSERT: &str = concat!(
+    "insert into prescriptions (",
+    columns!(),
+    ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)"
+);
+
+fn read(columns: &mut Columns<'_>, clinic_id: ClinicId, keys: &ClinicKeys) -> Result<Prescription> {
+    let id: PrescriptionId = columns.take()?;
+    Ok(Prescription {
+        id,
+        clinic_id,
+        patient_id: columns.take()?,
+        practitioner_id: columns.take()?,
+        status: word(&columns.take::<String>()?, PrescriptionStatus::parse, "prescriptions.status")?,
+        detail: Phi::new(documents::open(keys, detail_at(id), &columns.take::<Vec<u8>>()?)?),
+        schedule: word(&columns.take::<String>()?, DrugSchedule::parse, "prescriptions.schedule")?,
+        quantity: quantity(columns.take()?, "prescriptions.quantity")?,
+        days_supply: columns.take()?,
+        refills_authorized: columns.take()?,
+        refills_used: columns.take()?,
+        do_not_refill: columns.take()?,
+        date_issued: columns.take()?,
+        expires_on: columns.take()?,
+        rx_number: columns.take()?,
+        version: columns.take()?,
+        created_at: columns.take()?,
+        updated_at: columns.take()?,
+    })
+}
+
+/// The arguments of a whole row.
+fn args(prescription: &Prescription, keys: &ClinicKeys) -> Result<Vec<Value>> {
+    Ok(vec![
+        prescription.clinic_id.into(),
+        prescription.id.into(),
+        prescription.patient_id.into(),
+        prescription.practitioner_id.into(),
+        prescription.status.as_str().into(),
+        documents::seal(keys, detail_at(prescription.id), prescription.detail.expose())?.into(),
+        prescription.schedule.as_str().into(),
+        prescription.quantity.thousandths().into(),
+        prescription.days_supply.into(),
+        prescription.refills_authorized.into(),
+        prescription.refills_used.into(),
+        prescription.do_not_refill.into(),
+        prescription.date_issued.into(),
+        prescription.expires_on.into(),
+        prescription.rx_number.as_deref().into(),
+        prescription.version.into(),
+        prescription.created_at.into(),
+        prescription.updated_at.into(),
+    ])
+}
+
+const fn detail_at(id: PrescriptionId) -> SealedAt {
+    SealedAt { table: "prescriptions", column: "detail", row: id.0 }
+}
+
+pub async fn prescription_insert(tx: &mut Tx, prescription: &Prescription) -> Result<()> {
+    prescription_insert_many(tx, std::slice::from_ref(prescription)).await
+}
+
+/// Adds prescriptions, such as those of one order, in one batch.
+pub async fn prescription_insert_many(tx: &mut Tx, prescriptions: &[Prescription]) -> Result<()> {
+    let mut statements = Vec::with_capacity(prescriptions.len());
+    for prescription in prescriptions {
+        let keys = tx.keys(prescription.clinic_id).await?;
+        statements.push(Statement::new(INSERT, args(prescription, &keys)?));
+    }
+    tx.batch(statements).await?;
+    Ok(())
+}
+
+/// Writes a prescription that was read at `prescription.version`.
+///
+/// # Errors
+/// `Conflict` if somebody has written it since.
+pub async fn prescription_update(tx: &mut Tx, prescription: &Prescription) -> Result<()> {
+    let keys = tx.keys(prescription.clinic_id).await?;
+    let sql = "update prescriptions
+        set patient_id = $3, practitioner_id = $4, status = $5, detail = $6, schedule = $7, quantity = $8,
+            days_supply = $9, refills_authorized = $10, refills_used = $11, do_not_refill = $12,
+            date_issued = $13, expires_on = $14, rx_number = $15, version = $16 + 1, created_at = $17,
+            updated_at = $18
+        where clinic_id = $1 and id = $2 and version = $16";
+    changed_one(tx.execute(sql, &args(prescription, &keys)?).await?)
+}
+
+pub async fn prescription_get(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    id: PrescriptionId,
+) -> Result<Option<Prescription>> {
+    let sql = concat!("select ", columns!(), " from prescriptions where clinic_id = $1 and id = $2");
+    let row = tx.query_opt(sql, &[clinic.into(), id.into()]).await?;
+    read_opt(tx, row, read).await
+}
+
+/// A prescription of any clinic, for staff.
+pub async fn prescription_get_any(tx: &mut Tx, id: PrescriptionId) -> Result<Option<Prescription>> {
+    let sql = concat!("select ", columns!(), " from prescriptions where id = $1");
+    let row = tx.query_opt(sql, &[id.into()]).await?;
+    read_opt(tx, row, read).await
+}
+
+/// Those of the ids that the clinic has, oldest first within each 25: one query for every 25 ids.
+pub async fn prescription_get_many(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    ids: &[PrescriptionId],
+) -> Result<Vec<Prescription>> {
+    let sql = concat!(
+        "select ",
+        columns!(),
+        " from prescriptions
+          where clinic_id = $1
+            and id in ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
+                       $21, $22, $23, $24, $25, $26)
+          order by id"
+    );
+    let mut found = Vec::with_capacity(ids.len());
+    for some in ids.chunks(MAX_LINES) {
+        let mut args = vec![clinic.into()];
+        args.extend(some.iter().map(|&id| Value::from(id)));
+        // The text has a fixed number of places; nothing equals null.
+        args.resize(1 + MAX_LINES, Value::Null);
+        let rows = tx.query(sql, &args).await?;
+        found.extend(read_rows(tx, rows, read).await?);
+    }
+    Ok(found)
+}
+
+/// The prescriptions that an order's lines fill, oldest first; at most [`MAX_LINES`].
+pub async fn prescription_of_order(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    order: OrderId,
+) -> Result<Vec<Prescription>> {
+    let sql = concat!(
+        "select ",
+        columns!(),
+        " from prescriptions
+          where clinic_id = $1
+            and id in (select prescription_id from order_lines where clinic_id = $1 and order_id = $2)
+          order by id"
+    );
+    let rows = tx.query(sql, &[clinic.into(), order.into()]).await?;
+    read_rows(tx, rows, read).await
+}
+
+/// A clinic's prescriptions, newest first.
+pub async fn prescription_list(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    patient: Option<PatientId>,
+    status: Option<PrescriptionStatus>,
+    page: &Page,
+) -> Result<Slice<Prescription>> {
+    // Two texts, because SQLite plans without the arguments and would not use a patient's index for an `or`.
+    macro_rules! list {
+        ($of_patient:literal) => {
+            concat!(
+                "select ",
+                columns!(),
+                " from prescriptions where clinic_id = $7 and ",
+                $of_patient,
+                " and (status = $9 or $9 is null) and ",
+                page_where!(),
+                page_end!()
+            )
+        };
+    }
+    let sql = match patient {
+        Some(_) => list!("patient_id = $8"),
+        None => list!("cast($8 as text) is null"),
+    };
+    let status = status.map(PrescriptionStatus::as_str);
+    let rows = tx.query(sql, &page.args([clinic.into(), patient.into(), status.into()])).await?;
+    Ok(page.slice(read_rows(tx, rows, read).await?))
+}

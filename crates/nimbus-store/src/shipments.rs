@@ -1,0 +1,266 @@
+//! Shipments with the lines in them, and the scans of their way.
+
+use nimbus_core::{
+    ids::{ClinicId, OrderId, ScanId, ShipmentId},
+    order::DeliverySpeed,
+    phi::Phi,
+    shipment::{Packed, Scan, Shipment, ShipmentStatus},
+};
+
+use crate::{
+    documents::{self, ScanDetail},
+    engine::{Columns, Row, Statement, Tx, Value},
+    error::Result,
+    page::{Page, Slice, page_end, page_where},
+    rows::{changed_one, list_columns, read_rows, word},
+    seal::{ClinicKeys, SealedAt},
+};
+
+macro_rules! columns {
+    ($of:literal) => {
+        list_columns!($of:
+            clinic_id id patient_id ordering_key status carrier_id carrier_name service_id
+            tracking_number tracking_url delivery_method delivery_location notes ships_at
+            estimated_delivery_date latest_scan_at cancellation_reason cancelled_at version
+            created_at updated_at
+        )
+    };
+}
+
+/// Whole shipments, a row for each line, of the shipments that a condition on `shipments` chooses.
+macro_rules! whole_shipments {
+    ($($chosen:tt)*) => {
+        concat!(
+            "select l.order_id, l.line_id, ", columns!("s."),
+            " from (select * from shipments where ", $($chosen)*, ") s
+              join shipment_lines l on l.clinic_id = s.clinic_id and l.shipment_id = s.id
+              order by s.id desc, l.position"
+        )
+    };
+}
+
+const fn sealed_at(id: ShipmentId, column: &'static str) -> SealedAt {
+    SealedAt { table: "shipments", column, row: id.0 }
+}
+
+/// The arguments of a shipment's whole row.
+fn args(shipment: &Shipment, keys: &ClinicKeys) -> Result<Vec<Value>> {
+    let at = |column| sealed_at(shipment.id, column);
+    Ok(vec![
+        shipment.clinic_id.into(),
+        shipment.id.into(),
+        shipment.patient_id.into(),
+        shipment.ordering_key.into(),
+        shipment.status.as_str().into(),
+        shipment.carrier_id.as_str().into(),
+        shipment.carrier_name.as_str().into(),
+        shipment.service_id.as_str().into(),
+        shipment.tracking_number.as_deref().into(),
+        shipment.tracking_url.as_deref().into(),
+        shipment.delivery_method.as_str().into(),
+        documents::seal(keys, at("delivery_location"), shipment.delivery_location.expose())?.into(),
+        documents::seal_text(keys, at("notes"), shipment.notes.as_ref()).into(),
+        shipment.ships_at.into(),
+        shipment.estimated_delivery_date.into(),
+        shipment.latest_scan_at.into(),
+        documents::seal_text(keys, at("cancellation_reason"), shipment.cancellation_reason.as_ref()).into(),
+        shipment.cancelled_at.into(),
+        shipment.version.into(),
+        shipment.created_at.into(),
+        shipment.updated_at.into(),
+    ])
+}
+
+fn read(
+    columns: &mut Columns<'_>,
+    clinic_id: ClinicId,
+    id: ShipmentId,
+    keys: &ClinicKeys,
+) -> Result<Shipment> {
+    let at = |column| sealed_at(id, column);
+    Ok(Shipment {
+        id,
+        clinic_id,
+        patient_id: columns.take()?,
+        ordering_key: columns.take()?,
+        status: word(&columns.take::<String>()?, ShipmentStatus::parse, "shipments.status")?,
+        carrier_id: columns.take()?,
+        carrier_name: columns.take()?,
+        service_id: columns.take()?,
+        tracking_number: columns.take()?,
+        tracking_url: columns.take()?,
+        delivery_method: word(&columns.take::<String>()?, DeliverySpeed::parse, "shipments.delivery_method")?,
+        delivery_location: Phi::new(documents::open(
+            keys,
+            at("delivery_location"),
+            &columns.take::<Vec<u8>>()?,
+        )?),
+        notes: documents::open_text(keys, at("notes"), columns.take()?)?,
+        ships_at: columns.take()?,
+        estimated_delivery_date: columns.take()?,
+        latest_scan_at: columns.take()?,
+        cancellation_reason: documents::open_text(keys, at("cancellation_reason"), columns.take()?)?,
+        cancelled_at: columns.take()?,
+        version: columns.take()?,
+        created_at: columns.take()?,
+        updated_at: columns.take()?,
+        packed: Vec::new(),
+    })
+}
+
+/// Puts shipments together from rows of a line and the shipment.
+async fn read_whole(tx: &mut Tx, rows: Vec<Row>) -> Result<Vec<Shipment>> {
+    let mut shipments: Vec<Shipment> = Vec::new();
+    for row in &rows {
+        let mut columns = row.columns();
+        let packed = Packed { order_id: columns.take()?, line_id: columns.take()? };
+        let clinic = columns.take()?;
+        let id = columns.take()?;
+        if shipments.last().is_none_or(|shipment| shipment.id != id) {
+            let keys = tx.keys(clinic).await?;
+            shipments.push(read(&mut columns, clinic, id, &keys)?);
+        }
+        if let Some(shipment) = shipments.last_mut() {
+            shipment.packed.push(packed);
+        }
+    }
+    Ok(shipments)
+}
+
+/// Adds a shipment with the lines in it, in one batch.
+pub async fn shipment_insert(tx: &mut Tx, shipment: &Shipment) -> Result<()> {
+    let keys = tx.keys(shipment.clinic_id).await?;
+    let sql = concat!(
+        "insert into shipments (",
+        columns!(""),
+        ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
+            $21)"
+    );
+    let line = "insert into shipment_lines (clinic_id, shipment_id, line_id, order_id, position)
+        values ($1, $2, $3, $4, $5)";
+    let mut statements = vec![Statement::new(sql, args(shipment, &keys)?)];
+    for (position, packed) in (0u32..).zip(&shipment.packed) {
+        statements.push(Statement::new(
+            line,
+            vec![
+                shipment.clinic_id.into(),
+                shipment.id.into(),
+                packed.line_id.into(),
+                packed.order_id.into(),
+                position.into(),
+            ],
+        ));
+    }
+    tx.batch(statements).await?;
+    Ok(())
+}
+
+/// Writes a shipment that was read at `shipment.version`. What is packed in it stays as it was inserted.
+///
+/// # Errors
+/// `Conflict` if somebody has written it since.
+pub async fn shipment_update(tx: &mut Tx, shipment: &Shipment) -> Result<()> {
+    let keys = tx.keys(shipment.clinic_id).await?;
+    let sql = "update shipments
+        set patient_id = $3, ordering_key = $4, status = $5, carrier_id = $6, carrier_name = $7,
+            service_id = $8, tracking_number = $9, tracking_url = $10, delivery_method = $11,
+            delivery_location = $12, notes = $13, ships_at = $14, estimated_delivery_date = $15,
+            latest_scan_at = $16, cancellation_reason = $17, cancelled_at = $18, version = $19 + 1,
+            created_at = $20, updated_at = $21
+        where clinic_id = $1 and id = $2 and version = $19";
+    changed_one(tx.execute(sql, &args(shipment, &keys)?).await?)
+}
+
+pub async fn shipment_get(tx: &mut Tx, clinic: ClinicId, id: ShipmentId) -> Result<Option<Shipment>> {
+    let rows = tx.query(whole_shipments!("clinic_id = $1 and id = $2"), &[clinic.into(), id.into()]).await?;
+    Ok(read_whole(tx, rows).await?.pop())
+}
+
+/// A shipment of any clinic, for staff.
+pub async fn shipment_get_any(tx: &mut Tx, id: ShipmentId) -> Result<Option<Shipment>> {
+    let rows = tx.query(whole_shipments!("id = $1"), &[id.into()]).await?;
+    Ok(read_whole(tx, rows).await?.pop())
+}
+
+/// Shipments, newest first: of one clinic, or (for staff) of all.
+pub async fn shipment_list(
+    tx: &mut Tx,
+    clinic: Option<ClinicId>,
+    status: Option<ShipmentStatus>,
+    page: &Page,
+) -> Result<Slice<Shipment>> {
+    let sql = whole_shipments!(
+        "(clinic_id = $7 or $7 is null) and (status = $8 or $8 is null) and ",
+        page_where!(),
+        page_end!()
+    );
+    let args = page.args([clinic.into(), status.map(ShipmentStatus::as_str).into()]);
+    let rows = tx.query(sql, &args).await?;
+    Ok(page.slice(read_whole(tx, rows).await?))
+}
+
+/// The newest 50 shipments that an order's lines are or were in, newest first, each with all that is in it.
+pub async fn shipments_of_order(tx: &mut Tx, clinic: ClinicId, order: OrderId) -> Result<Vec<Shipment>> {
+    let sql = whole_shipments!(
+        "clinic_id = $1
+         and id in (select shipment_id from shipment_lines where clinic_id = $1 and order_id = $2)
+         order by id desc limit 50"
+    );
+    let rows = tx.query(sql, &[clinic.into(), order.into()]).await?;
+    read_whole(tx, rows).await
+}
+
+const fn scan_at(id: ScanId) -> SealedAt {
+    SealedAt { table: "scans", column: "detail", row: id.0 }
+}
+
+/// Adds a scan, whether or not it is late or known already.
+pub async fn scan_insert(tx: &mut Tx, clinic: ClinicId, shipment: ShipmentId, scan: &Scan) -> Result<()> {
+    let keys = tx.keys(clinic).await?;
+    let detail = match (&scan.location, &scan.message) {
+        (None, None) => None,
+        (location, message) => {
+            let detail = ScanDetail { location: location.clone(), message: message.clone() };
+            Some(documents::seal(&keys, scan_at(scan.id), &detail)?)
+        }
+    };
+    let sql = "insert into scans (clinic_id, id, shipment_id, occurred_at, status, detail, recorded_at)
+        values ($1, $2, $3, $4, $5, $6, $7)";
+    tx.execute(
+        sql,
+        &[
+            clinic.into(),
+            scan.id.into(),
+            shipment.into(),
+            scan.occurred_at.into(),
+            scan.status.as_str().into(),
+            detail.into(),
+            scan.recorded_at.into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// The newest 500 scans of a shipment by the time they tell of, newest last.
+pub async fn scan_list(tx: &mut Tx, clinic: ClinicId, shipment: ShipmentId) -> Result<Vec<Scan>> {
+    let sql = "select clinic_id, id, occurred_at, status, detail, recorded_at from scans
+        where clinic_id = $1 and shipment_id = $2
+        order by occurred_at desc, id desc limit 500";
+    let rows = tx.query(sql, &[clinic.into(), shipment.into()]).await?;
+    let mut scans = read_rows(tx, rows, read_scan).await?;
+    scans.reverse();
+    Ok(scans)
+}
+
+fn read_scan(columns: &mut Columns<'_>, _: ClinicId, keys: &ClinicKeys) -> Result<Scan> {
+    let id: ScanId = columns.take()?;
+    let occurred_at = columns.take()?;
+    let status = word(&columns.take::<String>()?, ShipmentStatus::parse, "scans.status")?;
+    let detail = match columns.take::<Option<Vec<u8>>>()? {
+        Some(sealed) => documents::open(keys, scan_at(id), &sealed)?,
+        None => ScanDetail { location: None, message: None },
+    };
+    let ScanDetail { location, message } = detail;
+    Ok(Scan { id, occurred_at, status, location, message, recorded_at: columns.take()? })
+}

@@ -1,0 +1,207 @@
+//! Partners, their business associate agreements, and their clinics: the tenants.
+
+use nimbus_core::{
+    ids::{BaaId, ClinicId, PartnerId},
+    time::{Date, Ts},
+};
+
+use crate::{
+    engine::{Columns, Row, Tx},
+    error::Result,
+    keyring,
+    rows::word,
+    words::words,
+};
+
+words! {
+    /// Where a partner stands.
+    pub enum PartnerStatus {
+        Pending = "pending",
+        Approved = "approved",
+        Suspended = "suspended",
+    }
+}
+
+/// A company that integrates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Partner {
+    pub id: PartnerId,
+    pub name: String,
+    pub status: PartnerStatus,
+    pub created_at: Ts,
+    pub updated_at: Ts,
+}
+
+/// A business associate agreement on record (45 CFR 164.504(e)), in force from its first day through its last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Baa {
+    pub id: BaaId,
+    pub partner_id: PartnerId,
+    pub effective_on: Date,
+    pub ends_on: Option<Date>,
+    /// A hash of the signed document, as its keeper computes it.
+    pub document_hash: String,
+    pub created_at: Ts,
+}
+
+/// A clinic: the tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clinic {
+    pub id: ClinicId,
+    pub partner_id: PartnerId,
+    pub name: String,
+    pub created_at: Ts,
+    pub deleted_at: Option<Ts>,
+}
+
+/// Columns of `partners p`.
+macro_rules! partner_columns {
+    () => {
+        "p.id, p.name, p.status, p.created_at, p.updated_at"
+    };
+}
+pub(crate) use partner_columns;
+
+/// Columns of `clinics c`.
+macro_rules! clinic_columns {
+    () => {
+        "c.id, c.partner_id, c.name, c.created_at, c.deleted_at"
+    };
+}
+pub(crate) use clinic_columns;
+
+pub(crate) fn read_partner(columns: &mut Columns<'_>) -> Result<Partner> {
+    Ok(Partner {
+        id: columns.take()?,
+        name: columns.take()?,
+        status: word(&columns.take::<String>()?, PartnerStatus::parse, "partners.status")?,
+        created_at: columns.take()?,
+        updated_at: columns.take()?,
+    })
+}
+
+pub(crate) fn read_clinic(columns: &mut Columns<'_>) -> Result<Clinic> {
+    Ok(Clinic {
+        id: columns.take()?,
+        partner_id: columns.take()?,
+        name: columns.take()?,
+        created_at: columns.take()?,
+        deleted_at: columns.take()?,
+    })
+}
+
+fn read_baa(row: &Row) -> Result<Baa> {
+    let mut columns = row.columns();
+    Ok(Baa {
+        id: columns.take()?,
+        partner_id: columns.take()?,
+        effective_on: columns.take()?,
+        ends_on: columns.take()?,
+        document_hash: columns.take()?,
+        created_at: columns.take()?,
+    })
+}
+
+pub async fn partner_insert(tx: &mut Tx, partner: &Partner) -> Result<()> {
+    let sql = "insert into partners (id, name, status, created_at, updated_at) values ($1, $2, $3, $4, $5)";
+    let args = [
+        partner.id.into(),
+        partner.name.as_str().into(),
+        partner.status.as_str().into(),
+        partner.created_at.into(),
+        partner.updated_at.into(),
+    ];
+    tx.execute(sql, &args).await?;
+    Ok(())
+}
+
+pub async fn partner_get(tx: &mut Tx, id: PartnerId) -> Result<Option<Partner>> {
+    let sql = concat!("select ", partner_columns!(), " from partners p where p.id = $1");
+    tx.query_opt(sql, &[id.into()]).await?.map(|row| read_partner(&mut row.columns())).transpose()
+}
+
+/// The newest 1,000 partners, newest first.
+pub async fn partner_list(tx: &mut Tx) -> Result<Vec<Partner>> {
+    let sql = concat!("select ", partner_columns!(), " from partners p order by p.id desc limit 1000");
+    tx.query(sql, &[]).await?.iter().map(|row| read_partner(&mut row.columns())).collect()
+}
+
+/// Whether there is such a partner.
+pub async fn partner_status_set(tx: &mut Tx, id: PartnerId, status: PartnerStatus, now: Ts) -> Result<bool> {
+    let sql = "update partners set status = $2, updated_at = $3 where id = $1";
+    Ok(tx.execute(sql, &[id.into(), status.as_str().into(), now.into()]).await? == 1)
+}
+
+pub async fn baa_insert(tx: &mut Tx, baa: &Baa) -> Result<()> {
+    let sql = "insert into baas (id, partner_id, effective_on, ends_on, document_hash, created_at)
+        values ($1, $2, $3, $4, $5, $6)";
+    let args = [
+        baa.id.into(),
+        baa.partner_id.into(),
+        baa.effective_on.into(),
+        baa.ends_on.into(),
+        baa.document_hash.as_str().into(),
+        baa.created_at.into(),
+    ];
+    tx.execute(sql, &args).await?;
+    Ok(())
+}
+
+/// Sets the last day of an agreement; whether there is such an agreement.
+pub async fn baa_end(tx: &mut Tx, id: BaaId, ends_on: Date) -> Result<bool> {
+    let sql = "update baas set ends_on = $2 where id = $1";
+    Ok(tx.execute(sql, &[id.into(), ends_on.into()]).await? == 1)
+}
+
+/// The newest 1,000 agreements of a partner, newest first.
+pub async fn baa_list(tx: &mut Tx, partner: PartnerId) -> Result<Vec<Baa>> {
+    let sql = "select id, partner_id, effective_on, ends_on, document_hash, created_at
+        from baas where partner_id = $1 order by id desc limit 1000";
+    tx.query(sql, &[partner.into()]).await?.iter().map(read_baa).collect()
+}
+
+/// Whether the partner has an agreement in force on this day (of UTC).
+pub async fn baa_in_force(tx: &mut Tx, partner: PartnerId, today: Date) -> Result<bool> {
+    let sql = "select exists (
+        select 1 from baas
+        where partner_id = $1 and effective_on <= $2 and (ends_on is null or ends_on >= $2))";
+    tx.query_one(sql, &[partner.into(), today.into()]).await?.columns().take()
+}
+
+/// Adds a clinic and makes its keys.
+pub async fn clinic_insert(tx: &mut Tx, clinic: &Clinic) -> Result<()> {
+    let sql =
+        "insert into clinics (id, partner_id, name, created_at, deleted_at) values ($1, $2, $3, $4, $5)";
+    let args = [
+        clinic.id.into(),
+        clinic.partner_id.into(),
+        clinic.name.as_str().into(),
+        clinic.created_at.into(),
+        clinic.deleted_at.into(),
+    ];
+    tx.execute(sql, &args).await?;
+    keyring::clinic_keys_create(tx, clinic.id, clinic.created_at).await
+}
+
+/// A clinic, a deleted one too.
+pub async fn clinic_get(tx: &mut Tx, id: ClinicId) -> Result<Option<Clinic>> {
+    let sql = concat!("select ", clinic_columns!(), " from clinics c where c.id = $1");
+    tx.query_opt(sql, &[id.into()]).await?.map(|row| read_clinic(&mut row.columns())).transpose()
+}
+
+/// The newest 1,000 clinics of a partner, or of all, newest first, without the deleted ones.
+pub async fn clinic_list(tx: &mut Tx, partner: Option<PartnerId>) -> Result<Vec<Clinic>> {
+    let sql = concat!(
+        "select ",
+        clinic_columns!(),
+        " from clinics c where (c.partner_id = $1 or $1 is null) and c.deleted_at is null
+          order by c.id desc limit 1000"
+    );
+    tx.query(sql, &[partner.into()]).await?.iter().map(|row| read_clinic(&mut row.columns())).collect()
+}
+
+/// Marks a clinic as deleted; whether there was one that was not. Its rows and keys stay.
+pub async fn clinic_delete_soft(tx: &mut Tx, id: ClinicId, now: Ts) -> Result<bool> {
+    let sql = "update clinics set deleted_at = $2 where id = $1 and deleted_at is null";
+    Ok(tx.execute(sql, &[id.into(), now.into()]).await? == 1)
+}

@@ -1,0 +1,115 @@
+//! The two-engine test harness: a fresh database for each test, on SQLite and on a throw-away PostgreSQL.
+//!
+//! It panics where production code returns errors, and never skips an engine.
+
+mod cluster;
+
+use std::{future::Future, path::PathBuf};
+
+use tempfile::TempDir;
+
+use crate::{Db, Engine, MasterKey, migrate};
+
+pub use cluster::PgCluster;
+
+/// Writes each `async fn name(db: Db) { … }` as the two tests `name::sqlite` and `name::postgres`, each on a
+/// migrated database of its own.
+#[macro_export]
+macro_rules! two_engines {
+    ($($(#[$meta:meta])* async fn $name:ident($db:ident: $type:ty) $body:block)*) => {$(
+        mod $name {
+            use super::*;
+
+            async fn body($db: $type) $body
+
+            $(#[$meta])*
+            #[test]
+            fn sqlite() {
+                $crate::testing::run_on($crate::Engine::Sqlite, body);
+            }
+
+            $(#[$meta])*
+            #[test]
+            fn postgres() {
+                $crate::testing::run_on($crate::Engine::Postgres, body);
+            }
+        }
+    )*};
+}
+
+/// Runs a test on a migrated database of one engine, in a runtime with two threads.
+pub fn run_on<F: Future<Output = ()>>(engine: Engine, body: impl FnOnce(Db) -> F) {
+    block_on(async {
+        let test = TestDb::migrated(engine).await;
+        body(test.db.clone()).await;
+        test.db.close().await;
+    });
+}
+
+/// Runs a test on both engines, one after the other.
+pub async fn both_engines<F: Future<Output = ()>>(body: impl Fn(Db) -> F) {
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        body(TestDb::migrated(engine).await.db).await;
+    }
+}
+
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a test's runtime starts")
+        .block_on(future)
+}
+
+/// The master key of every test database.
+pub fn master_key() -> MasterKey {
+    MasterKey::new([7; 32])
+}
+
+/// A database of one test.
+pub struct TestDb {
+    pub db: Db,
+    pub place: Place,
+    /// Removed with the test.
+    _folder: Option<TempDir>,
+}
+
+/// Where a test database is, to open it once more or hand it to another process.
+#[derive(Debug, Clone)]
+pub enum Place {
+    File(PathBuf),
+    Url(String),
+}
+
+impl Place {
+    /// Opens the database with any master key.
+    pub async fn open(&self, master: MasterKey) -> crate::Result<Db> {
+        match self {
+            Self::File(path) => Db::open_sqlite(path, master).await,
+            Self::Url(url) => Db::open_postgres(url, master, 16).await,
+        }
+    }
+}
+
+impl TestDb {
+    /// A database with this release's schema.
+    pub async fn migrated(engine: Engine) -> Self {
+        let test = Self::empty(engine).await;
+        migrate::run(&test.db).await.expect("the migrations run");
+        test
+    }
+
+    /// A database with nothing in it.
+    pub async fn empty(engine: Engine) -> Self {
+        let (place, folder) = match engine {
+            Engine::Sqlite => {
+                let folder = tempfile::tempdir().expect("a temporary folder");
+                (Place::File(folder.path().join("nimbus.db")), Some(folder))
+            }
+            Engine::Postgres => (Place::Url(PgCluster::shared().create_database().await), None),
+        };
+        let db = place.open(master_key()).await.expect("a new database opens");
+        Self { db, place, _folder: folder }
+    }
+}

@@ -1,0 +1,151 @@
+//! Migrations and partitions: repeatable, safe to race, and the same schema in both dialects.
+
+use std::collections::BTreeSet;
+
+use nimbus_core::time::Ts;
+use nimbus_store::{
+    Db, Engine, Error, Tx, ensure_partitions, migrate,
+    testing::{TestDb, block_on, master_key},
+};
+
+/// Table, column, SQLite's type for it, whether it may be null.
+type Column = (String, String, String, bool);
+
+const SQLITE_COLUMNS: &str = "select m.name, c.name, c.type, c.\"notnull\" = 0 and c.pk = 0
+    from sqlite_master m, pragma_table_info(m.name) c
+    where m.type = 'table' and m.name not like 'sqlite%' and m.name <> 'refinery_schema_history'";
+
+// Partitions are left out: SQLite has none.
+const POSTGRES_COLUMNS: &str =
+    "select cast(t.relname as text), cast(c.attname as text), case cast(y.typname as text)
+        when 'uuid' then 'BLOB' when 'bytea' then 'BLOB'
+        when 'timestamptz' then 'INTEGER' when 'int8' then 'INTEGER' when 'bool' then 'INTEGER'
+        when 'text' then 'TEXT' when 'date' then 'TEXT' when 'jsonb' then 'TEXT'
+        else cast(y.typname as text) end, not c.attnotnull
+    from pg_class t join pg_attribute c on c.attrelid = t.oid join pg_type y on y.oid = c.atttypid
+    where t.relnamespace = cast('public' as regnamespace) and t.relkind in ('r', 'p') and not t.relispartition
+        and c.attnum > 0 and not c.attisdropped and t.relname <> 'refinery_schema_history'";
+
+async fn columns(db: &Db, sql: &'static str) -> BTreeSet<Column> {
+    db.read(move |tx: &mut Tx| {
+        Box::pin(async move {
+            let rows = tx.query(sql, &[]).await?;
+            rows.iter()
+                .map(|row| {
+                    let mut column = row.columns();
+                    Ok((column.take()?, column.take()?, column.take()?, column.take()?))
+                })
+                .collect::<Result<_, Error>>()
+        })
+    })
+    .await
+    .unwrap()
+}
+
+#[test]
+fn both_dialects_make_the_same_schema() {
+    block_on(async {
+        let sqlite = columns(&TestDb::migrated(Engine::Sqlite).await.db, SQLITE_COLUMNS).await;
+        let postgres = columns(&TestDb::migrated(Engine::Postgres).await.db, POSTGRES_COLUMNS).await;
+        let only_sqlite: Vec<_> = sqlite.difference(&postgres).collect();
+        let only_postgres: Vec<_> = postgres.difference(&sqlite).collect();
+        assert!(sqlite.len() > 5);
+        assert!(
+            only_sqlite.is_empty() && only_postgres.is_empty(),
+            "only SQLite: {only_sqlite:#?}\nonly PostgreSQL: {only_postgres:#?}"
+        );
+    });
+}
+
+fn check_repeated(engine: Engine) {
+    block_on(async {
+        let test = TestDb::empty(engine).await;
+        assert!(migrate::pending(&test.db).await.unwrap() > 0);
+        let mut others = Vec::new();
+        for _ in 0..4 {
+            others.push(test.place.open(master_key()).await.unwrap());
+        }
+        let runs = futures_util::future::join_all(others.iter().map(migrate::run)).await;
+        for run in runs {
+            run.unwrap();
+        }
+        migrate::run(&test.db).await.unwrap();
+        assert_eq!(migrate::pending(&test.db).await.unwrap(), 0);
+    });
+}
+
+#[test]
+fn migrations_race_and_repeat_on_sqlite() {
+    check_repeated(Engine::Sqlite);
+}
+
+#[test]
+fn migrations_race_and_repeat_on_postgres() {
+    check_repeated(Engine::Postgres);
+}
+
+async fn run_all(db: &Db, statements: &'static [&'static str]) {
+    db.write(move |tx: &mut Tx| {
+        Box::pin(async move {
+            for sql in statements {
+                tx.execute(sql, &[]).await?;
+            }
+            Ok::<_, Error>(())
+        })
+    })
+    .await
+    .unwrap();
+}
+
+#[test]
+fn partitions_are_made_ahead_and_take_in_what_came_before_them() {
+    block_on(async {
+        let test = TestDb::empty(Engine::Postgres).await;
+        run_all(
+            &test.db,
+            &[
+                "create table events (id uuid primary key, body text not null) partition by range (id)",
+                "create table events_default partition of events default",
+                // 2026-11-21T00:00:00Z
+                "insert into events values ('01a1fb67-1800-7000-8000-000000000001', 'early')",
+            ],
+        )
+        .await;
+        let now = Ts::parse("2026-11-21T00:00:00Z").unwrap();
+        let runs = futures_util::future::join_all((0..4).map(|_| ensure_partitions(&test.db, now))).await;
+        for run in runs {
+            run.unwrap();
+        }
+        ensure_partitions(&test.db, now).await.unwrap();
+        let names = test
+            .db
+            .read(|tx: &mut Tx| {
+                Box::pin(async move {
+                    let sql = "select cast(relname as text) from pg_class where relispartition and relkind = 'r' \
+                               order by relname";
+                    let rows = tx.query(sql, &[]).await?;
+                    rows.iter().map(|row| row.columns().take::<String>()).collect::<Result<Vec<_>, _>>()
+                })
+            })
+            .await
+            .unwrap();
+        assert_eq!(names, ["events_default", "events_p202611", "events_p202612", "events_p202701"]);
+        let moved = test
+            .db
+            .read(|tx: &mut Tx| {
+                Box::pin(async move {
+                    tx.query_one("select count(*) from events_p202611", &[]).await?.columns().take()
+                })
+            })
+            .await;
+        assert_eq!(Result::<i64, Error>::unwrap(moved), 1);
+    });
+}
+
+#[test]
+fn partitions_are_nothing_on_sqlite() {
+    block_on(async {
+        let test = TestDb::empty(Engine::Sqlite).await;
+        ensure_partitions(&test.db, Ts::from_micros(0)).await.unwrap();
+    });
+}

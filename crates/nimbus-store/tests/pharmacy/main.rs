@@ -1,0 +1,10 @@
+//! The pharmacy's aggregates on both engines: each test is one scenario of everything a file of queries does.
+
+mod history;
+mod orders;
+mod patients;
+mod practitioners;
+mod prescriptions;
+mod refills;
+mod shipments;
+mod support;

@@ -1,0 +1,121 @@
+//! Events and their deliveries, written in the transaction of the fact that they tell.
+
+use std::collections::{BTreeMap, btree_map::Entry};
+
+use nimbus_core::{
+    event::{Event, Fact},
+    ids::{ClinicId, DeliveryId, EventId},
+    time::Ts,
+};
+use nimbus_store::{
+    Result, Statement, Tx,
+    deliveries::{self, NewDelivery},
+    endpoints::{self, EndpointStatus, Shape, Subscription},
+    events::{self, NewEvent},
+};
+use uuid::Uuid;
+
+use crate::payload::{self, Told};
+
+/// The rows that tell these facts: each rendered once, numbered within its ordering key, and addressed to every
+/// endpoint that subscribes. `wall` is when they are due.
+pub async fn statements(tx: &mut Tx, wall: Ts, facts: &[Event]) -> Result<Vec<Statement>> {
+    let (events, deliveries) = tell(tx, wall, facts).await?;
+    let mut statements = events::event_statements(tx, &events).await?;
+    statements.extend(deliveries::delivery_statements(&deliveries));
+    Ok(statements)
+}
+
+async fn tell(tx: &mut Tx, wall: Ts, facts: &[Event]) -> Result<(Vec<NewEvent>, Vec<NewDelivery>)> {
+    let mut sequences = Sequences::default();
+    let mut subscriptions: BTreeMap<ClinicId, Vec<Subscription>> = BTreeMap::new();
+    sequences.take_all(tx, facts).await?;
+    let (mut events, mut deliveries) = (Vec::with_capacity(facts.len()), Vec::new());
+    for fact in facts {
+        let told = payload::told(fact);
+        let id = EventId(Uuid::now_v7());
+        let sequence = fact.ordering_key.map(|key| sequences.next(fact.clinic_id, key));
+        let subscribed = match subscriptions.entry(fact.clinic_id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(endpoints::subscriptions(tx, fact.clinic_id).await?),
+        };
+        deliveries.extend(addressed(subscribed, &told, fact, id, wall));
+        events.push(NewEvent {
+            id,
+            clinic_id: fact.clinic_id,
+            shape: Shape::Partner,
+            name: told.name.name.to_owned(),
+            type_: told.name.type_.to_owned(),
+            subject_id: told.subject_id,
+            ordering_key: fact.ordering_key,
+            sequence,
+            body: payload::render(&told, id, fact.at, sequence),
+            created_at: fact.at,
+        });
+    }
+    Ok((events, deliveries))
+}
+
+/// One delivery for each endpoint that subscribes. A paused or disabled endpoint's wait for it; a test goes to
+/// its own endpoint alone, and the news that an endpoint was disabled to the others.
+fn addressed(
+    subscribed: &[Subscription],
+    told: &Told,
+    fact: &Event,
+    event_id: EventId,
+    wall: Ts,
+) -> Vec<NewDelivery> {
+    let wanted = |subscription: &&Subscription| match &fact.fact {
+        Fact::WebhookTest { endpoint_id } => subscription.endpoint_id == *endpoint_id,
+        Fact::WebhookDisabled { endpoint_id, .. } => subscription.endpoint_id != *endpoint_id,
+        _ => true,
+    };
+    let name = |subscription: &Subscription| match &fact.fact {
+        Fact::WebhookTest { .. } => Some(told.name.name),
+        _ => payload::subscribed_name(&told.name, &subscription.event_types, subscription.scopes),
+    };
+    subscribed
+        .iter()
+        .filter(|subscription| {
+            subscription.shape == Shape::Partner && subscription.status != EndpointStatus::Deleted
+        })
+        .filter(wanted)
+        .filter_map(|subscription| {
+            Some(NewDelivery {
+                id: DeliveryId(Uuid::now_v7()),
+                clinic_id: fact.clinic_id,
+                endpoint_id: subscription.endpoint_id,
+                event_id,
+                event_name: name(subscription)?.to_owned(),
+                ordering_key: fact.ordering_key,
+                due_at: wall,
+                created_at: wall,
+            })
+        })
+        .collect()
+}
+
+/// The places in each ordering key that a change takes: taken together, handed out in order.
+#[derive(Default)]
+struct Sequences(BTreeMap<(ClinicId, Uuid), (i64, i64)>);
+
+impl Sequences {
+    async fn take_all(&mut self, tx: &mut Tx, facts: &[Event]) -> Result<()> {
+        for fact in facts {
+            if let Some(key) = fact.ordering_key {
+                self.0.entry((fact.clinic_id, key)).or_default().1 += 1;
+            }
+        }
+        // In key order, so that two changes that share keys cannot wait for each other in a circle.
+        for (&(clinic, key), (next, count)) in &mut self.0 {
+            *next = events::sequence_take(tx, clinic, Shape::Partner, key, *count).await?;
+        }
+        Ok(())
+    }
+
+    fn next(&mut self, clinic: ClinicId, key: Uuid) -> i64 {
+        let (next, _) = self.0.entry((clinic, key)).or_default();
+        *next += 1;
+        *next - 1
+    }
+}

@@ -1,0 +1,5 @@
+//! The webhook client over real sockets.
+
+mod client;
+mod support;
+mod tls;
