@@ -13,7 +13,11 @@ pub async fn ledger(app: &App) -> Result<Ledger> {
     app.db().read(|tx| Box::pin(async move { Ok::<_, Error>(deliveries::backlog(tx).await?) })).await
 }
 
-/// Whether the database answers and is at this version.
-pub async fn is_ready(app: &App) -> bool {
-    app.db().ping().await.is_ok() && matches!(migrate::pending(app.db()).await, Ok(0))
+/// Whether the database answers and is at this version; if not, what is missing, in a word for the operator.
+pub async fn readiness(app: &App) -> std::result::Result<(), &'static str> {
+    match migrate::pending(app.db()).await {
+        Ok(0) => Ok(()),
+        Ok(_) => Err("migrations"),
+        Err(_) => Err("database"),
+    }
 }

@@ -81,6 +81,11 @@ impl Scopes {
         }
     }
 
+    /// Every scope: what needs no key is not filtered by one.
+    pub fn all() -> Self {
+        Self::of(Scope::ALL)
+    }
+
     pub const fn has(self, scope: Scope) -> bool {
         self.0 & (1 << scope as u32) != 0
     }

@@ -1,0 +1,77 @@
+//! `nimbus-bench`: measures the release binary over real sockets with real fsync, beside the limits of the same
+//! machine in the same minute. One JSON object on standard output, progress on standard error.
+
+mod client;
+mod database;
+mod delivery;
+mod figures;
+mod intake;
+mod limits;
+mod options;
+mod receiver;
+mod server;
+
+use std::process::ExitCode;
+
+use serde_json::{Map, Value, json};
+
+use crate::options::{Options, Scenario};
+
+/// Anything that ends a run, as a sentence.
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let options = match Options::parse(std::env::args().skip(1)) {
+        Ok(options) => options,
+        Err(message) => {
+            eprintln!("nimbus-bench: {message}\n{}", options::USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    // An interrupt drops the run, and with it the server, its folder and its database.
+    let ended = tokio::select! {
+        ended = run(&options) => ended,
+        _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+    };
+    match ended {
+        Ok(report) => {
+            println!("{report:#}");
+            match complaint(&report) {
+                None => ExitCode::SUCCESS,
+                Some(complaint) => fail(&complaint),
+            }
+        }
+        Err(failure) => fail(&failure.to_string()),
+    }
+}
+
+fn fail(message: &str) -> ExitCode {
+    eprintln!("nimbus-bench: {message}");
+    ExitCode::FAILURE
+}
+
+async fn run(options: &Options) -> Result<Value, Failure> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let mut report = Map::new();
+    report.insert("machine".to_owned(), json!({ "cores": cores }));
+    report.insert("engine".to_owned(), json!(options.engine.name()));
+    report.insert("connections".to_owned(), json!(options.connections));
+    report.insert("seconds".to_owned(), json!(options.duration.as_secs()));
+    if options.scenario != Scenario::Delivery {
+        report.insert("intake".to_owned(), intake::measure(options).await?);
+    }
+    if options.scenario != Scenario::Intake {
+        report.insert("delivery".to_owned(), delivery::measure(options).await?);
+    }
+    Ok(Value::Object(report))
+}
+
+/// What makes the figures worthless: refused requests, or a lost delivery.
+fn complaint(report: &Value) -> Option<String> {
+    let count = |path: &str| report.pointer(path).and_then(Value::as_u64).unwrap_or(0);
+    ["/intake/errors", "/delivery/errors", "/delivery/lost"]
+        .into_iter()
+        .find(|path| count(path) > 0)
+        .map(|path| format!("{path} is {}", count(path)))
+}

@@ -1,0 +1,127 @@
+//! The command line.
+
+use std::{path::PathBuf, time::Duration};
+
+pub(crate) const USAGE: &str = "usage: nimbus-bench [intake|delivery|all] [--seconds 10] [--connections 32]
+       [--engine sqlite|postgres] [--database-url URL] [--nimbus PATH] [--folder DIR]
+  --database-url  a PostgreSQL server on which a database may be made and dropped
+  --nimbus        the binary to measure (default: beside this one)
+  --folder        where temporary data goes, on the disk to measure (default: beside this binary)";
+
+/// The most connections that a run opens.
+const MAX_CONNECTIONS: usize = 1024;
+/// The longest that a scenario posts.
+const MAX_SECONDS: u64 = 3600;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scenario {
+    Intake,
+    Delivery,
+    All,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Engine {
+    Sqlite,
+    /// With the URL of a server.
+    Postgres(String),
+}
+
+impl Engine {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres(_) => "postgres",
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) scenario: Scenario,
+    pub(crate) duration: Duration,
+    pub(crate) connections: usize,
+    pub(crate) engine: Engine,
+    pub(crate) nimbus: PathBuf,
+    pub(crate) folder: PathBuf,
+}
+
+impl Options {
+    pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Self, String> {
+        let beside = std::env::current_exe().map_err(|error| format!("where this binary is: {error}"))?;
+        let mut options = Self {
+            scenario: Scenario::All,
+            duration: Duration::from_secs(10),
+            connections: 32,
+            engine: Engine::Sqlite,
+            nimbus: beside.with_file_name("nimbus"),
+            folder: beside.parent().map(PathBuf::from).unwrap_or_default(),
+        };
+        let (mut engine, mut url) = (None, None);
+        let mut args = args;
+        while let Some(arg) = args.next() {
+            let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
+            match arg.as_str() {
+                "intake" => options.scenario = Scenario::Intake,
+                "delivery" => options.scenario = Scenario::Delivery,
+                "all" => options.scenario = Scenario::All,
+                "--seconds" => options.duration = Duration::from_secs(number(&arg, &value()?, MAX_SECONDS)?),
+                "--connections" => options.connections = number(&arg, &value()?, MAX_CONNECTIONS)?,
+                "--engine" => engine = Some(value()?),
+                "--database-url" => url = Some(value()?),
+                "--nimbus" => options.nimbus = value()?.into(),
+                "--folder" => options.folder = value()?.into(),
+                _ => return Err(format!("unknown argument {arg}")),
+            }
+        }
+        options.engine = match (engine.as_deref(), url) {
+            (None | Some("sqlite"), None) => Engine::Sqlite,
+            (None | Some("postgres"), Some(url)) => Engine::Postgres(url),
+            (Some("postgres"), None) => return Err("--engine postgres needs --database-url".to_owned()),
+            (Some("sqlite"), Some(_)) => return Err("--engine sqlite takes no --database-url".to_owned()),
+            (Some(_), _) => return Err("--engine must be sqlite or postgres".to_owned()),
+        };
+        Ok(options)
+    }
+}
+
+fn number<T: std::str::FromStr + PartialOrd + From<u8> + std::fmt::Display>(
+    name: &str,
+    text: &str,
+    most: T,
+) -> Result<T, String> {
+    text.parse()
+        .ok()
+        .filter(|value| *value >= T::from(1) && *value <= most)
+        .ok_or_else(|| format!("{name} must be a whole number from 1 to {most}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Options, String> {
+        Options::parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn defaults_and_flags() {
+        let options = parse("").unwrap();
+        assert_eq!((options.scenario, options.connections), (Scenario::All, 32));
+        assert_eq!(options.engine, Engine::Sqlite);
+        let options = parse("intake --seconds 2 --connections 4 --database-url postgres://h/d").unwrap();
+        assert_eq!((options.scenario, options.connections), (Scenario::Intake, 4));
+        assert_eq!(options.duration, Duration::from_secs(2));
+        assert_eq!(options.engine, Engine::Postgres("postgres://h/d".to_owned()));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for line in ["--seconds 0", "--connections x", "--connections 2000", "--seconds", "other"] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+        for line in ["--engine postgres", "--engine sqlite --database-url postgres://h/d", "--engine x"] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+}

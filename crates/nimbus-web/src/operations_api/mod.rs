@@ -1,0 +1,77 @@
+//! The operations API: staff and machines of the pharmacy, under `/api`. Never open to partners.
+//!
+//! The partner API's envelope and errors.
+
+pub mod feeds;
+pub mod orders;
+pub mod practitioners;
+pub mod prescriptions;
+pub mod refills;
+pub mod shipments;
+
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{Web, checks::text, fields::Fields, openapi};
+
+pub(crate) const ROOT: &str = "/api";
+
+/// The routes, relative to [`ROOT`].
+pub(crate) fn routes() -> OpenApiRouter<Web> {
+    OpenApiRouter::with_openapi(openapi::base("Nimbus OS Operations API"))
+        .routes(routes!(orders::list))
+        .routes(routes!(orders::show))
+        .routes(routes!(orders::verify))
+        .routes(routes!(orders::submit))
+        .routes(routes!(orders::acknowledge))
+        .routes(routes!(orders::start_fill))
+        .routes(routes!(orders::fill))
+        .routes(routes!(orders::hold))
+        .routes(routes!(orders::release))
+        .routes(routes!(orders::reject))
+        .routes(routes!(orders::cancel))
+        .routes(routes!(orders::accept_cancellation))
+        .routes(routes!(orders::decline_cancellation))
+        .routes(routes!(orders::replace))
+        .routes(routes!(prescriptions::show))
+        .routes(routes!(prescriptions::hold))
+        .routes(routes!(prescriptions::release))
+        .routes(routes!(prescriptions::discontinue))
+        .routes(routes!(refills::list))
+        .routes(routes!(refills::approve))
+        .routes(routes!(refills::deny))
+        .routes(routes!(shipments::create, shipments::list))
+        .routes(routes!(shipments::show))
+        .routes(routes!(shipments::cancel))
+        .routes(routes!(shipments::set_status))
+        .routes(routes!(practitioners::list))
+        .routes(routes!(practitioners::activate))
+        .routes(routes!(practitioners::suspend))
+        .routes(routes!(practitioners::deactivate))
+        .routes(routes!(feeds::pharmacy_report))
+        .routes(routes!(feeds::onboarding_success))
+        .routes(routes!(feeds::onboarding_status))
+}
+
+/// The body of acts that need no more than a word of explanation.
+#[derive(ToSchema)]
+pub struct NoteBody {
+    /// For the history.
+    #[schema(max_length = 1000)]
+    pub note: Option<String>,
+}
+
+fn read_note(f: &mut Fields<'_>) -> Option<Option<String>> {
+    Some(f.optional("note", text(1..=1000)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields::assert_described;
+
+    #[test]
+    fn schemas_describe_what_is_read() {
+        assert_described::<NoteBody, _>(read_note);
+    }
+}

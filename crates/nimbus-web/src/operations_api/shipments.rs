@@ -1,0 +1,204 @@
+//! Shipments as staff make, cancel and move them.
+
+use axum::extract::State;
+use nimbus_app::{
+    Rendered,
+    actor::{READERS, WORKERS},
+    shipments::{self, Cancel, Create, Created, ListAny, MAX_ORDERS, MoveTo},
+};
+use nimbus_core::{
+    identifiers::tracking::{TrackingFormat, TrackingNumber},
+    ids::ShipmentId,
+    shipment::{Shipment, ShipmentStatus},
+};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::{
+    Web,
+    body::Incoming,
+    checks::{id, one_of, text, tracking_number},
+    failure::Answer,
+    fields::Fields,
+    openapi::{ChangeErrors, CreateErrors, ListErrors, ReadErrors},
+    paging::{PageParams, page},
+    partner_api::{
+        envelope::{self, List, Success},
+        shipments::{NOUN, ShipmentView},
+    },
+};
+
+#[derive(ToSchema)]
+pub struct ShipmentCreate {
+    /// The orders whose filled lines go into the parcel: one patient, one shipment group or one order.
+    #[schema(min_items = 1, max_items = 50)]
+    pub medication_orders: Vec<Uuid>,
+    #[schema(example = "se-11226")]
+    pub carrier_id: String,
+    #[schema(example = "ups_2nd_day_air")]
+    pub service_id: String,
+    /// A wrong check digit is refused.
+    #[schema(max_length = 40, example = "1Z999AA10123456784")]
+    pub tracking_number: Option<String>,
+    /// For the partner: they go into the event.
+    #[schema(max_length = 500)]
+    pub notes: Option<String>,
+}
+
+#[derive(ToSchema)]
+pub struct ShipmentCancel {
+    /// For the partner: it goes into the event.
+    #[schema(max_length = 500)]
+    pub reason: String,
+}
+
+#[derive(ToSchema)]
+pub struct ShipmentMove {
+    /// `in_transit`, `out_for_delivery`, `attempted`, `available_for_pickup`, `exception`, `delivered`,
+    /// `returned` or `lost`.
+    #[schema(example = "in_transit")]
+    pub status: String,
+    /// For the partner.
+    #[schema(max_length = 500)]
+    pub note: Option<String>,
+    #[schema(max_length = 200, example = "Memphis, TN")]
+    pub location: Option<String>,
+}
+
+fn read_create(f: &mut Fields<'_>) -> Option<Create> {
+    let orders = f.values(true, "medication_orders", 1..=MAX_ORDERS, id);
+    let carrier_id = f.required("carrier_id", text(1..=50));
+    let service_id = f.required("service_id", text(1..=50));
+    let tracking = f.optional("tracking_number", tracking_number);
+    let notes = f.optional("notes", text(1..=500));
+    let foreign = |carrier: &String| tracking.as_ref().is_some_and(|number| looks_foreign(number, carrier));
+    if carrier_id.as_ref().is_some_and(foreign) {
+        f.warn("tracking_number", "it looks like another carrier's");
+    }
+    Some(Create {
+        orders: orders?,
+        carrier_id: carrier_id?,
+        service_id: service_id?,
+        tracking_number: tracking.map(|number| number.as_str().to_owned()),
+        notes,
+        warnings: f.take_warnings(),
+    })
+}
+
+/// Whether a number has the form of other carriers only. What nobody knows may be anybody's.
+fn looks_foreign(number: &TrackingNumber, carrier_id: &str) -> bool {
+    let formats = number.formats();
+    let own = |format: &TrackingFormat| match format {
+        TrackingFormat::Ups1Z => carrier_id == "se-11226",
+        TrackingFormat::FedEx12
+        | TrackingFormat::FedEx15
+        | TrackingFormat::FedEx20
+        | TrackingFormat::FedEx22 => carrier_id == "se-3818360",
+        TrackingFormat::UspsImpb | TrackingFormat::S10 => carrier_id == "se-11225",
+        TrackingFormat::Unknown => true,
+    };
+    !formats.is_empty() && !formats.iter().any(own)
+}
+
+fn read_cancel(f: &mut Fields<'_>) -> Option<String> {
+    f.required("reason", text(1..=500))
+}
+
+fn read_move(f: &mut Fields<'_>, shipment: ShipmentId) -> Option<MoveTo> {
+    let status = f.required("status", one_of(ShipmentStatus::ALL, ShipmentStatus::wire_word));
+    let note = f.optional("note", text(1..=500));
+    let location = f.optional("location", text(1..=200));
+    Some(MoveTo { id: shipment, status: status?, note, location })
+}
+
+fn render(shipment: &Shipment) -> Rendered {
+    envelope::written(ShipmentView::from(shipment), "OK")
+}
+
+fn render_created(created: &Created) -> Rendered {
+    let view = ShipmentView { warnings: created.warnings.clone(), ..ShipmentView::from(&created.shipment) };
+    envelope::written(view, "Shipment created successfully")
+}
+
+#[utoipa::path(post, path = "/pharmacy/shipments", tag = "Shipments", operation_id = "createShipment",
+    security(("OpsToken" = ["pharmacist", "technician"])),
+    request_body(content = ShipmentCreate, description = "What goes into the parcel, and how it goes"),
+    responses((status = 200, description = "The label is made", body = Success<ShipmentView>), CreateErrors))]
+pub(crate) async fn create(State(web): State<Web>, mut request: Incoming) -> Answer {
+    let mut call = web.staff(&request, WORKERS).await?;
+    let command = request.json(&mut call, read_create).await?;
+    Ok(envelope::reply(shipments::create(&web.app, &call, command, render_created).await?))
+}
+
+#[utoipa::path(get, path = "/pharmacy/shipments", tag = "Shipments", operation_id = "listShipments",
+    security(("OpsToken" = ["pharmacist", "technician"])),
+    params(PageParams,
+        ("clinic_id" = Option<String>, Query, description = "Only those of this clinic"),
+        ("status" = Option<String>, Query, description = "Only those of this status")),
+    responses((status = 200, description = "A page of shipments", body = List<ShipmentView>), ListErrors))]
+pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
+    let call = web.staff(&request, READERS).await?;
+    let query = request.query(|f| {
+        let status = f.optional("status", one_of(ShipmentStatus::ALL, ShipmentStatus::wire_word));
+        Some(ListAny { clinic: f.optional("clinic_id", id), status, page: page(f) })
+    })?;
+    let found = shipments::list_any(&web.app, &call, query).await?;
+    Ok(envelope::page(&found, |shipment| shipment.id.0, |item| ShipmentView::from(item)))
+}
+
+#[utoipa::path(get, path = "/pharmacy/shipments/{id}", tag = "Shipments", operation_id = "getAnyShipment",
+    security(("OpsToken" = ["pharmacist", "technician"])),
+    params(("id" = String, Path, description = "The shipment's id")),
+    responses((status = 200, description = "The shipment", body = Success<ShipmentView>), ReadErrors))]
+pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
+    let call = web.staff(&request, READERS).await?;
+    let found = shipments::get_any(&web.app, &call, request.id("id", NOUN)?).await?;
+    Ok(envelope::found(ShipmentView::from(&found)))
+}
+
+/// Only while it has a label and nothing more. Its orders stay filled.
+#[utoipa::path(post, path = "/pharmacy/shipments/{id}/cancel", tag = "Shipments", operation_id = "cancelShipment",
+    security(("OpsToken" = ["pharmacist", "technician"])),
+    params(("id" = String, Path, description = "The shipment's id")),
+    request_body(content = ShipmentCancel, description = "Why"),
+    responses((status = 200, description = "Cancelled", body = Success<ShipmentView>), ChangeErrors))]
+pub(crate) async fn cancel(State(web): State<Web>, mut request: Incoming) -> Answer {
+    let mut call = web.staff(&request, WORKERS).await?;
+    let id = request.id("id", NOUN)?;
+    let reason = request.json(&mut call, read_cancel).await?;
+    Ok(envelope::reply(shipments::cancel(&web.app, &call, Cancel { id, reason }, render).await?))
+}
+
+/// Forward jumps are allowed.
+#[utoipa::path(patch, path = "/pharmacy/shipments/{id}/status", tag = "Shipments", operation_id = "moveShipment",
+    security(("OpsToken" = ["pharmacist", "technician"])),
+    params(("id" = String, Path, description = "The shipment's id")),
+    request_body(content = ShipmentMove, description = "Where it is"),
+    responses((status = 200, description = "The shipment as it is now", body = Success<ShipmentView>), ChangeErrors))]
+pub(crate) async fn set_status(State(web): State<Web>, mut request: Incoming) -> Answer {
+    let mut call = web.staff(&request, WORKERS).await?;
+    let shipment = request.id("id", NOUN)?;
+    let command = request.json(&mut call, |f| read_move(f, shipment)).await?;
+    Ok(envelope::reply(shipments::move_to(&web.app, &call, command, render).await?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields::assert_described;
+
+    #[test]
+    fn schemas_describe_what_is_read() {
+        assert_described::<ShipmentCreate, _>(read_create);
+        assert_described::<ShipmentCancel, _>(read_cancel);
+        assert_described::<ShipmentMove, _>(|f| read_move(f, ShipmentId(Uuid::nil())));
+    }
+
+    #[test]
+    fn another_carriers_number_is_noticed() {
+        let ups = TrackingNumber::parse("1Z999AA10123456784").unwrap();
+        assert!(looks_foreign(&ups, "se-3818360"));
+        assert!(!looks_foreign(&ups, "se-11226"));
+        assert!(!looks_foreign(&TrackingNumber::parse("AMERISHIP1").unwrap(), "ameriship"));
+    }
+}

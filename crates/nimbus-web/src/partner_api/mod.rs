@@ -1,0 +1,46 @@
+//! The partner API: `/api/external`, in snake case, with UUIDs and the envelope `{success, data, message}`.
+
+pub mod clinic;
+pub mod envelope;
+pub mod error;
+pub mod orders;
+pub mod patients;
+pub mod practitioners;
+pub mod prescriptions;
+pub mod refills;
+pub mod shipments;
+pub mod webhooks;
+
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{Web, openapi};
+
+pub(crate) const ROOT: &str = "/api/external";
+
+/// The routes, relative to [`ROOT`].
+pub(crate) fn routes() -> OpenApiRouter<Web> {
+    OpenApiRouter::with_openapi(openapi::base("NovaMed Integration API"))
+        .routes(routes!(clinic::show))
+        .routes(routes!(practitioners::create, practitioners::list))
+        .routes(routes!(practitioners::show, practitioners::update))
+        .routes(routes!(patients::create, patients::list))
+        .routes(routes!(patients::show, patients::update))
+        .routes(routes!(orders::create, orders::list))
+        .routes(routes!(orders::show))
+        .routes(routes!(orders::cancel))
+        .routes(routes!(orders::show_request))
+        .routes(routes!(prescriptions::list))
+        .routes(routes!(prescriptions::show))
+        .routes(routes!(refills::eligibility))
+        .routes(routes!(refills::create, refills::list))
+        .routes(routes!(refills::show))
+        .routes(routes!(refills::cancel))
+        .routes(routes!(shipments::show))
+        .routes(routes!(shipments::tracking))
+        .routes(routes!(webhooks::create, webhooks::list, webhooks::delete_named))
+        .routes(routes!(webhooks::show, webhooks::update, webhooks::delete))
+        .routes(routes!(webhooks::test))
+        .routes(routes!(webhooks::rotate_secret))
+        .routes(routes!(webhooks::deliveries::list))
+        .routes(routes!(webhooks::deliveries::retry))
+}

@@ -1,0 +1,80 @@
+//! Patients: registering, reading, finding and changing them.
+
+mod read;
+pub mod types;
+
+use axum::extract::State;
+use nimbus_app::patients::{self, Created};
+use nimbus_core::{access::Scope, patient::Patient};
+
+use self::{
+    read::{read_create, read_list, read_update},
+    types::{PatientCreate, PatientCreated, PatientUpdate, PatientView},
+};
+use super::envelope::{self, List, Success};
+use crate::{
+    Web,
+    body::Incoming,
+    failure::Answer,
+    openapi::{ChangeErrors, CreateErrors, ListErrors, ReadErrors},
+    paging::PageParams,
+};
+
+pub(in crate::partner_api) use read::read_address;
+
+const NOUN: &str = "Patient";
+
+fn render_created(created: &Created) -> nimbus_app::Rendered {
+    let data = PatientCreated { patient_id: created.patient_id.0, warnings: created.warnings.clone() };
+    envelope::written(data, "Patient created successfully")
+}
+
+#[utoipa::path(post, path = "/patient", tag = "Patients", operation_id = "createPatient",
+    security(("ApiKeyAuth" = ["patients:write"])),
+    request_body(content = PatientCreate, description = "The patient"),
+    responses((status = 200, description = "Registered", body = Success<PatientCreated>), CreateErrors))]
+pub(crate) async fn create(State(web): State<Web>, mut request: Incoming) -> Answer {
+    let mut call = web.partner(&request, Scope::PatientsWrite).await?;
+    let command = request.json(&mut call, |f| read_create(f, web.today())).await?;
+    Ok(envelope::reply(patients::create(&web.app, &call, command, render_created).await?))
+}
+
+/// Found by status, or by exactly these names (letter case, accents and spaces apart) and date of birth.
+#[utoipa::path(get, path = "/patient", tag = "Patients", operation_id = "listPatients",
+    security(("ApiKeyAuth" = ["patients:read"])),
+    params(PageParams,
+        ("status" = Option<String>, Query, description = "Only those of this status"),
+        ("first_name" = Option<String>, Query, description = "With `last_name` and `dob`: exactly this patient"),
+        ("last_name" = Option<String>, Query, description = "With `first_name` and `dob`"),
+        ("dob" = Option<String>, Query, description = "With `first_name` and `last_name`: `YYYY-MM-DD`")),
+    responses((status = 200, description = "A page of patients", body = List<PatientView>), ListErrors))]
+pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
+    let call = web.partner(&request, Scope::PatientsRead).await?;
+    let query = request.query(|f| read_list(f, web.today()))?;
+    let found = patients::list(&web.app, &call, query).await?;
+    Ok(envelope::page(&found, |patient| patient.id.0, |item| PatientView::from(item)))
+}
+
+#[utoipa::path(get, path = "/patient/{id}", tag = "Patients", operation_id = "getPatient",
+    security(("ApiKeyAuth" = ["patients:read"])),
+    params(("id" = String, Path, description = "The patient's id")),
+    responses((status = 200, description = "The patient", body = Success<PatientView>), ReadErrors))]
+pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
+    let call = web.partner(&request, Scope::PatientsRead).await?;
+    let found = patients::get(&web.app, &call, request.id("id", NOUN)?).await?;
+    Ok(envelope::found(PatientView::from(&found)))
+}
+
+#[utoipa::path(patch, path = "/patient/{id}", tag = "Patients", operation_id = "updatePatient",
+    security(("ApiKeyAuth" = ["patients:write"])),
+    params(("id" = String, Path, description = "The patient's id")),
+    request_body(content = PatientUpdate, description = "The fields to change"),
+    responses((status = 200, description = "The patient as it is now", body = Success<PatientView>), ChangeErrors))]
+pub(crate) async fn update(State(web): State<Web>, mut request: Incoming) -> Answer {
+    let mut call = web.partner(&request, Scope::PatientsWrite).await?;
+    let patient = request.id("id", NOUN)?;
+    let command = request.json(&mut call, |f| read_update(f, patient, web.today())).await?;
+    let render =
+        |found: &Patient| envelope::written(PatientView::from(found), "Patient updated successfully");
+    Ok(envelope::reply(patients::update(&web.app, &call, command, render).await?))
+}

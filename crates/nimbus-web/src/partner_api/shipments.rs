@@ -1,0 +1,178 @@
+//! Shipments: where a parcel is.
+
+use axum::extract::State;
+use nimbus_app::shipments::{self, Tracking};
+use nimbus_core::{
+    access::Scope,
+    ids::ShipmentId,
+    shipment::{Scan, Shipment},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::envelope::{self, Success};
+use crate::{
+    Web,
+    body::Incoming,
+    failure::Answer,
+    openapi::ReadErrors,
+    wire::{Day, Time},
+};
+
+pub(crate) const NOUN: &str = "Shipment";
+
+#[derive(Serialize, ToSchema)]
+pub struct ShipmentView {
+    pub id: Uuid,
+    pub shipment_id: Uuid,
+    pub clinic_id: Uuid,
+    pub patient_id: Uuid,
+    pub medication_orders: Vec<Uuid>,
+    /// `pending` (a label, no scan yet), `in_transit`, `out_for_delivery`, `attempted`, `available_for_pickup`,
+    /// `exception`, `delivered`, `returned`, `lost` or `cancelled`.
+    #[schema(example = "in_transit")]
+    pub status: &'static str,
+    #[schema(example = "in_transit")]
+    pub shipment_status: &'static str,
+    #[schema(example = "FedEx")]
+    pub shipping_partner: String,
+    pub carrier_id: String,
+    pub service_id: String,
+    /// `next-day` or `business-day`.
+    #[schema(example = "next-day")]
+    pub delivery_method: &'static str,
+    pub tracking_number: Option<String>,
+    pub tracking_url: Option<String>,
+    pub delivery_location: DeliveryLocation,
+    pub notes: Option<String>,
+    /// The planned ship time.
+    pub shipped_at: Time,
+    pub estimated_delivery_date: Option<Day>,
+    pub barcode_url: Option<String>,
+    pub shipping_label: Option<String>,
+    pub cancellation_reason: Option<String>,
+    pub cancelled_at: Option<Time>,
+    pub created_at: Time,
+    pub updated_at: Time,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub warnings: Vec<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct DeliveryLocation {
+    /// The lines of the address, joined by a comma.
+    pub address: String,
+    pub city: String,
+    pub state: String,
+    pub postal_code: String,
+}
+
+impl From<&Shipment> for ShipmentView {
+    fn from(shipment: &Shipment) -> Self {
+        let place = shipment.delivery_location.expose();
+        let lines = [Some(&place.line_1), place.line_2.as_ref(), place.line_3.as_ref()];
+        let lines: Vec<&str> = lines.into_iter().flatten().map(String::as_str).collect();
+        Self {
+            id: shipment.id.0,
+            shipment_id: shipment.id.0,
+            clinic_id: shipment.clinic_id.0,
+            patient_id: shipment.patient_id.0,
+            medication_orders: shipment.orders().iter().map(|order| order.0).collect(),
+            status: shipment.status.wire_word(),
+            shipment_status: shipment.status.wire_word(),
+            shipping_partner: shipment.carrier_name.clone(),
+            carrier_id: shipment.carrier_id.clone(),
+            service_id: shipment.service_id.clone(),
+            delivery_method: shipment.delivery_method.as_str(),
+            tracking_number: shipment.tracking_number.clone(),
+            tracking_url: shipment.tracking_url.clone(),
+            delivery_location: DeliveryLocation {
+                address: lines.join(", "),
+                city: place.city.clone(),
+                state: place.state.clone(),
+                postal_code: place.postal_code.clone(),
+            },
+            notes: shipment.notes.as_ref().map(|notes| notes.expose().clone()),
+            shipped_at: Time(shipment.ships_at),
+            estimated_delivery_date: shipment.estimated_delivery_date.map(Day),
+            barcode_url: None,
+            shipping_label: None,
+            cancellation_reason: shipment.cancellation_reason.as_ref().map(|reason| reason.expose().clone()),
+            cancelled_at: shipment.cancelled_at.map(Time),
+            created_at: Time(shipment.created_at),
+            updated_at: Time(shipment.updated_at),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct TrackingView {
+    pub shipment_id: Uuid,
+    #[schema(example = "in_transit")]
+    pub status: &'static str,
+    #[schema(example = "FedEx")]
+    pub shipping_partner: String,
+    pub tracking_number: Option<String>,
+    pub tracking_url: Option<String>,
+    pub estimated_delivery_date: Option<Day>,
+    /// Every scan, oldest first.
+    pub events: Vec<ScanView>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct ScanView {
+    pub occurred_at: Time,
+    pub location: Option<String>,
+    #[schema(example = "in_transit")]
+    pub status: &'static str,
+    pub message: Option<String>,
+}
+
+impl From<&Scan> for ScanView {
+    fn from(scan: &Scan) -> Self {
+        Self {
+            occurred_at: Time(scan.occurred_at),
+            location: scan.location.clone(),
+            status: scan.status.wire_word(),
+            message: scan.message.clone(),
+        }
+    }
+}
+
+impl From<&Tracking> for TrackingView {
+    fn from(tracking: &Tracking) -> Self {
+        let shipment = &tracking.shipment;
+        Self {
+            shipment_id: shipment.id.0,
+            status: shipment.status.wire_word(),
+            shipping_partner: shipment.carrier_name.clone(),
+            tracking_number: shipment.tracking_number.clone(),
+            tracking_url: shipment.tracking_url.clone(),
+            estimated_delivery_date: shipment.estimated_delivery_date.map(Day),
+            events: tracking.scans.iter().map(ScanView::from).collect(),
+        }
+    }
+}
+
+#[utoipa::path(get, path = "/shipment/{id}", tag = "Shipments", operation_id = "getShipment",
+    security(("ApiKeyAuth" = ["shipments:read"])),
+    params(("id" = String, Path, description = "The shipment's id")),
+    responses((status = 200, description = "The shipment", body = Success<ShipmentView>), ReadErrors))]
+pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
+    let call = web.partner(&request, Scope::ShipmentsRead).await?;
+    let found = shipments::get(&web.app, &call, request.id::<ShipmentId>("id", NOUN)?).await?;
+    Ok(envelope::found(ShipmentView::from(&found)))
+}
+
+#[utoipa::path(get, path = "/shipment/{id}/tracking", tag = "Shipments", operation_id = "getShipmentTracking",
+    security(("ApiKeyAuth" = ["shipments:read"])),
+    params(("id" = String, Path, description = "The shipment's id")),
+    responses((status = 200, description = "Every scan of the parcel", body = Success<TrackingView>), ReadErrors))]
+pub(crate) async fn tracking(State(web): State<Web>, request: Incoming) -> Answer {
+    let call = web.partner(&request, Scope::ShipmentsRead).await?;
+    let found = shipments::tracking(&web.app, &call, request.id::<ShipmentId>("id", NOUN)?).await?;
+    Ok(envelope::found(TrackingView::from(&found)))
+}

@@ -1,0 +1,56 @@
+//! What was, or is to be, sent to a webhook.
+
+use axum::extract::State;
+use nimbus_app::{
+    Rendered,
+    endpoints::{self, Deliveries, DeliveryState, RetryDelivery},
+};
+use nimbus_core::access::Scope;
+
+use super::{NOUN, types::DeliveryView};
+use crate::{
+    Web,
+    body::Incoming,
+    checks::one_of,
+    failure::Answer,
+    openapi::{ChangeErrors, PartErrors},
+    paging::{PageParams, page},
+    partner_api::envelope::{self, List, Nothing, Success},
+};
+
+#[utoipa::path(get, path = "/webhook/{id}/deliveries", tag = "Webhooks", operation_id = "listWebhookDeliveries",
+    security(("ApiKeyAuth" = ["webhooks:read"])),
+    params(
+        ("id" = String, Path, description = "The webhook's id"),
+        PageParams,
+        ("state" = Option<String>, Query, description = "`pending`, `delivered`, `dead` or `cancelled`")),
+    responses(
+        (status = 200, description = "A page of deliveries with their attempts", body = List<DeliveryView>),
+        PartErrors))]
+pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
+    let call = web.partner(&request, Scope::WebhooksRead).await?;
+    let endpoint = request.id("id", NOUN)?;
+    let query = request.query(|f| {
+        let state = f.optional("state", one_of(DeliveryState::ALL, DeliveryState::as_str));
+        Some(Deliveries { endpoint, state, page: page(f) })
+    })?;
+    let found = endpoints::deliveries(&web.app, &call, query).await?;
+    Ok(envelope::page(&found, |view| view.delivery.id.0, |view| DeliveryView::from(view)))
+}
+
+/// Sends it now, under the same `webhook-id`.
+#[utoipa::path(post, path = "/webhook/{id}/deliveries/{deliveryId}/retry", tag = "Webhooks",
+    operation_id = "retryWebhookDelivery",
+    security(("ApiKeyAuth" = ["webhooks:write"])),
+    params(
+        ("id" = String, Path, description = "The webhook's id"),
+        ("deliveryId" = String, Path, description = "The delivery's id")),
+    responses((status = 200, description = "It is sent again", body = Success<Nothing>), ChangeErrors))]
+pub(crate) async fn retry(State(web): State<Web>, mut request: Incoming) -> Answer {
+    let mut call = web.partner(&request, Scope::WebhooksWrite).await?;
+    let command =
+        RetryDelivery { endpoint: request.id("id", NOUN)?, delivery: request.id("deliveryId", "Delivery")? };
+    request.no_body(&mut call).await?;
+    let render = |(): &()| -> Rendered { envelope::written(Nothing {}, "Delivery will be sent again") };
+    Ok(envelope::reply(endpoints::retry_delivery(&web.app, &call, command, render).await?))
+}

@@ -1,0 +1,156 @@
+//! Webhook endpoints of the partner shape, and what was sent to them.
+
+pub mod deliveries;
+mod read;
+pub mod types;
+
+use axum::extract::State;
+use nimbus_app::{
+    Rendered,
+    endpoints::{self, Created, Endpoint, EndpointStatus, List as ListQuery, Tested},
+};
+use nimbus_core::{access::Scope, ids::EndpointId};
+
+use self::{
+    read::{read_create, read_delete, read_update},
+    types::{WebhookCreate, WebhookDelete, WebhookTested, WebhookUpdate, WebhookView},
+};
+use super::envelope::{self, List, Nothing, Success};
+use crate::{
+    Web,
+    body::Incoming,
+    checks::{id, one_of},
+    failure::{Answer, named_by},
+    openapi::{ChangeErrors, CreateErrors, ListErrors, ReadErrors},
+    paging::{PageParams, page},
+};
+
+const NOUN: &str = "Webhook";
+
+fn render_created(created: &Created) -> Rendered {
+    let endpoint = &created.endpoint;
+    let view = WebhookView { warnings: created.warnings.clone(), ..WebhookView::from(endpoint) };
+    match created.existing {
+        true => envelope::written(view, "Webhook already exists"),
+        false => envelope::written(view.with_secret(endpoint), "Webhook created successfully"),
+    }
+}
+
+fn render_deleted((): &()) -> Rendered {
+    envelope::written(Nothing {}, "Webhook deleted successfully")
+}
+
+fn render_tested(tested: &Tested) -> Rendered {
+    let data = WebhookTested { webhook_id: tested.endpoint_id.0 };
+    envelope::written(data, "Test event sent; deliveries show what became of it")
+}
+
+/// The same clinic and URL again answer the endpoint there is, without its secret.
+#[utoipa::path(post, path = "/webhook", tag = "Webhooks", operation_id = "createWebhook",
+    security(("ApiKeyAuth" = ["webhooks:write"])),
+    request_body(content = WebhookCreate, description = "Where to send what"),
+    responses(
+        (status = 200, description = "Registered; the secret is shown this once", body = Success<WebhookView>),
+        CreateErrors))]
+pub(crate) async fn create(State(web): State<Web>, mut request: Incoming) -> Answer {
+    let mut call = web.partner(&request, Scope::WebhooksWrite).await?;
+    let command = request.json(&mut call, read_create).await?;
+    Ok(envelope::reply(endpoints::create(&web.app, &call, command, render_created).await?))
+}
+
+#[utoipa::path(get, path = "/webhook", tag = "Webhooks", operation_id = "listWebhooks",
+    security(("ApiKeyAuth" = ["webhooks:read"])),
+    params(PageParams, ("status" = Option<String>, Query, description = "Only those of this status")),
+    responses((status = 200, description = "A page of webhooks", body = List<WebhookView>), ListErrors))]
+pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
+    let call = web.partner(&request, Scope::WebhooksRead).await?;
+    let query = request.query(|f| {
+        let known = &[EndpointStatus::Active, EndpointStatus::Paused, EndpointStatus::Disabled];
+        Some(ListQuery { status: f.optional("status", one_of(known, EndpointStatus::as_str)), page: page(f) })
+    })?;
+    let found = endpoints::list(&web.app, &call, query).await?;
+    Ok(envelope::page(&found, |endpoint| endpoint.id.0, |item| WebhookView::from(item)))
+}
+
+#[utoipa::path(get, path = "/webhook/{id}", tag = "Webhooks", operation_id = "getWebhook",
+    security(("ApiKeyAuth" = ["webhooks:read"])),
+    params(("id" = String, Path, description = "The webhook's id")),
+    responses((status = 200, description = "The webhook", body = Success<WebhookView>), ReadErrors))]
+pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
+    let call = web.partner(&request, Scope::WebhooksRead).await?;
+    let found = endpoints::get(&web.app, &call, request.id("id", NOUN)?).await?;
+    Ok(envelope::found(WebhookView::from(&found)))
+}
+
+/// `status: active` also enables a disabled webhook again.
+#[utoipa::path(patch, path = "/webhook/{id}", tag = "Webhooks", operation_id = "updateWebhook",
+    security(("ApiKeyAuth" = ["webhooks:write"])),
+    params(("id" = String, Path, description = "The webhook's id")),
+    request_body(content = WebhookUpdate, description = "The fields to change"),
+    responses((status = 200, description = "The webhook as it is now", body = Success<WebhookView>), ChangeErrors))]
+pub(crate) async fn update(State(web): State<Web>, mut request: Incoming) -> Answer {
+    let mut call = web.partner(&request, Scope::WebhooksWrite).await?;
+    let endpoint = request.id("id", NOUN)?;
+    let command = request.json(&mut call, |f| read_update(f, endpoint)).await?;
+    let render =
+        |found: &Endpoint| envelope::written(WebhookView::from(found), "Webhook updated successfully");
+    Ok(envelope::reply(endpoints::update(&web.app, &call, command, render).await?))
+}
+
+/// Deliveries stop at once; what was sent stays on record.
+#[utoipa::path(delete, path = "/webhook/{id}", tag = "Webhooks", operation_id = "deleteWebhook",
+    security(("ApiKeyAuth" = ["webhooks:write"])),
+    params(("id" = String, Path, description = "The webhook's id")),
+    responses((status = 200, description = "Deleted", body = Success<Nothing>), ReadErrors))]
+pub(crate) async fn delete(State(web): State<Web>, request: Incoming) -> Answer {
+    let call = web.partner(&request, Scope::WebhooksWrite).await?;
+    let endpoint = request.id("id", NOUN)?;
+    Ok(envelope::reply(endpoints::delete(&web.app, &call, endpoint, render_deleted).await?))
+}
+
+/// Names the webhook by the query (`?id=`) or by the body (`{"webhook_id": …}`).
+#[utoipa::path(delete, path = "/webhook", tag = "Webhooks", operation_id = "deleteNamedWebhook",
+    security(("ApiKeyAuth" = ["webhooks:write"])),
+    params(("id" = Option<String>, Query, description = "The webhook's id")),
+    request_body(content = Option<WebhookDelete>, description = "The webhook, where the query does not name it"),
+    responses((status = 200, description = "Deleted", body = Success<Nothing>), CreateErrors))]
+pub(crate) async fn delete_named(State(web): State<Web>, mut request: Incoming) -> Answer {
+    let mut call = web.partner(&request, Scope::WebhooksWrite).await?;
+    let named: Option<EndpointId> = request.query(|f| Some(f.optional("id", id)))?;
+    let (field, endpoint) = match named {
+        Some(endpoint) => ("id", endpoint),
+        None => ("webhook_id", request.json(&mut call, read_delete).await?),
+    };
+    let deleted = endpoints::delete(&web.app, &call, endpoint, render_deleted).await;
+    Ok(envelope::reply(named_by(field, deleted)?))
+}
+
+#[utoipa::path(post, path = "/webhook/{id}/test", tag = "Webhooks", operation_id = "testWebhook",
+    security(("ApiKeyAuth" = ["webhooks:write"])),
+    params(("id" = String, Path, description = "The webhook's id")),
+    responses(
+        (status = 200, description = "A `webhook:test` event is on its way", body = Success<WebhookTested>),
+        ChangeErrors))]
+pub(crate) async fn test(State(web): State<Web>, mut request: Incoming) -> Answer {
+    let mut call = web.partner(&request, Scope::WebhooksWrite).await?;
+    let endpoint = request.id("id", NOUN)?;
+    request.no_body(&mut call).await?;
+    Ok(envelope::reply(endpoints::test(&web.app, &call, endpoint, render_tested).await?))
+}
+
+/// Deliveries are signed with both secrets for the next 24 hours.
+#[utoipa::path(post, path = "/webhook/{id}/rotate-secret", tag = "Webhooks", operation_id = "rotateWebhookSecret",
+    security(("ApiKeyAuth" = ["webhooks:write"])),
+    params(("id" = String, Path, description = "The webhook's id")),
+    responses(
+        (status = 200, description = "The new secret, shown this once", body = Success<WebhookView>),
+        ChangeErrors))]
+pub(crate) async fn rotate_secret(State(web): State<Web>, mut request: Incoming) -> Answer {
+    let mut call = web.partner(&request, Scope::WebhooksWrite).await?;
+    let endpoint = request.id("id", NOUN)?;
+    request.no_body(&mut call).await?;
+    let render = |found: &Endpoint| {
+        envelope::written(WebhookView::from(found).with_secret(found), "Signing secret rotated successfully")
+    };
+    Ok(envelope::reply(endpoints::rotate_secret(&web.app, &call, endpoint, render).await?))
+}

@@ -1,0 +1,214 @@
+//! Webhooks and deliveries on the wire. A secret is shown when it is made; values of headers never are.
+
+use std::collections::BTreeMap;
+
+use nimbus_app::endpoints::{self, AttemptView as Attempt, Endpoint};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::wire::Time;
+
+#[derive(ToSchema)]
+pub struct WebhookCreate {
+    /// The key's clinic.
+    pub clinic_id: Uuid,
+    /// https and a public host.
+    #[schema(format = "uri", max_length = 2048, example = "https://partner.example.com/webhooks/nimbus")]
+    pub webhook_url: String,
+    /// Broad names, narrow names, `prefix:*` or `*`. The published three, if not given.
+    #[schema(min_items = 1, max_items = 50)]
+    pub event_types: Option<Vec<String>>,
+    #[schema(max_length = 500)]
+    pub description: Option<String>,
+    /// Whether deliveries carry `X-API-Key`. True, if not given.
+    pub send_api_key: Option<bool>,
+    /// Sent with every delivery.
+    pub headers: Option<BTreeMap<String, String>>,
+    /// Not available yet.
+    #[schema(value_type = Option<Object>)]
+    pub signing: Option<()>,
+    /// Not available yet.
+    #[schema(value_type = Option<Object>)]
+    pub ordered: Option<()>,
+    /// Not available yet.
+    #[schema(value_type = Option<Object>)]
+    pub rate_limit_per_second: Option<()>,
+    /// Not available yet.
+    #[schema(value_type = Option<Object>)]
+    pub payload: Option<()>,
+    /// Not available yet.
+    #[schema(value_type = Option<Object>)]
+    pub retry_schedule: Option<()>,
+}
+
+/// Any of the fields. `null` removes the description or the headers.
+#[derive(ToSchema)]
+pub struct WebhookUpdate {
+    #[schema(format = "uri", max_length = 2048)]
+    pub webhook_url: Option<String>,
+    #[schema(min_items = 1, max_items = 50)]
+    pub event_types: Option<Vec<String>>,
+    #[schema(max_length = 500)]
+    pub description: Option<String>,
+    pub send_api_key: Option<bool>,
+    pub headers: Option<BTreeMap<String, String>>,
+    /// What an ordered webhook does after a dead letter: `skip` or `hold`.
+    #[schema(example = "skip")]
+    pub after_dead_letter: Option<String>,
+    /// `active` or `paused`.
+    #[schema(example = "paused")]
+    pub status: Option<String>,
+    /// Not available yet.
+    #[schema(value_type = Option<Object>)]
+    pub signing: Option<()>,
+    /// Not available yet.
+    #[schema(value_type = Option<Object>)]
+    pub ordered: Option<()>,
+    /// Not available yet.
+    #[schema(value_type = Option<Object>)]
+    pub rate_limit_per_second: Option<()>,
+    /// Not available yet.
+    #[schema(value_type = Option<Object>)]
+    pub payload: Option<()>,
+    /// Not available yet.
+    #[schema(value_type = Option<Object>)]
+    pub retry_schedule: Option<()>,
+}
+
+#[derive(ToSchema)]
+pub struct WebhookDelete {
+    pub webhook_id: Uuid,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct WebhookView {
+    pub webhook_id: Uuid,
+    pub webhook_url: String,
+    pub clinic_id: Uuid,
+    pub event_types: Vec<String>,
+    pub description: Option<String>,
+    /// `active`, `paused` or `disabled`.
+    #[schema(example = "active")]
+    pub status: &'static str,
+    pub send_api_key: bool,
+    /// The names of the headers that are sent with every delivery.
+    pub headers: Vec<String>,
+    #[schema(example = "skip")]
+    pub after_dead_letter: &'static str,
+    pub disabled_reason: Option<String>,
+    pub created_at: Time,
+    pub updated_at: Time,
+    /// Shown when it is made, and never again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "whsec_…")]
+    pub signing_secret: Option<String>,
+    /// Until then deliveries are signed with the secret before this one, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous_secret_until: Option<Time>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub warnings: Vec<String>,
+}
+
+impl From<&Endpoint> for WebhookView {
+    fn from(endpoint: &Endpoint) -> Self {
+        Self {
+            webhook_id: endpoint.id.0,
+            webhook_url: endpoint.url.clone(),
+            clinic_id: endpoint.clinic_id.0,
+            event_types: endpoint.event_types.clone(),
+            description: endpoint.description.clone(),
+            status: endpoint.status.as_str(),
+            send_api_key: endpoint.send_api_key,
+            headers: endpoint.headers.expose().iter().map(|(name, _)| name.clone()).collect(),
+            after_dead_letter: endpoint.after_dead_letter.as_str(),
+            disabled_reason: endpoint.disabled_reason.clone(),
+            created_at: Time(endpoint.created_at),
+            updated_at: Time(endpoint.updated_at),
+            signing_secret: None,
+            previous_secret_until: None,
+            warnings: Vec::new(),
+        }
+    }
+}
+
+impl WebhookView {
+    /// Shows the secret that was just made.
+    pub(crate) fn with_secret(self, endpoint: &Endpoint) -> Self {
+        Self {
+            signing_secret: Some(endpoint.secret.expose().clone()),
+            previous_secret_until: endpoint.previous_secret_until.map(Time),
+            ..self
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct WebhookTested {
+    pub webhook_id: Uuid,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct DeliveryView {
+    pub id: Uuid,
+    pub event_id: Uuid,
+    #[schema(example = "medication:updated")]
+    pub event_name: String,
+    /// `pending`, `delivered`, `dead` or `cancelled`.
+    #[schema(example = "delivered")]
+    pub state: &'static str,
+    /// Oldest first.
+    pub attempts: Vec<AttemptView>,
+    pub created_at: Time,
+    /// When the next attempt is due, while it is pending.
+    pub due_at: Time,
+    pub finished_at: Option<Time>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct AttemptView {
+    pub number: i64,
+    pub started_at: Time,
+    pub elapsed_ms: i64,
+    /// `delivered` or `failed`.
+    #[schema(example = "failed")]
+    pub outcome: String,
+    /// A word for what went wrong.
+    #[schema(example = "timeout")]
+    pub cause: Option<String>,
+    pub status_code: Option<i64>,
+    /// The beginning of the receiver's answer.
+    pub response_body: Option<String>,
+}
+
+impl From<&Attempt> for AttemptView {
+    fn from(attempt: &Attempt) -> Self {
+        let body = String::from_utf8_lossy(&attempt.response);
+        Self {
+            number: attempt.number,
+            started_at: Time(attempt.started_at),
+            elapsed_ms: attempt.elapsed_ms,
+            outcome: attempt.outcome.to_string(),
+            cause: attempt.cause.clone(),
+            status_code: attempt.status_code,
+            response_body: (!body.is_empty()).then(|| body.into_owned()),
+        }
+    }
+}
+
+impl From<&endpoints::DeliveryView> for DeliveryView {
+    fn from(view: &endpoints::DeliveryView) -> Self {
+        let delivery = &view.delivery;
+        Self {
+            id: delivery.id.0,
+            event_id: delivery.event_id.0,
+            event_name: delivery.event_name.clone(),
+            state: delivery.state.as_str(),
+            attempts: view.attempts.iter().map(AttemptView::from).collect(),
+            created_at: Time(delivery.created_at),
+            due_at: Time(delivery.due_at),
+            finished_at: delivery.finished_at.map(Time),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! How single values are written on the wire, and JSON replies.
+
+use std::borrow::Cow;
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
+use nimbus_core::{
+    quantity::Quantity,
+    time::{Date, Ts},
+};
+use serde::{Serialize, Serializer};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        KnownFormat, ObjectBuilder, RefOr, SchemaFormat,
+        schema::{Schema, Type},
+    },
+};
+
+/// An instant: RFC 3339 in UTC with milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Time(pub Ts);
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// A day: `YYYY-MM-DD`.
+#[derive(Debug, Clone, Copy)]
+pub struct Day(pub Date);
+
+impl Serialize for Day {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// A quantity: a number with at most three places, an integer when it is whole.
+#[derive(Debug, Clone, Copy)]
+pub struct Amount(pub Quantity);
+
+impl Serialize for Amount {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match (self.0.thousandths() / 1000, self.0.thousandths() % 1000) {
+            (whole, 0) => serializer.serialize_i64(whole),
+            // Below 2^53, so that the shortest decimal of the float is the quantity.
+            _ => serializer.serialize_f64(self.0.thousandths() as f64 / 1000.0),
+        }
+    }
+}
+
+macro_rules! value_schema {
+    ($($name:ident: $kind:expr, $format:expr, $example:expr;)*) => {$(
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                let examples = [serde_json::json!($example)];
+                ObjectBuilder::new().schema_type($kind).format($format).examples(examples).into()
+            }
+        }
+
+        impl ToSchema for $name {
+            fn name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+        }
+    )*};
+}
+
+value_schema! {
+    Time: Type::String, Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)), "2026-01-15T10:30:00.000Z";
+    Day: Type::String, Some(SchemaFormat::KnownFormat(KnownFormat::Date)), "2026-01-15";
+    Amount: Type::Number, None, 2.5;
+}
+
+/// The bytes of a reply.
+pub(crate) fn json_bytes(body: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(body).expect("replies have string keys and nothing in them fails to serialise")
+}
+
+pub(crate) fn json_response(status: StatusCode, body: &impl Serialize) -> Response {
+    bytes_response(status, json_bytes(body))
+}
+
+/// A reply of JSON that is already written.
+pub(crate) fn bytes_response(status: StatusCode, body: Vec<u8>) -> Response {
+    (status, [(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_plain_numbers() {
+        for (thousandths, text) in [(1000, "1"), (2500, "2.5"), (125, "0.125"), (999_999_999, "999999.999")] {
+            let quantity = Quantity::from_thousandths(thousandths).unwrap();
+            assert_eq!(serde_json::to_string(&Amount(quantity)).unwrap(), text);
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What every command starts with: logging, the store, the application.
+
+use std::io::IsTerminal;
+
+use nimbus_app::{App, Config, Onboarding, clock::Clock};
+use nimbus_core::eligibility::Thresholds;
+use nimbus_store::{Db, migrate as migrations};
+use tracing_subscriber::EnvFilter;
+
+use crate::{Failure, config::Settings};
+
+/// Log lines go to standard error, so that what a command prints can be read by a program.
+pub(crate) fn start_logging(settings: &Settings, default_filter: &str) {
+    let filter = settings.log.as_deref().unwrap_or(default_filter);
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new(default_filter));
+    let colours = std::io::stderr().is_terminal();
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
+    if settings.log_json { builder.json().init() } else { builder.init() }
+}
+
+/// Opens the store and brings it to this version.
+pub(crate) async fn open_store(settings: &Settings) -> Result<Db, Failure> {
+    settings.refuse_unsafe()?;
+    let db = connect(settings).await?;
+    migrations::run(&db).await?;
+    Ok(db)
+}
+
+/// Opens the store as it is.
+pub(crate) async fn connect(settings: &Settings) -> Result<Db, Failure> {
+    let master = settings.master_key()?;
+    if let Some(url) = &settings.database_url {
+        return Ok(Db::open_postgres(url, master, settings.database_connections).await?);
+    }
+    std::fs::create_dir_all(&settings.data_dir)?;
+    Ok(Db::open_sqlite(&settings.data_dir.join("nimbus.db"), master).await?)
+}
+
+/// The application over a store.
+pub(crate) fn app(settings: &Settings, db: Db) -> Result<App, Failure> {
+    let onboarding = settings
+        .onboarding_token
+        .clone()
+        .map(|token| Onboarding { url: settings.onboarding_url.clone(), token });
+    let config = Config {
+        environment: settings.environment,
+        pharmacy_zone: settings.pharmacy_zone()?,
+        thresholds: Thresholds::default(),
+        address_policy: settings.address_policy(),
+        onboarding,
+        pharmacy_feed_secret: settings.pharmacy_feed_secret.clone(),
+    };
+    Ok(App::new(db, config, Clock::default()))
+}
+
+/// `nimbus migrate`.
+pub(crate) async fn migrate(settings: &Settings) -> Result<(), Failure> {
+    let db = open_store(settings).await?;
+    println!("The database is at this version.");
+    db.close().await;
+    Ok(())
+}

@@ -1,0 +1,239 @@
+//! The command line.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A pharmacy-operations platform: partner API, signed webhooks and the pharmacy's workflow.
+#[derive(Parser)]
+#[command(name = "nimbus", version, about)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Settings that every command reads: flags, else environment, else the TOML file.
+#[derive(Args, Default)]
+pub(crate) struct SettingsArgs {
+    /// TOML file with settings, named as the environment variables without NIMBUS_ and in lower case
+    #[arg(long, env = "NIMBUS_CONFIG", global = true)]
+    pub(crate) config: Option<PathBuf>,
+    /// sandbox or production
+    #[arg(long, env = "NIMBUS_ENVIRONMENT", global = true)]
+    pub(crate) environment: Option<String>,
+    /// Folder of the embedded database and, in a sandbox, of its master key
+    #[arg(long, env = "NIMBUS_DATA_DIR", global = true)]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// PostgreSQL instead of the embedded database
+    #[arg(long, env = "NIMBUS_DATABASE_URL", global = true, hide_env_values = true)]
+    pub(crate) database_url: Option<String>,
+    /// Connections to PostgreSQL, at most
+    #[arg(long, env = "NIMBUS_DATABASE_CONNECTIONS", global = true)]
+    pub(crate) database_connections: Option<usize>,
+    /// File with the master key: 32 bytes in base64
+    #[arg(long, env = "NIMBUS_MASTER_KEY_FILE", global = true)]
+    pub(crate) master_key_file: Option<PathBuf>,
+    /// Lets webhook endpoints be on http and loopback; a sandbox only
+    #[arg(long, env = "NIMBUS_ALLOW_LOCAL_WEBHOOKS", global = true, num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) allow_local_webhooks: Option<bool>,
+    /// Shortens every retry delay, as 1/60 or 0.001; a sandbox only
+    #[arg(long, env = "NIMBUS_RETRY_SCALE", global = true)]
+    pub(crate) retry_scale: Option<String>,
+    /// A proxy before this server ends TLS; production needs it
+    #[arg(long, env = "NIMBUS_BEHIND_PROXY", global = true, num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) behind_proxy: Option<bool>,
+    /// Time zone of the pharmacy, whose days are fill dates
+    #[arg(long, env = "NIMBUS_PHARMACY_TIME_ZONE", global = true)]
+    pub(crate) pharmacy_time_zone: Option<String>,
+    /// Where the onboarding robot is told of new practitioners
+    #[arg(long, env = "NIMBUS_ONBOARDING_URL", global = true)]
+    pub(crate) onboarding_url: Option<String>,
+    /// Writes a minute for each key (0 = no limit, a sandbox only)
+    #[arg(long, env = "NIMBUS_RATE_LIMIT_WRITES", global = true)]
+    pub(crate) rate_limit_writes: Option<u32>,
+    /// Reads a minute for each key (0 = no limit, a sandbox only)
+    #[arg(long, env = "NIMBUS_RATE_LIMIT_READS", global = true)]
+    pub(crate) rate_limit_reads: Option<u32>,
+    /// What is logged, such as info or nimbus_webhooks=debug
+    #[arg(long, env = "NIMBUS_LOG", global = true)]
+    pub(crate) log: Option<String>,
+    /// text or json
+    #[arg(long, env = "NIMBUS_LOG_FORMAT", global = true)]
+    pub(crate) log_format: Option<String>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Serve the API and work deliveries and jobs
+    Serve(ServeOptions),
+    /// Bring the database to this version
+    Migrate,
+    /// Fill a sandbox with something to start from
+    Seed {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Watch an order go from the API through the pharmacy to a signed webhook
+    Demo {
+        /// Leave after the tour
+        #[arg(long)]
+        once: bool,
+    },
+    /// Check configuration, database, keys and the ledger of deliveries
+    Doctor {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Partners, agreements, clinics, keys and tokens
+    #[command(subcommand)]
+    Admin(AdminCommand),
+    /// Configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print the settings in force, secrets hidden, and refuse unsafe ones
+    Check,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ServeRole {
+    All,
+    Api,
+    Worker,
+}
+
+#[derive(Args)]
+pub(crate) struct ServeOptions {
+    /// Address of the API; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:8080", env = "NIMBUS_LISTEN")]
+    pub(crate) listen: SocketAddr,
+    /// Address of health and metrics, for operators alone
+    #[arg(long, env = "NIMBUS_ADMIN_LISTEN")]
+    pub(crate) admin_listen: Option<SocketAddr>,
+    /// File to write the API's port to once it listens
+    #[arg(long)]
+    pub(crate) port_file: Option<PathBuf>,
+    /// What this process does
+    #[arg(long, value_enum, default_value = "all", env = "NIMBUS_ROLE")]
+    pub(crate) role: ServeRole,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AdminCommand {
+    /// Companies that integrate
+    #[command(subcommand)]
+    Partner(PartnerCommand),
+    /// Business associate agreements on record
+    #[command(subcommand)]
+    Baa(BaaCommand),
+    /// Clinics of partners
+    #[command(subcommand)]
+    Clinic(ClinicCommand),
+    /// API keys of clinics
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Operations tokens
+    #[command(subcommand)]
+    Token(TokenCommand),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum PartnerCommand {
+    Create { name: String },
+    List,
+    Approve { id: String },
+    Suspend { id: String },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum BaaCommand {
+    /// Put a signed agreement on record
+    Record {
+        #[arg(long)]
+        partner: String,
+        /// First day in force, YYYY-MM-DD
+        #[arg(long)]
+        effective: String,
+        /// Last day in force, YYYY-MM-DD
+        #[arg(long)]
+        ends: Option<String>,
+        /// SHA-256 of the signed document, in hexadecimal
+        #[arg(long)]
+        document_hash: String,
+    },
+    /// End an agreement: the day is its last in force
+    End {
+        id: String,
+        #[arg(long)]
+        on: String,
+    },
+    List {
+        #[arg(long)]
+        partner: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ClinicCommand {
+    Create {
+        #[arg(long)]
+        partner: String,
+        name: String,
+    },
+    List {
+        #[arg(long)]
+        partner: Option<String>,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Issue a key; its text is shown this once
+    Issue {
+        #[arg(long)]
+        clinic: String,
+        #[arg(long, default_value = "default")]
+        name: String,
+        /// pharmacy_partner or integration
+        #[arg(long, default_value = "pharmacy_partner")]
+        profile: String,
+        /// Scopes instead of a profile, separated by commas
+        #[arg(long)]
+        scopes: Option<String>,
+        /// When it stops working, RFC 3339
+        #[arg(long)]
+        expires: Option<String>,
+    },
+    List {
+        #[arg(long)]
+        clinic: String,
+    },
+    Revoke {
+        id: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Issue a token; its text is shown this once
+    Issue {
+        name: String,
+        /// Roles, separated by commas
+        #[arg(long)]
+        roles: String,
+        /// When it stops working, RFC 3339
+        #[arg(long)]
+        expires: Option<String>,
+    },
+    List,
+    Revoke {
+        id: String,
+    },
+}

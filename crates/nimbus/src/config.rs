@@ -1,0 +1,250 @@
+//! Settings: flags before environment before the TOML file; what is unsafe in production is refused.
+
+use std::{fmt, path::PathBuf};
+
+use jiff::tz::TimeZone;
+use nimbus_core::access::Environment;
+use nimbus_store::MasterKey;
+use nimbus_webhooks::{guard::AddressPolicy, schedule::RetryScale};
+use serde::Deserialize;
+
+use crate::{Failure, cli::SettingsArgs};
+
+/// The TOML file.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    environment: Option<String>,
+    data_dir: Option<PathBuf>,
+    database_url: Option<String>,
+    database_connections: Option<usize>,
+    master_key_file: Option<PathBuf>,
+    allow_local_webhooks: Option<bool>,
+    retry_scale: Option<String>,
+    behind_proxy: Option<bool>,
+    pharmacy_time_zone: Option<String>,
+    onboarding_url: Option<String>,
+    onboarding_token: Option<String>,
+    pharmacy_feed_secret: Option<String>,
+    rate_limit_writes: Option<u32>,
+    rate_limit_reads: Option<u32>,
+    log: Option<String>,
+    log_format: Option<String>,
+}
+
+/// The settings in force.
+pub(crate) struct Settings {
+    pub(crate) environment: Environment,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) database_url: Option<String>,
+    pub(crate) database_connections: usize,
+    master_key_file: Option<PathBuf>,
+    master_key: Option<String>,
+    pub(crate) allow_local_webhooks: bool,
+    retry_scale: Option<String>,
+    pub(crate) behind_proxy: bool,
+    pharmacy_time_zone: String,
+    pub(crate) onboarding_url: Option<String>,
+    pub(crate) onboarding_token: Option<String>,
+    pub(crate) pharmacy_feed_secret: Option<String>,
+    rate_limit_writes: Option<u32>,
+    rate_limit_reads: Option<u32>,
+    pub(crate) log: Option<String>,
+    pub(crate) log_json: bool,
+}
+
+/// Secrets come from the environment or the file, never from a flag that a process list would show.
+fn secret(name: &str, file: Option<String>) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty()).or(file)
+}
+
+impl Settings {
+    pub(crate) fn load(args: &SettingsArgs) -> Result<Self, Failure> {
+        let file: File = match &args.config {
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|error| {
+                    format!("the configuration {} cannot be read: {error}", path.display())
+                })?;
+                toml::from_str(&text).map_err(|error| format!("the configuration is not valid: {error}"))?
+            }
+            None => File::default(),
+        };
+        let environment = args.environment.clone().or(file.environment);
+        let environment = match environment.as_deref() {
+            None => Environment::Sandbox,
+            Some(text) => Environment::parse(text).ok_or("environment must be sandbox or production")?,
+        };
+        let log_format = args.log_format.clone().or(file.log_format);
+        Ok(Self {
+            environment,
+            data_dir: args.data_dir.clone().or(file.data_dir).unwrap_or_else(|| PathBuf::from("nimbus-data")),
+            database_url: args.database_url.clone().or(file.database_url).filter(|url| !url.is_empty()),
+            database_connections: args.database_connections.or(file.database_connections).unwrap_or(16),
+            master_key_file: args.master_key_file.clone().or(file.master_key_file),
+            master_key: secret("NIMBUS_MASTER_KEY", None),
+            allow_local_webhooks: args.allow_local_webhooks.or(file.allow_local_webhooks).unwrap_or(false),
+            retry_scale: args.retry_scale.clone().or(file.retry_scale),
+            behind_proxy: args.behind_proxy.or(file.behind_proxy).unwrap_or(false),
+            pharmacy_time_zone: args
+                .pharmacy_time_zone
+                .clone()
+                .or(file.pharmacy_time_zone)
+                .unwrap_or_else(|| "America/Chicago".to_owned()),
+            onboarding_url: args.onboarding_url.clone().or(file.onboarding_url),
+            onboarding_token: secret("NIMBUS_ONBOARDING_TOKEN", file.onboarding_token),
+            pharmacy_feed_secret: secret("NIMBUS_PHARMACY_FEED_SECRET", file.pharmacy_feed_secret),
+            rate_limit_writes: args.rate_limit_writes.or(file.rate_limit_writes),
+            rate_limit_reads: args.rate_limit_reads.or(file.rate_limit_reads),
+            log: args.log.clone().or(file.log),
+            log_json: match log_format.as_deref() {
+                None | Some("text") => false,
+                Some("json") => true,
+                Some(_) => return Err("log_format must be text or json".into()),
+            },
+        })
+    }
+
+    /// The settings of the demo: a sandbox of its own on the embedded store.
+    pub(crate) fn for_demo(mut self) -> Self {
+        self.environment = Environment::Sandbox;
+        self.database_url = None;
+        self.allow_local_webhooks = true;
+        self.data_dir = self.data_dir.join("demo");
+        self
+    }
+
+    /// Everything that makes these settings unsafe, in production; nothing in a sandbox.
+    fn problems(&self) -> Vec<&'static str> {
+        if self.environment == Environment::Sandbox {
+            return Vec::new();
+        }
+        let found = [
+            (self.allow_local_webhooks, "allow_local_webhooks is for a sandbox only"),
+            (self.retry_scale.is_some(), "retry_scale is for a sandbox only"),
+            (
+                self.master_key.is_none() && self.master_key_file.is_none(),
+                "a master key must be given (NIMBUS_MASTER_KEY_FILE or NIMBUS_MASTER_KEY)",
+            ),
+            (
+                !self.behind_proxy,
+                "this server speaks plain HTTP: a proxy that ends TLS must be declared (NIMBUS_BEHIND_PROXY=true)",
+            ),
+            (
+                self.rate_limit_writes == Some(0) || self.rate_limit_reads == Some(0),
+                "rate limits cannot be switched off",
+            ),
+        ];
+        found.into_iter().filter(|(is_problem, _)| *is_problem).map(|(_, text)| text).collect()
+    }
+
+    /// Refuses unsafe settings and says why.
+    pub(crate) fn refuse_unsafe(&self) -> Result<(), Failure> {
+        let problems = self.problems();
+        if problems.is_empty() {
+            return Ok(());
+        }
+        Err(format!("production refuses these settings:\n  - {}", problems.join("\n  - ")).into())
+    }
+
+    /// The master key: from the environment, a file, or (a sandbox's own) the data folder.
+    pub(crate) fn master_key(&self) -> Result<MasterKey, Failure> {
+        if let Some(text) = &self.master_key {
+            return Ok(MasterKey::from_base64(text)?);
+        }
+        match (&self.master_key_file, self.environment) {
+            (Some(path), _) => Ok(MasterKey::from_file(path)?),
+            (None, Environment::Sandbox) => {
+                std::fs::create_dir_all(&self.data_dir)?;
+                Ok(MasterKey::load_or_create(&self.data_dir.join("master.key"))?)
+            }
+            (None, Environment::Production) => Err("a master key must be given".into()),
+        }
+    }
+
+    pub(crate) fn pharmacy_zone(&self) -> Result<TimeZone, Failure> {
+        TimeZone::get(&self.pharmacy_time_zone).map_err(|_| {
+            "pharmacy_time_zone must be a name of the IANA database, such as America/Chicago".into()
+        })
+    }
+
+    pub(crate) const fn address_policy(&self) -> AddressPolicy {
+        AddressPolicy { allow_loopback: self.allow_local_webhooks }
+    }
+
+    pub(crate) fn retry_scale(&self) -> Result<RetryScale, Failure> {
+        match &self.retry_scale {
+            None => Ok(RetryScale::FULL),
+            Some(text) => Ok(text.parse::<RetryScale>().map_err(|error| format!("retry_scale: {error}"))?),
+        }
+    }
+}
+
+impl fmt::Display for Settings {
+    /// Every setting, secrets only as set or not.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let set = |value: &Option<String>| if value.is_some() { "(set)" } else { "(not set)" };
+        let path = |value: &Option<PathBuf>| {
+            value.as_ref().map_or("(not set)".to_owned(), |p| p.display().to_string())
+        };
+        let limit = |value: Option<u32>| value.map_or("(default)".to_owned(), |value| value.to_string());
+        writeln!(f, "environment           = {}", self.environment)?;
+        writeln!(f, "data_dir              = {}", self.data_dir.display())?;
+        writeln!(f, "database_url          = {}", set(&self.database_url))?;
+        writeln!(f, "database_connections  = {}", self.database_connections)?;
+        writeln!(f, "master_key_file       = {}", path(&self.master_key_file))?;
+        writeln!(f, "master_key            = {}", set(&self.master_key))?;
+        writeln!(f, "allow_local_webhooks  = {}", self.allow_local_webhooks)?;
+        writeln!(f, "retry_scale           = {}", self.retry_scale.as_deref().unwrap_or("1"))?;
+        writeln!(f, "behind_proxy          = {}", self.behind_proxy)?;
+        writeln!(f, "pharmacy_time_zone    = {}", self.pharmacy_time_zone)?;
+        writeln!(f, "pharmacy_feed_secret  = {}", set(&self.pharmacy_feed_secret))?;
+        writeln!(f, "onboarding_url        = {}", self.onboarding_url.as_deref().unwrap_or("(not set)"))?;
+        writeln!(f, "onboarding_token      = {}", set(&self.onboarding_token))?;
+        writeln!(f, "rate_limit_writes     = {}", limit(self.rate_limit_writes))?;
+        writeln!(f, "rate_limit_reads      = {}", limit(self.rate_limit_reads))?;
+        writeln!(f, "log                   = {}", self.log.as_deref().unwrap_or("info"))?;
+        write!(f, "log_format            = {}", if self.log_json { "json" } else { "text" })
+    }
+}
+
+/// `nimbus config check`.
+pub(crate) fn check(settings: &Settings) -> Result<(), Failure> {
+    println!("{settings}");
+    settings.pharmacy_zone()?;
+    settings.retry_scale()?;
+    settings.refuse_unsafe()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn production(args: SettingsArgs) -> Settings {
+        let args = SettingsArgs { environment: Some("production".to_owned()), ..args };
+        Settings::load(&args).unwrap()
+    }
+
+    #[test]
+    fn production_refuses_unsafe_settings_and_says_why() {
+        let settings = production(SettingsArgs {
+            allow_local_webhooks: Some(true),
+            rate_limit_writes: Some(0),
+            retry_scale: Some("1/60".to_owned()),
+            ..SettingsArgs::default()
+        });
+        let refusal = settings.refuse_unsafe().unwrap_err().to_string();
+        for word in ["allow_local_webhooks", "master key", "TLS", "rate limits", "retry_scale"] {
+            assert!(refusal.contains(word), "{word} is missing in: {refusal}");
+        }
+    }
+
+    #[test]
+    fn production_with_key_and_proxy_is_accepted() {
+        let settings = production(SettingsArgs {
+            master_key_file: Some("/run/secrets/master.key".into()),
+            behind_proxy: Some(true),
+            ..SettingsArgs::default()
+        });
+        assert!(settings.refuse_unsafe().is_ok());
+    }
+}

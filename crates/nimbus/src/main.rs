@@ -1,0 +1,59 @@
+//! The `nimbus` binary: commands, configuration and the wiring of the process.
+
+mod admin;
+mod boot;
+mod cli;
+mod config;
+mod demo;
+mod doctor;
+mod metrics;
+mod seed;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command, ConfigCommand};
+
+/// Anything that ends a command, as a sentence for whoever typed it.
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // The one place where the process's TLS provider is chosen; a second call cannot happen before it.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.into()),
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => fail(&failure),
+    }
+}
+
+async fn run(cli: Cli) -> Result<(), Failure> {
+    let settings = config::Settings::load(&cli.settings)?;
+    let default_filter = if matches!(cli.command, Command::Demo { .. }) { "warn" } else { "info" };
+    boot::start_logging(&settings, default_filter);
+    match cli.command {
+        Command::Serve(options) => serve::serve(&settings, &options).await,
+        Command::Migrate => boot::migrate(&settings).await,
+        Command::Seed { json } => seed::seed(&settings, json).await,
+        Command::Demo { once } => demo::demo(settings, once).await,
+        Command::Doctor { json } => doctor::doctor(&settings, json).await,
+        Command::Admin(command) => admin::admin(&settings, command).await,
+        Command::Config(ConfigCommand::Check) => config::check(&settings),
+    }
+}
+
+fn fail(failure: &Failure) -> ExitCode {
+    eprintln!("nimbus: {failure}");
+    let mut source = failure.source();
+    while let Some(cause) = source {
+        eprintln!("  because: {cause}");
+        source = cause.source();
+    }
+    ExitCode::FAILURE
+}

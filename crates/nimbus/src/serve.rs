@@ -1,0 +1,150 @@
+//! `nimbus serve`: the API, the dispatcher and the jobs in one process, stopped without losing anything.
+
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use nimbus_app::{App, clock::wall, jobs, operations};
+use nimbus_store::Db;
+use nimbus_web::WebSettings;
+use nimbus_webhooks::dispatcher::{Dispatcher, Settings as DispatchSettings};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Failure, boot,
+    cli::{ServeOptions, ServeRole},
+    config::Settings,
+    metrics,
+};
+
+/// A stop takes at most this long.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+/// Partitions for the coming months are made this often.
+const UPKEEP: Duration = Duration::from_secs(24 * 3600);
+
+pub(crate) async fn serve(settings: &Settings, options: &ServeOptions) -> Result<(), Failure> {
+    let db = boot::open_store(settings).await?;
+    let app = boot::app(settings, db.clone())?;
+    let stop = Stop::default();
+    let mut running = Vec::new();
+    if options.role != ServeRole::Api {
+        running.extend(start_workers(settings, &app, &stop.workers)?);
+    }
+    if let Some(address) = options.admin_listen {
+        let listener = TcpListener::bind(address).await?;
+        tracing::info!(address = %listener.local_addr()?, "admin listens");
+        running.push(tokio::spawn(serve_router(
+            listener,
+            metrics::router(app.clone()),
+            stop.workers.clone(),
+        )));
+    }
+    let mut api = None;
+    if options.role != ServeRole::Worker {
+        let listener = TcpListener::bind(options.listen)
+            .await
+            .map_err(|error| format!("cannot listen on {}: {error}", options.listen))?;
+        let address = listener.local_addr()?;
+        tracing::info!(%address, environment = %settings.environment, engine = ?db.engine(), "the API listens");
+        let router = nimbus_web::router(app.clone(), web_settings(settings, &app));
+        api = Some(tokio::spawn(serve_router(listener, router, stop.api.clone())));
+        if let Some(path) = &options.port_file {
+            write_port(path, address)?;
+        }
+    }
+    signalled().await?;
+    tracing::info!("stopping");
+    let stopped = tokio::time::timeout(STOP_WITHIN, async {
+        stop.api.cancel();
+        if let Some(api) = api {
+            api.await.ok();
+        }
+        stop.workers.cancel();
+        for task in running {
+            task.await.ok();
+        }
+        db.close().await;
+    });
+    if stopped.await.is_err() {
+        tracing::warn!("not everything ended in time; what is unfinished is in the store");
+    }
+    Ok(())
+}
+
+/// What the surfaces need to know of this deployment.
+pub(crate) fn web_settings(settings: &Settings, app: &App) -> WebSettings {
+    let app = app.clone();
+    let ready = move || {
+        let app = app.clone();
+        let ready: std::pin::Pin<Box<dyn Future<Output = Result<(), &'static str>> + Send>> =
+            Box::pin(async move { operations::readiness(&app).await });
+        ready
+    };
+    let mut web = WebSettings::new(Arc::new(ready));
+    web.behind_proxy = settings.behind_proxy;
+    web
+}
+
+/// The API stops first, so that what it still answers is still delivered.
+#[derive(Default)]
+pub(crate) struct Stop {
+    pub(crate) api: CancellationToken,
+    pub(crate) workers: CancellationToken,
+}
+
+/// The dispatcher, the jobs and the upkeep of partitions.
+pub(crate) fn start_workers(
+    settings: &Settings,
+    app: &App,
+    stop: &CancellationToken,
+) -> Result<Vec<JoinHandle<()>>, Failure> {
+    let dispatch =
+        DispatchSettings { policy: settings.address_policy(), retry_scale: settings.retry_scale()? };
+    let dispatcher = Dispatcher::new(app.db().clone(), dispatch, app.deliveries_written(), wall);
+    Ok(vec![
+        tokio::spawn(dispatcher.run(stop.clone())),
+        tokio::spawn(jobs::run(app.clone(), stop.clone())),
+        tokio::spawn(upkeep(app.db().clone(), stop.clone())),
+    ])
+}
+
+async fn upkeep(db: Db, stop: CancellationToken) {
+    let mut every = tokio::time::interval(UPKEEP);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = every.tick() => {}
+        }
+        if let Err(error) = nimbus_store::ensure_partitions(&db, wall()).await {
+            tracing::error!(%error, "partitions for the coming months could not be made");
+        }
+    }
+}
+
+/// Serves until it is stopped; requests under way are finished.
+pub(crate) async fn serve_router(listener: TcpListener, router: axum::Router, stop: CancellationToken) {
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let served =
+        axum::serve(listener, service).with_graceful_shutdown(async move { stop.cancelled().await }).await;
+    if let Err(error) = served {
+        tracing::error!(%error, "the listener failed");
+    }
+}
+
+/// Written beside and moved into place, so that whoever waits for the file never reads half of it.
+fn write_port(path: &Path, address: SocketAddr) -> Result<(), Failure> {
+    let beside = path.with_extension("tmp");
+    std::fs::write(&beside, format!("{}\n", address.port()))?;
+    std::fs::rename(&beside, path)?;
+    Ok(())
+}
+
+/// Waits for SIGTERM or an interrupt.
+pub(crate) async fn signalled() -> Result<(), Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,7 @@
+//! Webhooks out, as a receiver sees them.
+
+mod addresses;
+mod endpoints;
+mod payloads;
+mod retries;
+mod subscriptions;

@@ -1,0 +1,17 @@
+//! The `nimbus` binary from outside: real processes, real HTTP, both engines.
+
+mod support;
+
+mod authorisation;
+mod cli;
+mod crash;
+mod delivery;
+mod idempotency;
+mod lifecycle;
+mod partner_api;
+mod privacy;
+mod races;
+mod receivers;
+mod refusals;
+mod shutdown;
+mod tenancy;

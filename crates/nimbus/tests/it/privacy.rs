@@ -1,0 +1,1 @@
+//! Patient data at rest and in logs.

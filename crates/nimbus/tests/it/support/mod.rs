@@ -1,0 +1,53 @@
+//! What every test needs: a store, a server on it, and one client type for each actor.
+
+pub mod client;
+pub mod load;
+pub mod receiver;
+pub mod server;
+pub mod story;
+pub mod webhooks;
+
+use std::time::{Duration, Instant};
+
+pub use client::{Anonymous, Client, Partner, PharmacyPartner, Reply, Staff, Stranger};
+pub use server::{Engine, Seed, Server, Store};
+
+/// How long anything that happens beside a request may take, on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Writes each `fn name(engine) { … }` as the two tests `name::sqlite` and `name::postgres`.
+macro_rules! two_engines {
+    ($($(#[$meta:meta])* fn $name:ident($engine:ident) $body:block)*) => {$(
+        mod $name {
+            use super::*;
+
+            fn body($engine: $crate::support::Engine) $body
+
+            $(#[$meta])*
+            #[test]
+            fn sqlite() {
+                body($crate::support::Engine::Sqlite);
+            }
+
+            $(#[$meta])*
+            #[test]
+            fn postgres() {
+                body($crate::support::Engine::Postgres);
+            }
+        }
+    )*};
+}
+pub(crate) use two_engines;
+
+/// Asks again and again until there is an answer; panics when none came in time.
+#[track_caller]
+pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < until, "{what}: not within {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,279 @@
+//! The server under test: the real binary as a child process, on a store of its own.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use nimbus_store::testing::{PgCluster, block_on};
+use serde::Deserialize;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::client::{Anonymous, Partner, PharmacyPartner, Staff, Stranger};
+
+/// A start on a machine that runs other tests at the same time.
+const START_WITHIN: Duration = Duration::from_secs(30);
+/// Beyond the ten seconds that a stop may take.
+const STOP_WITHIN: Duration = Duration::from_secs(20);
+
+pub const FEED_SECRET: &str = "feed-secret-of-the-tests";
+pub const ONBOARDING_TOKEN: &str = "onboarding-token-of-the-tests";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// What `nimbus seed --json` prints.
+#[derive(Debug, Clone, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Seed {
+    pub clinic_id: String,
+    pub other_clinic_id: String,
+    pub keys: SeedKeys,
+    pub ops_token: String,
+    pub practitioner_id: String,
+    pub patient_id: String,
+    pub prescription_id: String,
+    pub medication_request_id: String,
+    pub medication_order_id: String,
+}
+
+#[derive(Debug, Clone, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct SeedKeys {
+    pub integration: String,
+    pub pharmacy_partner: String,
+    pub other_clinic: String,
+}
+
+/// A data folder, for PostgreSQL with a database, and the settings of whatever runs on it. Removed when dropped.
+pub struct Store {
+    pub folder: TempDir,
+    pub database_url: Option<String>,
+    settings: Vec<(String, String)>,
+    runs: u32,
+}
+
+impl Store {
+    /// An empty store for a sandbox that tests can send to and receive from.
+    pub fn sandbox(engine: Engine) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let data_dir = folder.path().join("data");
+        let store = Self { folder, database_url: None, settings: Vec::new(), runs: 0 };
+        let store = store
+            .with("NIMBUS_DATA_DIR", &data_dir.display().to_string())
+            .with("NIMBUS_ALLOW_LOCAL_WEBHOOKS", "true")
+            .with("NIMBUS_PHARMACY_FEED_SECRET", FEED_SECRET)
+            .with("NIMBUS_ONBOARDING_TOKEN", ONBOARDING_TOKEN)
+            .with("NIMBUS_RATE_LIMIT_WRITES", "0")
+            .with("NIMBUS_RATE_LIMIT_READS", "0");
+        match engine {
+            Engine::Sqlite => store,
+            Engine::Postgres => {
+                let url = block_on(PgCluster::shared().create_database());
+                Self { database_url: Some(url.clone()), ..store.with("NIMBUS_DATABASE_URL", &url) }
+            }
+        }
+    }
+
+    /// An empty store for a production deployment behind a proxy, with a master key file.
+    pub fn production(engine: Engine) -> Self {
+        let store = Self::sandbox(engine);
+        let key_file = store.folder.path().join("production.key");
+        std::fs::write(&key_file, "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY=\n")
+            .expect("the folder is ours");
+        store
+            .without("NIMBUS_ALLOW_LOCAL_WEBHOOKS")
+            .without("NIMBUS_RATE_LIMIT_WRITES")
+            .without("NIMBUS_RATE_LIMIT_READS")
+            .with("NIMBUS_ENVIRONMENT", "production")
+            .with("NIMBUS_MASTER_KEY_FILE", &key_file.display().to_string())
+            .with("NIMBUS_BEHIND_PROXY", "true")
+    }
+
+    /// The same with a setting, by its environment variable.
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self = self.without(name);
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn without(mut self, name: &str) -> Self {
+        self.settings.retain(|(other, _)| other != name);
+        self
+    }
+
+    pub fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// `nimbus` with these arguments on this store, and nothing of the caller's own environment for it.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nimbus"));
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("NIMBUS_"))
+        {
+            command.env_remove(name);
+        }
+        command.args(args).envs(self.settings.iter().cloned()).current_dir(self.folder.path());
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub fn output(&self, args: &[&str]) -> Output {
+        self.command(args).output().expect("the binary runs")
+    }
+
+    /// Runs a command that must succeed; what it prints is JSON.
+    #[track_caller]
+    pub fn json(&self, args: &[&str]) -> Value {
+        let output = self.output(args);
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "nimbus {args:?}: {}\n{out}\n{err}", output.status);
+        serde_json::from_str(&out).unwrap_or_else(|error| panic!("nimbus {args:?}: {error} in\n{out}"))
+    }
+
+    /// Seeds the sandbox, or reads again what it was seeded with.
+    #[track_caller]
+    pub fn seed(&self) -> Seed {
+        serde_json::from_value(self.json(&["seed", "--json"])).expect("the seed has its documented shape")
+    }
+
+    /// Serves this store on a free port; back when it listens.
+    #[track_caller]
+    pub fn serve(mut self) -> Server {
+        self.runs += 1;
+        let port_file = self.folder.path().join(format!("port-{}", self.runs));
+        let log = self.folder.path().join(format!("log-{}", self.runs));
+        let writer = File::create(&log).expect("the folder is ours");
+        let started = Instant::now();
+        let args = ["serve", "--listen", "127.0.0.1:0", "--port-file"];
+        let child = self
+            .command(&args)
+            .arg(&port_file)
+            .stdout(Stdio::from(writer.try_clone().expect("a file handle")))
+            .stderr(Stdio::from(writer))
+            .spawn()
+            .expect("the binary runs");
+        let mut server =
+            Server { child: Some(child), port: 0, log, store: Some(self), started_in: Duration::ZERO };
+        loop {
+            if let Some(port) = port_in(&port_file) {
+                server.port = port;
+                server.started_in = started.elapsed();
+                return server;
+            }
+            let ended = server.child().try_wait().expect("the child is ours");
+            assert!(ended.is_none(), "the server ended with {ended:?}\n{}", server.log());
+            assert!(started.elapsed() < START_WITHIN, "the server did not start\n{}", server.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+fn port_in(file: &Path) -> Option<u16> {
+    let text = std::fs::read_to_string(file).ok()?;
+    Some(text.trim().parse().expect("the port file holds a port"))
+}
+
+/// A running server. Dropping it kills it; a test that fails prints its log.
+pub struct Server {
+    child: Option<Child>,
+    pub port: u16,
+    log: PathBuf,
+    store: Option<Store>,
+    pub started_in: Duration,
+}
+
+impl Server {
+    /// A seeded sandbox that serves.
+    #[track_caller]
+    pub fn seeded(engine: Engine) -> (Self, Seed) {
+        let store = Store::sandbox(engine);
+        let seed = store.seed();
+        (store.serve(), seed)
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    pub fn partner(&self, seed: &Seed) -> Partner {
+        Partner::new(&self.url(), &seed.keys.integration)
+    }
+
+    pub fn pharmacy_partner(&self, seed: &Seed) -> PharmacyPartner {
+        PharmacyPartner::new(&self.url(), &seed.keys.pharmacy_partner)
+    }
+
+    pub fn stranger(&self, seed: &Seed) -> Stranger {
+        Stranger::new(&self.url(), &seed.keys.other_clinic)
+    }
+
+    pub fn staff(&self, seed: &Seed) -> Staff {
+        Staff::new(&self.url(), &seed.ops_token)
+    }
+
+    pub fn anonymous(&self) -> Anonymous {
+        Anonymous::new(&self.url(), "")
+    }
+
+    /// The store, for commands beside the server.
+    pub fn store(&self) -> &Store {
+        self.store.as_ref().expect("the store is there while the server runs")
+    }
+
+    /// Everything this run of the server has logged.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// Kills the server as a crash would, with `SIGKILL`; its store, to serve again.
+    pub fn kill(mut self) -> Store {
+        self.child().kill().expect("the child is ours");
+        self.child().wait().expect("the child is ours");
+        self.child = None;
+        self.store.take().expect("the store is there while the server runs")
+    }
+
+    /// Asks the server to stop, with `SIGTERM`, without waiting for it.
+    pub fn ask_to_stop(&mut self) {
+        let asked = Command::new("kill").args(["-TERM", &self.child().id().to_string()]).status();
+        assert!(asked.expect("kill runs").success(), "the server was gone before it was asked to stop");
+    }
+
+    /// Asks the server to stop and waits for its end: how it ended, after how long, and its store.
+    pub fn stop(mut self) -> (ExitStatus, Duration, Store) {
+        self.ask_to_stop();
+        let asked = Instant::now();
+        loop {
+            if let Some(status) = self.child().try_wait().expect("the child is ours") {
+                self.child = None;
+                return (status, asked.elapsed(), self.store.take().expect("the store is still there"));
+            }
+            assert!(asked.elapsed() < STOP_WITHIN, "the server does not stop\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn child(&mut self) -> &mut Child {
+        self.child.as_mut().expect("the server runs")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().ok();
+            child.wait().ok();
+        }
+        if std::thread::panicking() {
+            eprintln!("--- the server's log\n{}---", self.log());
+        }
+    }
+}
