@@ -1,6 +1,6 @@
 //! The one error of the application. Each surface projects it onto its own shape and codes.
 
-use nimbus_core::{eligibility::Finding, order::Refusal};
+use nimbus_core::{eligibility::Finding, refusal::Refusal};
 use nimbus_store::{Error as StoreError, JobError};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;

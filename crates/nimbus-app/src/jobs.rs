@@ -41,11 +41,7 @@ const PURGE_BATCH: u32 = 1000;
 
 /// Works due jobs until it is stopped.
 pub async fn run(app: App, stop: CancellationToken) {
-    let robot = app
-        .config()
-        .onboarding
-        .as_ref()
-        .and_then(|robot| Some(OnboardingClient::new(robot.url.as_deref()?, &robot.token)));
+    let robot = robot(&app);
     let mut poll = tokio::time::interval(POLL);
     poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -55,6 +51,18 @@ pub async fn run(app: App, stop: CancellationToken) {
         }
         if let Err(error) = run_due(&app, robot.as_ref()).await {
             tracing::error!(%error, "due jobs could not be worked");
+        }
+    }
+}
+
+/// The onboarding robot's client, if one is configured.
+fn robot(app: &App) -> Option<OnboardingClient> {
+    let robot = app.config().onboarding.as_ref()?;
+    match OnboardingClient::new(robot.url.as_deref()?, &robot.token) {
+        Ok(client) => Some(client),
+        Err(error) => {
+            tracing::error!(%error, "the onboarding robot cannot be called");
+            None
         }
     }
 }

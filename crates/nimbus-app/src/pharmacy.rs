@@ -4,10 +4,11 @@ use nimbus_core::{
     access::Role,
     ids::{ClinicId, HoldId, LineId, OrderId, PrescriptionId},
     order::{
-        Act, Decision, FillStatus, HoldReason, Lines, Order, Refusal, Work, accept_cancellation, cancel,
+        Act, Decision, FillStatus, HoldReason, Lines, Order, Work, accept_cancellation, cancel,
         decline_cancellation, place_hold, release_holds, work,
     },
     practitioner::PractitionerStatus,
+    refusal::Refusal,
 };
 use nimbus_store::{
     Tx, counters, orders as store,

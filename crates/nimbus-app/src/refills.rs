@@ -270,7 +270,7 @@ fn must_be_pending(refill: &Refill, to: RefillStatus) -> Result<()> {
     if refill.status == RefillStatus::Pending {
         return Ok(());
     }
-    Err(nimbus_core::order::Refusal::transition(refill.status.as_str(), to.as_str()).into())
+    Err(nimbus_core::refusal::Refusal::transition(refill.status.as_str(), to.as_str()).into())
 }
 
 pub struct Approve {

@@ -4,8 +4,9 @@ use nimbus_core::{
     access::Scope,
     event::{Event, Fact},
     ids::{ClinicId, OrderId, ScanId, ShipmentId},
-    order::{FillStatus, Order, Refusal, after_shipment},
+    order::{FillStatus, Order, after_shipment},
     phi::Phi,
+    refusal::Refusal,
     shipment::{self, Packed, Scan, Shipment, ShipmentStatus},
 };
 use nimbus_store::{

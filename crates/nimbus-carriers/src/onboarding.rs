@@ -26,6 +26,8 @@ const ANSWER_LIMIT: usize = 16 * 1024;
 pub enum OnboardingError {
     #[error("the robot's URL is not valid")]
     Url,
+    #[error("TLS cannot be set up")]
+    Tls,
     #[error("the robot did not answer within the deadline")]
     Timeout,
     #[error("the robot could not be reached")]
@@ -42,11 +44,19 @@ pub struct OnboardingClient {
 }
 
 impl OnboardingClient {
-    pub fn new(url: &str, token: &str) -> Self {
-        let connector =
-            HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().build();
+    /// A client of the robot at `url`, which knows it by `token`.
+    ///
+    /// # Errors
+    /// When the TLS library offers no cipher suite that HTTPS needs.
+    pub fn new(url: &str, token: &str) -> Result<Self, OnboardingError> {
+        let connector = HttpsConnectorBuilder::new()
+            .with_provider_and_webpki_roots(rustls::crypto::aws_lc_rs::default_provider())
+            .map_err(|_| OnboardingError::Tls)?
+            .https_or_http()
+            .enable_http1()
+            .build();
         let client = Client::builder(TokioExecutor::new()).build(connector);
-        Self { client, url: url.to_owned(), token: token.to_owned() }
+        Ok(Self { client, url: url.to_owned(), token: token.to_owned() })
     }
 
     /// Tells the robot of a practitioner who waits for verification.

@@ -16,6 +16,7 @@ pub mod practitioner;
 pub mod prescription;
 pub mod quantity;
 pub mod refill;
+pub mod refusal;
 pub mod shipment;
 pub mod time;
 pub mod us;

@@ -5,8 +5,8 @@ use crate::{
     event::{Event, Fact},
     history::{Subject, Transition},
     ids::{ClinicId, PractitionerId},
-    order::Refusal,
     phi::Phi,
+    refusal::Refusal,
     time::Ts,
     words,
 };

@@ -7,9 +7,9 @@ use crate::{
     event::{Event, Fact, PrescriptionChange},
     history::{Subject, Transition},
     ids::{ClinicId, OrderId, PatientId, PractitionerId, PrescriptionId},
-    order::Refusal,
     phi::Phi,
     quantity::Quantity,
+    refusal::Refusal,
     time::{Date, Ts, add_days, add_months},
     words,
 };

@@ -7,9 +7,10 @@ use crate::{
     event::{Event, Fact},
     history::{Subject, Transition},
     ids::{ClinicId, LineId, OrderId, PatientId, ScanId, ShipmentId},
-    order::{DeliverySpeed, FillStatus, Refusal},
+    order::{DeliverySpeed, FillStatus},
     patient::Address,
     phi::Phi,
+    refusal::Refusal,
     time::{Date, Ts},
     words,
 };

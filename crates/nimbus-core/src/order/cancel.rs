@@ -1,13 +1,14 @@
 //! Cancelling: at once while nothing is being filled, by request afterwards, never once shipped.
 
 use super::{
-    Act, Decision, FillStatus, Order, Refusal,
+    Act, Decision, FillStatus, Order,
     work::{Lines, release_open_holds, targets},
 };
 use crate::{
     event::MedicationChange,
     history::{Subject, Transition},
     phi::Phi,
+    refusal::Refusal,
 };
 
 /// Staff cancel: any live line that has not shipped.

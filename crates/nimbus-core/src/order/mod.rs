@@ -42,27 +42,6 @@ pub enum Shipping {
     Speed(DeliverySpeed),
 }
 
-/// Why a change was refused; nothing was changed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    #[error("a status of {from} cannot become {to}")]
-    Transition { from: &'static str, to: &'static str },
-    #[error("the order has no medication request that this can be done to")]
-    NothingToDo { to: &'static str },
-    #[error("the medication request is not part of this order")]
-    UnknownLine,
-    #[error("there is no open hold of that id")]
-    UnknownHold,
-    #[error("no cancellation has been requested")]
-    NoCancellationRequested,
-}
-
-impl Refusal {
-    pub const fn transition(from: &'static str, to: &'static str) -> Self {
-        Self::Transition { from, to }
-    }
-}
-
 /// A medication request: a fill of one prescription.
 #[derive(Debug, Clone)]
 pub struct Line {

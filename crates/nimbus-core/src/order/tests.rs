@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{access::SystemActor, event::MedicationChange};
+use crate::{access::SystemActor, event::MedicationChange, refusal::Refusal};
 
 fn address() -> Address {
     Address {

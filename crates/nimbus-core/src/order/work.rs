@@ -1,11 +1,12 @@
 //! What staff do to an order's lines: the forward steps, holds, rejection, and what a parcel's way means.
 
-use super::{Act, Decision, FillStatus, Hold, HoldReason, Order, Refusal};
+use super::{Act, Decision, FillStatus, Hold, HoldReason, Order};
 use crate::{
     event::MedicationChange,
     history::{Subject, Transition},
     ids::{HoldId, LineId, PrescriptionId, ShipmentId},
     phi::Phi,
+    refusal::Refusal,
 };
 
 /// Which lines an act is for.
