@@ -95,7 +95,8 @@ impl Call {
         match &self.actor {
             Actor::Partner(partner) => (partner.key_id.0, partner.clinic_id),
             Actor::Staff(staff) => (staff.token_id.0, ClinicId(Uuid::nil())),
-            Actor::System(_) => (Uuid::nil(), ClinicId(Uuid::nil())),
+            // No key or token has such a small id.
+            Actor::System(actor) => (Uuid::from_u128(1 + *actor as u128), ClinicId(Uuid::nil())),
         }
     }
 }

@@ -64,20 +64,7 @@ pub async fn authenticate_key(app: &App, presented: &str) -> Result<PartnerActor
     let hash = credentials::hash(presented);
     let found = match app.keys().get(&hash, now) {
         Some(found) => found,
-        None => {
-            let found = app
-                .db()
-                .read(move |tx| {
-                    Box::pin(async move {
-                        keys::key_authenticate(tx, &hash, now.date()).await.map_err(Error::from)
-                    })
-                })
-                .await?;
-            let found = Arc::new(found.ok_or(REFUSED)?);
-            app.keys().put(hash, now, &found);
-            touch(app, &found, now);
-            found
-        }
+        None => look_up(app, hash, now).await?,
     };
     if !is_in_force(&found, environment, now) {
         return Err(REFUSED);
@@ -89,6 +76,22 @@ pub async fn authenticate_key(app: &App, presented: &str) -> Result<PartnerActor
         partner_id: found.partner.id,
         scopes: found.key.scopes,
     })
+}
+
+/// Reads a key. Only one that works is remembered: a revoked key costs the same look-up as an unknown one.
+async fn look_up(app: &App, hash: [u8; 32], now: Ts) -> Result<Arc<Authenticated>> {
+    let found = app
+        .db()
+        .read(move |tx| {
+            Box::pin(async move { keys::key_authenticate(tx, &hash, now.date()).await.map_err(Error::from) })
+        })
+        .await?;
+    let found = Arc::new(found.ok_or(REFUSED)?);
+    if is_in_force(&found, app.environment(), now) {
+        app.keys().put(hash, now, &found);
+        touch(app, &found, now);
+    }
+    Ok(found)
 }
 
 /// Whether a key works now: its own dates, its clinic, its partner's approval and, in production, a BAA.

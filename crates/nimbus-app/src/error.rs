@@ -56,8 +56,6 @@ pub enum Error {
     IdempotencyInUse,
     #[error("the resource has changed")]
     PreconditionFailed,
-    #[error("the platform cannot answer right now")]
-    Unavailable,
     #[error("the store failed")]
     Store(#[from] StoreError),
     #[error("{0}")]
@@ -77,6 +75,11 @@ impl Error {
     /// One field that cannot be accepted.
     pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Invalid(vec![FieldError::new(field, message)])
+    }
+
+    /// Whether the same request may well succeed in a moment: the store is busy, away, or lost a race too often.
+    pub const fn is_temporary(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Conflict | StoreError::Busy | StoreError::Unavailable(_)))
     }
 
     pub(crate) fn refused(code: RefusalCode, message: impl Into<String>, details: Vec<Detail>) -> Self {

@@ -192,8 +192,13 @@ pub struct Update {
     pub warnings: Vec<String>,
 }
 
+pub struct Updated {
+    pub patient: Patient,
+    pub warnings: Vec<String>,
+}
+
 /// Changes a patient's details.
-pub async fn update(app: &App, call: &Call, command: Update, render: Render<Patient>) -> Result<Reply> {
+pub async fn update(app: &App, call: &Call, command: Update, render: Render<Updated>) -> Result<Reply> {
     call.partner(Scope::PatientsWrite)?;
     app.write(call, command, render, |tx, cx, command| {
         Box::pin(async move {
@@ -214,7 +219,7 @@ pub async fn update(app: &App, call: &Call, command: Update, render: Render<Pati
             let mut changes = Changes::default();
             changes.audit.push(cx.audit(Some(clinic), "patient.update", "patient", Some(found.id.0)));
             changes.write(tx, cx).await?;
-            Ok(found)
+            Ok(Updated { patient: found, warnings: command.warnings.clone() })
         })
     })
     .await

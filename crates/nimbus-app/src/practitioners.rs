@@ -189,8 +189,13 @@ pub struct Update {
     pub warnings: Vec<String>,
 }
 
+pub struct Updated {
+    pub practitioner: Practitioner,
+    pub warnings: Vec<String>,
+}
+
 /// Changes a practitioner's details and credentials.
-pub async fn update(app: &App, call: &Call, command: Update, render: Render<Practitioner>) -> Result<Reply> {
+pub async fn update(app: &App, call: &Call, command: Update, render: Render<Updated>) -> Result<Reply> {
     call.partner(Scope::PractitionersWrite)?;
     app.write(call, command, render, |tx, cx, command| {
         Box::pin(async move {
@@ -214,7 +219,7 @@ pub async fn update(app: &App, call: &Call, command: Update, render: Render<Prac
             let id = found.id.0;
             changes.audit.push(cx.audit(Some(clinic), "practitioner.update", "practitioner", Some(id)));
             changes.write(tx, cx).await?;
-            Ok(found)
+            Ok(Updated { practitioner: found, warnings: command.warnings.clone() })
         })
     })
     .await

@@ -6,7 +6,6 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use nimbus_app::{Detail, Error, FieldError, RefusalCode, Reply, error::Unauthorized};
 use nimbus_core::access::{Environment, Scope};
-use nimbus_store::Error as StoreError;
 
 /// Tells a caller whose request met a busy server when to come again.
 const RETRY_AFTER_SECONDS: u32 = 1;
@@ -169,7 +168,7 @@ impl Failure {
                 Some(cause) => tracing::error!(%error, %cause, "the store failed"),
                 None => tracing::error!(%error, "the store failed"),
             },
-            Self::App(error @ (Error::Internal(_) | Error::Unavailable)) => {
+            Self::App(error @ Error::Internal(_)) => {
                 tracing::error!(%error, "the request failed");
             }
             Self::Timeout => tracing::error!("the request took too long"),
@@ -221,10 +220,7 @@ fn app_problem(error: &Error, environment: Environment) -> Problem {
             "precondition_failed",
             "The resource has changed since it was read.",
         ),
-        Error::Unavailable
-        | Error::Store(StoreError::Conflict | StoreError::Busy | StoreError::Unavailable(_)) => {
-            Problem::unavailable()
-        }
+        Error::Store(_) if error.is_temporary() => Problem::unavailable(),
         Error::Store(_) | Error::Internal(_) => Problem::internal(),
     }
 }

@@ -1,7 +1,7 @@
 //! Practitioners: registering, reading and changing them.
 
 use axum::extract::State;
-use nimbus_app::practitioners::{self, Create, Created, List as ListQuery, ProfileChange, Update};
+use nimbus_app::practitioners::{self, Create, Created, List as ListQuery, ProfileChange, Update, Updated};
 use nimbus_core::{
     access::{Environment, Scope},
     contact::Phone,
@@ -128,6 +128,8 @@ pub struct PractitionerView {
     pub license_state: Option<String>,
     pub created_at: Time,
     pub updated_at: Time,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 impl From<&Practitioner> for PractitionerView {
@@ -154,6 +156,7 @@ impl From<&Practitioner> for PractitionerView {
             license_state: profile.license_state,
             created_at: Time(practitioner.created_at),
             updated_at: Time(practitioner.updated_at),
+            warnings: Vec::new(),
         }
     }
 }
@@ -296,8 +299,10 @@ pub(crate) async fn update(State(web): State<Web>, mut request: Incoming) -> Ans
     let mut call = web.partner(&request, Scope::PractitionersWrite).await?;
     let practitioner = request.id("id", NOUN)?;
     let command = request.json(&mut call, |f| read_update(f, practitioner, web.environment())).await?;
-    let render = |found: &Practitioner| {
-        envelope::written(PractitionerView::from(found), "Practitioner updated successfully")
+    let render = |updated: &Updated| {
+        let warnings = updated.warnings.clone();
+        let view = PractitionerView { warnings, ..PractitionerView::from(&updated.practitioner) };
+        envelope::written(view, "Practitioner updated successfully")
     };
     Ok(envelope::reply(practitioners::update(&web.app, &call, command, render).await?))
 }

@@ -4,8 +4,8 @@ mod read;
 pub mod types;
 
 use axum::extract::State;
-use nimbus_app::patients::{self, Created};
-use nimbus_core::{access::Scope, patient::Patient};
+use nimbus_app::patients::{self, Created, Updated};
+use nimbus_core::access::Scope;
 
 use self::{
     read::{read_create, read_list, read_update},
@@ -74,7 +74,10 @@ pub(crate) async fn update(State(web): State<Web>, mut request: Incoming) -> Ans
     let mut call = web.partner(&request, Scope::PatientsWrite).await?;
     let patient = request.id("id", NOUN)?;
     let command = request.json(&mut call, |f| read_update(f, patient, web.today())).await?;
-    let render =
-        |found: &Patient| envelope::written(PatientView::from(found), "Patient updated successfully");
+    let render = |updated: &Updated| {
+        let warnings = updated.warnings.clone();
+        let view = PatientView { warnings, ..PatientView::from(&updated.patient) };
+        envelope::written(view, "Patient updated successfully")
+    };
     Ok(envelope::reply(patients::update(&web.app, &call, command, render).await?))
 }

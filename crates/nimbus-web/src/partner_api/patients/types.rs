@@ -191,6 +191,8 @@ pub struct PatientView {
     pub notes: Option<String>,
     pub created_at: Time,
     pub updated_at: Time,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 impl From<&Patient> for PatientView {
@@ -224,6 +226,7 @@ impl From<&Patient> for PatientView {
             notes: profile.notes,
             created_at: Time(patient.created_at),
             updated_at: Time(patient.updated_at),
+            warnings: Vec::new(),
         }
     }
 }
