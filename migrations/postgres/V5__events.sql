@@ -74,7 +74,9 @@ create table deliveries (
     primary key (clinic_id, id)
 ) partition by range (id);
 create table deliveries_default partition of deliveries default;
-create index deliveries_due on deliveries (endpoint_id, due_at) where state = 'pending';
+create index deliveries_due on deliveries (endpoint_id, due_at, id) where state = 'pending';
+create index deliveries_first on deliveries (endpoint_id, due_at, id)
+    where state = 'pending' and attempts = 0;
 create index deliveries_by_endpoint on deliveries (clinic_id, endpoint_id, id);
 create index deliveries_by_event on deliveries (clinic_id, event_id);
 

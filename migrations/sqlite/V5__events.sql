@@ -71,7 +71,9 @@ create table deliveries (
     finished_at integer,
     primary key (clinic_id, id)
 ) strict;
-create index deliveries_due on deliveries (endpoint_id, due_at) where state = 'pending';
+create index deliveries_due on deliveries (endpoint_id, due_at, id) where state = 'pending';
+create index deliveries_first on deliveries (endpoint_id, due_at, id)
+    where state = 'pending' and attempts = 0;
 create index deliveries_by_endpoint on deliveries (clinic_id, endpoint_id, id);
 create index deliveries_by_event on deliveries (clinic_id, event_id);
 

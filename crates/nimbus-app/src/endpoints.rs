@@ -72,7 +72,7 @@ pub async fn create(app: &App, call: &Call, mut command: Create, render: Render<
     let mut errors = Vec::new();
     match EndpointUrl::parse(&command.url, app.config().address_policy) {
         Ok(url) => {
-            if !resolves(&url).await {
+            if !url.resolves().await {
                 command.warnings.push("webhook_url: the host does not resolve yet".to_owned());
             }
             url.as_str().clone_into(&mut command.url);
@@ -85,15 +85,6 @@ pub async fn create(app: &App, call: &Call, mut command: Create, render: Render<
         return Err(Error::Invalid(errors));
     }
     app.write(call, command, render, |tx, cx, command| Box::pin(create_in(tx, cx, command))).await
-}
-
-/// Whether the host has an address today. Whether it is an allowed one is checked at every connection.
-async fn resolves(url: &EndpointUrl) -> bool {
-    let limit = std::time::Duration::from_secs(2);
-    let host = url.host().trim_matches(['[', ']']).to_owned();
-    let look_up = tokio::net::lookup_host((host, 443));
-    let found = tokio::time::timeout(limit, look_up).await;
-    found.is_ok_and(|found| found.is_ok_and(|mut addresses| addresses.next().is_some()))
 }
 
 fn event_type_errors(event_types: Option<&[String]>) -> Vec<FieldError> {

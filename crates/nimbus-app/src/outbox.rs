@@ -10,6 +10,9 @@ use nimbus_webhooks::outbox;
 
 use crate::{error::Result, unit::Cx};
 
+/// Rows written in one round trip. An order of many lines for a clinic with many endpoints has more.
+const BATCH: usize = 500;
+
 /// The trail of one change, gathered while it is decided and written at its end.
 #[derive(Default)]
 pub(crate) struct Changes {
@@ -32,8 +35,10 @@ impl Changes {
         let mut statements = history::history_statements(tx, &self.history).await?;
         statements.extend(audit::audit_statements(&self.audit));
         statements.extend(outbox::statements(tx, cx.wall, &self.events).await?);
-        if !statements.is_empty() {
+        while !statements.is_empty() {
+            let rest = statements.split_off(statements.len().min(BATCH));
             tx.batch(statements).await?;
+            statements = rest;
         }
         Ok(())
     }

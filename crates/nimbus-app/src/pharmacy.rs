@@ -248,6 +248,8 @@ async fn replace_in(tx: &mut Tx, cx: &Cx, command: &Replace) -> Result<Order> {
         }
     }
     order.replaces = Some(lost.id);
+    // Of two replacements at once, the second loses this and then finds the first.
+    store::order_update(tx, &lost, &Order { updated_at: cx.now, ..lost.clone() }).await?;
     let mut changes = Changes::default();
     orders::insert(tx, cx, &order, "order.replace", &mut changes).await?;
     changes.write(tx, cx).await?;

@@ -277,14 +277,18 @@ async fn release_held_orders(
 ) -> Result<(Vec<Transition>, Vec<Event>)> {
     let clinic = practitioner.clinic_id;
     let (mut history, mut events) = (Vec::new(), Vec::new());
-    for id in orders::orders_held_for_practitioner(tx, clinic, practitioner.id).await? {
-        let Some(order) = orders::order_get(tx, clinic, id).await? else { continue };
-        let act = cx.act(None, None);
-        let reason = Some(HoldReason::PractitionerNotActive);
-        let decision = release_holds(&order, None, reason, Lines::EveryLive, &act)?;
-        orders::order_update(tx, &order, &decision.order).await?;
-        history.extend(decision.history);
-        events.extend(decision.events);
+    loop {
+        let held = orders::orders_held_for_practitioner(tx, clinic, practitioner.id).await?;
+        if held.is_empty() {
+            return Ok((history, events));
+        }
+        for id in held {
+            let Some(order) = orders::order_get(tx, clinic, id).await? else { continue };
+            let reason = Some(HoldReason::PractitionerNotActive);
+            let decision = release_holds(&order, None, reason, Lines::EveryLive, &cx.act(None, None))?;
+            orders::order_update(tx, &order, &decision.order).await?;
+            history.extend(decision.history);
+            events.extend(decision.events);
+        }
     }
-    Ok((history, events))
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     engine::{Engine, Row, Statement, Tx, Value},
-    error::Result,
+    error::{Error, Result, SealError},
     events::body_at,
     page::{Page, Slice},
     rows::word,
@@ -215,17 +215,24 @@ pub async fn lanes_due(tx: &mut Tx, now: Ts) -> Result<Vec<EndpointId>> {
     tx.query(sql, &[now.into()]).await?.iter().map(|row| row.columns().take()).collect()
 }
 
-/// Dispatchers on PostgreSQL pass by the rows that another one is taking; SQLite has one writer.
+/// Dispatchers on PostgreSQL pass by the rows that another one is taking; SQLite has one writer. First attempts
+/// and retries are two walks of an index, so that a backlog of either is not sorted for each claim.
 macro_rules! claim {
     ($tail:literal) => {
         concat!(
-            "with due as materialized (
+            "with first as materialized (
                 select clinic_id, id from deliveries
-                where endpoint_id = $1 and state = 'pending' and due_at <= $2
+                where endpoint_id = $1 and state = 'pending' and attempts = 0 and due_at <= $2
                     and (lease_until is null or lease_until < $2)
-                order by (attempts > 0), due_at, id limit $5",
+                order by due_at, id limit $5",
             $tail,
-            ")
+            "), again as materialized (
+                select clinic_id, id from deliveries
+                where endpoint_id = $1 and state = 'pending' and attempts > 0 and due_at <= $2
+                    and (lease_until is null or lease_until < $2)
+                order by due_at, id limit $5 - (select count(*) from first)",
+            $tail,
+            "), due as materialized (select clinic_id, id from first union all select clinic_id, id from again)
             update deliveries set lease_token = $4, lease_until = $3
             from due where deliveries.clinic_id = due.clinic_id and deliveries.id = due.id
             returning deliveries.id, deliveries.clinic_id, deliveries.endpoint_id, deliveries.event_id,
@@ -237,6 +244,7 @@ macro_rules! claim {
 }
 
 /// Leases due deliveries of an endpoint, at most `limit`: first attempts before retries, then the longest due.
+/// One whose payload cannot be read any more is dead, so that it does not stand in the way of the others.
 pub async fn deliveries_claim(
     tx: &mut Tx,
     endpoint: EndpointId,
@@ -251,30 +259,64 @@ pub async fn deliveries_claim(
     };
     let args = [endpoint.into(), now.into(), lease_until.into(), token.into(), limit.into()];
     let rows = tx.query(sql, &args).await?;
-    let mut claimed = Vec::with_capacity(rows.len());
+    let (mut claimed, mut unreadable) = (Vec::with_capacity(rows.len()), Vec::new());
     for row in &rows {
         let mut columns = row.columns();
         let (id, clinic_id): (DeliveryId, ClinicId) = (columns.take()?, columns.take()?);
         let (endpoint_id, event_id): (EndpointId, EventId) = (columns.take()?, columns.take()?);
         let (event_name, ordering_key) = (columns.take()?, columns.take()?);
         let attempts = columns.take()?;
-        let sealed: Vec<u8> = columns.take()?;
-        let body = tx.keys(clinic_id).await?.open(body_at(event_id), &sealed)?;
-        claimed.push(Claimed {
-            id,
-            clinic_id,
-            endpoint_id,
-            event_id,
-            event_name,
-            ordering_key,
-            attempts,
-            token,
-            body,
-        });
+        let sealed: Option<Vec<u8>> = columns.take()?;
+        match open_body(tx, clinic_id, event_id, sealed).await? {
+            Some(body) => claimed.push(Claimed {
+                id,
+                clinic_id,
+                endpoint_id,
+                event_id,
+                event_name,
+                ordering_key,
+                attempts,
+                token,
+                body,
+            }),
+            None => unreadable.push(unreadable_statement(clinic_id, id, token, attempts, now)),
+        }
+    }
+    if !unreadable.is_empty() {
+        tx.batch(unreadable).await?;
     }
     // `returning` promises no order; ids are time-ordered.
     claimed.sort_by_key(|row| (row.attempts > 0, row.id));
     Ok(claimed)
+}
+
+/// A payload, or `None` if it is gone or is not what was sealed. A key that is not known here yet is an error: the
+/// next claim knows it.
+async fn open_body(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    event: EventId,
+    sealed: Option<Vec<u8>>,
+) -> Result<Option<Vec<u8>>> {
+    let Some(sealed) = sealed else { return Ok(None) };
+    match tx.keys(clinic).await?.open(body_at(event), &sealed) {
+        Err(Error::Seal(SealError::Authentication | SealError::Format)) => Ok(None),
+        opened => opened.map(Some),
+    }
+}
+
+fn unreadable_statement(clinic: ClinicId, id: DeliveryId, token: Uuid, attempts: i64, now: Ts) -> Statement {
+    let none: Option<i64> = None;
+    let args = vec![
+        clinic.into(),
+        id.into(),
+        token.into(),
+        attempts.into(),
+        none.into(),
+        now.into(),
+        "unreadable".into(),
+    ];
+    Statement::new(DEAD, args)
 }
 
 const DELIVERED: &str = "update deliveries
@@ -436,7 +478,8 @@ pub async fn attempts_of(tx: &mut Tx, clinic: ClinicId, delivery: DeliveryId) ->
     rows.iter().map(view).collect()
 }
 
-/// Makes a finished delivery due again, with all its attempts before it; false if there is none that finished.
+/// Makes a delivery due now: one that waits for its next attempt goes on, a finished one begins anew. False if there
+/// is none, or it is being sent.
 pub async fn delivery_retry(
     tx: &mut Tx,
     clinic: ClinicId,
@@ -445,8 +488,8 @@ pub async fn delivery_retry(
     now: Ts,
 ) -> Result<bool> {
     let sql = "update deliveries
-        set state = 'pending', attempts = 0, due_at = $4, cause = null, status_code = null, finished_at = null,
-            lease_token = null, lease_until = null
+        set attempts = case when state = 'pending' then attempts else 0 end, state = 'pending', due_at = $4,
+            cause = null, status_code = null, finished_at = null
         where clinic_id = $1 and endpoint_id = $2 and id = $3 and lease_token is null";
     Ok(tx.execute(sql, &[clinic.into(), endpoint.into(), id.into(), now.into()]).await? == 1)
 }

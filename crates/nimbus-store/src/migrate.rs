@@ -31,8 +31,8 @@ fn runner(engine: Engine) -> Runner {
     }
 }
 
-/// Brings the schema up to date, verifies the master key, and makes the coming months' partitions. May be run by
-/// any number of processes at once, and again.
+/// Brings the schema up to date, verifies the master key, and makes the platform's keys and the coming months'
+/// partitions. May be run by any number of processes at once, and again.
 ///
 /// # Errors
 /// `Database` if a migration fails, or one that was applied has another text now; `Seal(WrongMasterKey)`.
@@ -49,6 +49,8 @@ pub async fn run(db: &Db) -> Result<()> {
     }
     keyring::master_key_store(db).await?;
     let now = Ts::from_micros(jiff::Timestamp::now().as_microsecond());
+    // Staff's and machines' stored replies belong to no clinic: the platform's own keys seal them.
+    db.write(move |tx: &mut Tx| Box::pin(keyring::clinic_keys_create(tx, keyring::PLATFORM, now))).await?;
     partitions::ensure_partitions(db, now).await
 }
 

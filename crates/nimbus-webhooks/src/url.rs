@@ -15,6 +15,9 @@ use crate::guard::{self, AddressPolicy, AddressRefusal};
 /// The longest URL accepted, in bytes, as given and as normalised.
 pub const LONGEST_URL: usize = 2048;
 
+/// How long a registration waits for the name to resolve.
+const RESOLVE_WITHIN: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// The URL that an endpoint's events are posted to, normalised.
 #[derive(Clone, PartialEq, Eq)]
 pub struct EndpointUrl {
@@ -87,6 +90,13 @@ impl EndpointUrl {
     pub fn host(&self) -> &str {
         // `parse` accepts no URL without a host.
         self.uri.host().unwrap_or_default()
+    }
+
+    /// Whether the host has an address today. Whether that is an allowed one is checked at every connection.
+    pub async fn resolves(&self) -> bool {
+        let host = self.host().trim_matches(['[', ']']).to_owned();
+        let found = tokio::time::timeout(RESOLVE_WITHIN, tokio::net::lookup_host((host, 443))).await;
+        found.is_ok_and(|found| found.is_ok_and(|mut addresses| addresses.next().is_some()))
     }
 
     pub(crate) fn uri(&self) -> &Uri {

@@ -1,0 +1,92 @@
+//! Replies under idempotency keys.
+
+use nimbus_core::ids::ClinicId;
+use nimbus_store::{
+    Db, Error, Result, Tx,
+    idempotency::{idempotency_claim, idempotency_complete, idempotency_get, idempotency_purge},
+    two_engines,
+};
+use uuid::Uuid;
+
+use crate::support::{after, assert_not_authentic, clinic, id, now};
+
+const REPLY: &[u8] = br#"{"success":true,"data":{"first_name":"Jane"}}"#;
+
+two_engines! {
+    async fn scenario(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(told(tx))).await.unwrap();
+    }
+
+    async fn one_of_many_claims(db: Db) {
+        let clinic = db.write(|tx: &mut Tx| Box::pin(clinic(tx))).await.unwrap();
+        let owner: Uuid = id();
+        let ask = || db.write(move |tx: &mut Tx| Box::pin(async move {
+            let claimed = idempotency_claim(tx, owner, "k", clinic, &[1; 32], now(), after(60)).await?;
+            if claimed {
+                idempotency_complete(tx, owner, "k", clinic, 200, REPLY).await?;
+            }
+            let stored = idempotency_get(tx, owner, "k", clinic, now()).await?;
+            Ok::<_, Error>((claimed, stored.map(|stored| stored.reply)))
+        }));
+        let answers = futures_util::future::join_all((0..16).map(|_| ask())).await;
+        let answers: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
+        assert_eq!(answers.iter().filter(|(claimed, _)| *claimed).count(), 1);
+        assert!(answers.iter().all(|(_, reply)| reply.as_deref() == Some(REPLY)));
+    }
+
+    async fn a_claim_ends_with_its_transaction(db: Db) {
+        let clinic = db.write(|tx: &mut Tx| Box::pin(clinic(tx))).await.unwrap();
+        let owner: Uuid = id();
+        let failed: Result<()> = db.write(move |tx: &mut Tx| Box::pin(async move {
+            idempotency_claim(tx, owner, "k", clinic, &[1; 32], now(), after(60)).await?;
+            Err(Error::Corrupt("on purpose"))
+        })).await;
+        assert!(failed.is_err());
+        let again = db.write(move |tx: &mut Tx| Box::pin(async move {
+            idempotency_claim(tx, owner, "k", clinic, &[2; 32], now(), after(60)).await
+        })).await;
+        assert!(again.unwrap());
+    }
+
+    async fn a_reply_opens_under_its_key_only(db: Db) {
+        let moved = db.write(|tx: &mut Tx| Box::pin(async move {
+            let (clinic, owner) = (clinic(tx).await?, id());
+            answered(tx, owner, "one", clinic).await?;
+            tx.execute("update idempotency set key = $1 where owner = $2", &["two".into(), owner.into()]).await?;
+            idempotency_get(tx, owner, "two", clinic, now()).await.map(drop)
+        })).await;
+        assert_not_authentic(moved);
+    }
+}
+
+async fn answered(tx: &mut Tx, owner: Uuid, key: &str, clinic: ClinicId) -> Result<()> {
+    assert!(idempotency_claim(tx, owner, key, clinic, &[1; 32], now(), after(60)).await?);
+    idempotency_complete(tx, owner, key, clinic, 201, REPLY).await
+}
+
+async fn told(tx: &mut Tx) -> Result<()> {
+    let clinic = clinic(tx).await?;
+    let (owner, other): (Uuid, Uuid) = (id(), id());
+    assert!(idempotency_get(tx, owner, "k", clinic, now()).await?.is_none());
+    assert!(idempotency_claim(tx, owner, "k", clinic, &[1; 32], now(), after(60)).await?);
+    assert!(idempotency_get(tx, owner, "k", clinic, now()).await?.is_none(), "not answered yet");
+    assert!(!idempotency_claim(tx, owner, "k", clinic, &[2; 32], now(), after(60)).await?);
+    idempotency_complete(tx, owner, "k", clinic, 201, REPLY).await?;
+    let stored = idempotency_get(tx, owner, "k", clinic, after(59)).await?.unwrap();
+    assert_eq!((stored.status, stored.reply.as_slice()), (201, REPLY));
+    assert_eq!(stored.fingerprint, [1; 32]);
+    let row = tx.query_one("select reply from idempotency where owner = $1", &[owner.into()]).await?;
+    let sealed: Vec<u8> = row.columns().take()?;
+    assert!(!sealed.windows(4).any(|part| part == b"Jane"));
+
+    answered(tx, other, "k", clinic).await?;
+    answered(tx, owner, "l", clinic).await?;
+    assert!(idempotency_get(tx, owner, "k", clinic, after(60)).await?.is_none(), "expired");
+    assert!(!idempotency_claim(tx, owner, "k", clinic, &[3; 32], after(59), after(99)).await?);
+    assert!(idempotency_claim(tx, owner, "k", clinic, &[3; 32], after(60), after(99)).await?, "taken anew");
+    assert_eq!(idempotency_purge(tx, after(59), 10).await?, 0);
+    assert_eq!(idempotency_purge(tx, after(60), 1).await?, 1);
+    assert_eq!(idempotency_purge(tx, after(60), 10).await?, 1);
+    assert_eq!(idempotency_purge(tx, after(60), 10).await?, 0);
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! Timed work.
+
+use nimbus_core::ids::ClinicId;
+use nimbus_store::{
+    Db, Result, Tx,
+    jobs::{JobKind, job_cancel, job_done, job_retry, job_schedule, jobs_claim},
+    two_engines,
+};
+use uuid::Uuid;
+
+use crate::support::{after, id, now};
+
+two_engines! {
+    async fn scenario(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(told(tx))).await.unwrap();
+    }
+
+    async fn racing_workers_take_different_jobs(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(async move {
+            for _ in 0..40 {
+                job_schedule(tx, JobKind::RefillDue, id(), id(), now(), now()).await?;
+            }
+            Ok::<_, nimbus_store::Error>(())
+        })).await.unwrap();
+        let claim = || db.write(|tx: &mut Tx| Box::pin(async move {
+            jobs_claim(tx, now(), now(), after(60), Uuid::now_v7(), 5).await
+        }));
+        let taken = futures_util::future::join_all((0..12).map(|_| claim())).await;
+        let mut ids: Vec<_> = taken.into_iter().flat_map(Result::unwrap).map(|job| job.id).collect();
+        let count = ids.len();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!((ids.len(), count), (40, 40));
+    }
+}
+
+async fn told(tx: &mut Tx) -> Result<()> {
+    let clinic: ClinicId = id();
+    let (early, late, token, other): (Uuid, Uuid, Uuid, Uuid) = (id(), id(), id(), id());
+    job_schedule(tx, JobKind::PrescriptionExpire, clinic, late, after(20), now()).await?;
+    job_schedule(tx, JobKind::PrescriptionExpire, clinic, early, after(10), now()).await?;
+    job_schedule(tx, JobKind::RefillDue, clinic, early, after(900), now()).await?;
+    assert!(jobs_claim(tx, after(9), now(), after(60), token, 10).await?.is_empty(), "nothing is due");
+
+    // Business time is ahead of wall time here, as a sandbox may have it.
+    let claimed = jobs_claim(tx, after(30), now(), after(60), token, 10).await?;
+    assert_eq!(claimed.iter().map(|job| job.subject_id).collect::<Vec<_>>(), [early, late]);
+    let job = &claimed[0];
+    assert_eq!((job.kind, job.clinic_id, job.due_at), (JobKind::PrescriptionExpire, clinic, after(10)));
+    assert_eq!((job.attempts, job.lease_token), (1, token));
+    assert!(jobs_claim(tx, after(30), after(59), after(120), other, 10).await?.is_empty(), "leased");
+
+    assert!(!job_done(tx, job.id, other).await?, "not the holder");
+    assert!(job_done(tx, job.id, token).await?);
+    assert!(!job_done(tx, job.id, token).await?, "done already");
+    assert!(job_retry(tx, claimed[1].id, token, after(40)).await?);
+    assert!(!job_retry(tx, claimed[1].id, token, after(40)).await?, "given back already");
+    let again = jobs_claim(tx, after(40), now(), after(60), other, 10).await?;
+    assert_eq!((again[0].id, again[0].attempts), (claimed[1].id, 2));
+
+    // A lease that ran out is taken over; scheduling again takes the job from its holder.
+    let third = jobs_claim(tx, after(40), after(61), after(120), token, 10).await?;
+    assert_eq!(third[0].attempts, 3);
+    job_schedule(tx, JobKind::PrescriptionExpire, clinic, late, after(50), now()).await?;
+    assert!(!job_done(tx, third[0].id, token).await?);
+    let anew = jobs_claim(tx, after(50), after(61), after(120), token, 10).await?;
+    assert_eq!((anew[0].id, anew[0].attempts), (claimed[1].id, 1));
+    assert!(job_cancel(tx, JobKind::PrescriptionExpire, late).await?);
+    assert!(!job_cancel(tx, JobKind::PrescriptionExpire, late).await?);
+    let left = jobs_claim(tx, after(900), after(61), after(120), token, 10).await?;
+    assert_eq!(left.iter().map(|job| job.kind).collect::<Vec<_>>(), [JobKind::RefillDue]);
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! API keys and operations tokens.
+
+use nimbus_core::access::Role;
+use nimbus_store::{
+    Db, Result, Tx,
+    keys::{
+        Key, OpsToken, key_authenticate, key_insert, key_list, key_revoke, key_secret, key_touch,
+        ops_token_authenticate, ops_token_insert, ops_token_list, ops_token_revoke,
+    },
+    tenants::{Baa, baa_insert, clinic_get},
+    two_engines,
+};
+
+use crate::support::{after, assert_conflict, assert_sealed, clinic, day, id, key, now};
+
+const TEXT: &str = "dev_4kQzExampleSecretText";
+
+two_engines! {
+    async fn keys(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(keys_told(tx))).await.unwrap();
+    }
+
+    async fn what_authenticates(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(authentication_told(tx))).await.unwrap();
+    }
+
+    async fn tokens(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(tokens_told(tx))).await.unwrap();
+    }
+
+    async fn a_hash_is_of_one_key(db: Db) {
+        let twice = db.write(|tx: &mut Tx| Box::pin(async move {
+            let clinic = clinic(tx).await?;
+            key_insert(tx, &key(clinic), &[1; 32], TEXT).await?;
+            key_insert(tx, &key(clinic), &[1; 32], TEXT).await
+        })).await;
+        assert_conflict(twice);
+    }
+}
+
+async fn keys_told(tx: &mut Tx) -> Result<()> {
+    let (here, there) = (clinic(tx).await?, clinic(tx).await?);
+    let expiring = key(here);
+    let lasting = Key { expires_at: None, ..key(here) };
+    key_insert(tx, &expiring, &[1; 32], TEXT).await?;
+    key_insert(tx, &lasting, &[2; 32], "dev_other").await?;
+    assert_sealed(tx, "select secret from api_keys where id = $1", expiring.id.0, TEXT).await;
+    assert_eq!(key_list(tx, here).await?, [lasting.clone(), expiring.clone()]);
+    assert_eq!(key_list(tx, there).await?, []);
+
+    let secret = key_secret(tx, here, expiring.id, after(3599)).await?.unwrap();
+    assert_eq!(secret.expose(), TEXT);
+    assert!(key_secret(tx, here, expiring.id, after(3600)).await?.is_none(), "expired");
+    assert!(key_secret(tx, there, expiring.id, now()).await?.is_none(), "another clinic's");
+    assert!(key_secret(tx, here, lasting.id, after(1_000_000)).await?.is_some());
+
+    key_touch(tx, lasting.id, after(10)).await?;
+    key_touch(tx, lasting.id, after(5)).await?;
+    assert!(key_revoke(tx, lasting.id, after(20)).await?);
+    assert!(!key_revoke(tx, lasting.id, after(30)).await?, "revoked already");
+    assert!(!key_revoke(tx, id(), after(30)).await?);
+    assert!(key_secret(tx, here, lasting.id, after(20)).await?.is_none(), "revoked");
+    let used = Key { last_used_at: Some(after(10)), revoked_at: Some(after(20)), ..lasting };
+    assert_eq!(key_list(tx, here).await?, [used, expiring]);
+    Ok(())
+}
+
+async fn authentication_told(tx: &mut Tx) -> Result<()> {
+    let clinic = clinic(tx).await?;
+    let key = key(clinic);
+    key_insert(tx, &key, &[1; 32], TEXT).await?;
+    let today = day("2026-01-15");
+    assert!(key_authenticate(tx, &[9; 32], today).await?.is_none());
+    let found = key_authenticate(tx, &[1; 32], today).await?.unwrap();
+    assert_eq!(found.key, key);
+    assert_eq!(Some(&found.clinic), clinic_get(tx, clinic).await?.as_ref());
+    assert_eq!(found.partner.id, found.clinic.partner_id);
+    assert!(!found.baa_in_force);
+
+    let baa = Baa {
+        id: id(),
+        partner_id: found.partner.id,
+        effective_on: today,
+        ends_on: Some(today),
+        document_hash: "sha256:00".to_owned(),
+        created_at: now(),
+    };
+    baa_insert(tx, &baa).await?;
+    assert!(key_authenticate(tx, &[1; 32], today).await?.unwrap().baa_in_force);
+    assert!(!key_authenticate(tx, &[1; 32], day("2026-01-16")).await?.unwrap().baa_in_force);
+    key_revoke(tx, key.id, after(1)).await?;
+    let revoked = key_authenticate(tx, &[1; 32], today).await?.unwrap();
+    assert_eq!(revoked.key.revoked_at, Some(after(1)), "the caller judges");
+    Ok(())
+}
+
+async fn tokens_told(tx: &mut Tx) -> Result<()> {
+    let token = OpsToken {
+        id: id(),
+        name: "Night shift".to_owned(),
+        roles: vec![Role::Pharmacist, Role::Technician],
+        created_at: now(),
+        expires_at: Some(after(60)),
+        revoked_at: None,
+    };
+    let machine = OpsToken { id: id(), roles: Vec::new(), expires_at: None, ..token.clone() };
+    ops_token_insert(tx, &token, &[1; 32]).await?;
+    ops_token_insert(tx, &machine, &[2; 32]).await?;
+    assert_eq!(ops_token_authenticate(tx, &[1; 32]).await?.as_ref(), Some(&token));
+    assert_eq!(ops_token_authenticate(tx, &[3; 32]).await?, None);
+    assert_eq!(ops_token_list(tx).await?, [machine, token.clone()]);
+    assert!(ops_token_revoke(tx, token.id, after(1)).await?);
+    assert!(!ops_token_revoke(tx, token.id, after(2)).await?);
+    let revoked = ops_token_authenticate(tx, &[1; 32]).await?;
+    assert_eq!(revoked, Some(OpsToken { revoked_at: Some(after(1)), ..token }));
+    Ok(())
+}

@@ -1,0 +1,12 @@
+//! The platform's own tables on both engines: each test is one scenario of everything a file of queries does.
+
+mod audit;
+mod deliveries;
+mod endpoints;
+mod events;
+mod idempotency;
+mod jobs;
+mod keys;
+mod settings;
+mod support;
+mod tenants;

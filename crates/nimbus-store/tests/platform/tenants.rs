@@ -1,0 +1,91 @@
+//! Partners, agreements and clinics.
+
+use nimbus_core::{ids::PartnerId, time::Date};
+use nimbus_store::{
+    Db, Result, Tx,
+    tenants::{
+        Baa, PartnerStatus, baa_end, baa_in_force, baa_insert, baa_list, clinic_delete_soft, clinic_get,
+        clinic_insert, clinic_list, partner_get, partner_insert, partner_list, partner_status_set,
+    },
+    two_engines,
+};
+
+use crate::support::{after, clinic_of, day, id, now, partner};
+
+two_engines! {
+    async fn partners(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(partners_told(tx))).await.unwrap();
+    }
+
+    async fn agreements(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(agreements_told(tx))).await.unwrap();
+    }
+
+    async fn clinics(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(clinics_told(tx))).await.unwrap();
+    }
+}
+
+async fn partners_told(tx: &mut Tx) -> Result<()> {
+    let (first, second) = (partner(), partner());
+    partner_insert(tx, &first).await?;
+    partner_insert(tx, &second).await?;
+    assert_eq!(partner_get(tx, first.id).await?.as_ref(), Some(&first));
+    assert_eq!(partner_get(tx, id()).await?, None);
+    assert_eq!(partner_list(tx).await?, [second, first.clone()]);
+    assert!(partner_status_set(tx, first.id, PartnerStatus::Suspended, after(1)).await?);
+    assert!(!partner_status_set(tx, id(), PartnerStatus::Approved, after(1)).await?);
+    let suspended = partner_get(tx, first.id).await?.unwrap();
+    assert_eq!((suspended.status, suspended.updated_at), (PartnerStatus::Suspended, after(1)));
+    Ok(())
+}
+
+async fn in_force(tx: &mut Tx, partner: PartnerId, days: [&str; 4]) -> Result<[bool; 4]> {
+    let mut found = [false; 4];
+    for (found, text) in found.iter_mut().zip(days) {
+        *found = baa_in_force(tx, partner, day(text)).await?;
+    }
+    Ok(found)
+}
+
+async fn agreements_told(tx: &mut Tx) -> Result<()> {
+    let (partner, other) = (partner(), partner());
+    partner_insert(tx, &partner).await?;
+    partner_insert(tx, &other).await?;
+    let baa = Baa {
+        id: id(),
+        partner_id: partner.id,
+        effective_on: day("2026-01-10"),
+        ends_on: None::<Date>,
+        document_hash: "sha256:00".to_owned(),
+        created_at: now(),
+    };
+    baa_insert(tx, &baa).await?;
+    let days = ["2026-01-09", "2026-01-10", "2026-01-20", "2026-01-21"];
+    assert_eq!(in_force(tx, partner.id, days).await?, [false, true, true, true]);
+    assert!(baa_end(tx, baa.id, day("2026-01-20")).await?);
+    assert!(!baa_end(tx, id(), day("2026-01-20")).await?);
+    assert_eq!(in_force(tx, partner.id, days).await?, [false, true, true, false]);
+    assert_eq!(in_force(tx, other.id, days).await?, [false; 4]);
+    assert_eq!(baa_list(tx, partner.id).await?, [Baa { ends_on: Some(day("2026-01-20")), ..baa }]);
+    assert_eq!(baa_list(tx, other.id).await?, []);
+    Ok(())
+}
+
+async fn clinics_told(tx: &mut Tx) -> Result<()> {
+    let (here, there) = (partner(), partner());
+    partner_insert(tx, &here).await?;
+    partner_insert(tx, &there).await?;
+    let (one, two) = (clinic_of(here.id), clinic_of(there.id));
+    clinic_insert(tx, &one).await?;
+    clinic_insert(tx, &two).await?;
+    assert!(tx.keys(one.id).await.is_ok(), "a clinic has keys from its beginning");
+    assert_eq!(clinic_get(tx, one.id).await?.as_ref(), Some(&one));
+    assert_eq!(clinic_list(tx, None).await?, [two.clone(), one.clone()]);
+    assert_eq!(clinic_list(tx, Some(here.id)).await?, std::slice::from_ref(&one));
+    assert!(clinic_delete_soft(tx, one.id, after(5)).await?);
+    assert!(!clinic_delete_soft(tx, one.id, after(6)).await?, "it was deleted already");
+    assert_eq!(clinic_list(tx, None).await?, [two]);
+    assert_eq!(clinic_get(tx, one.id).await?.unwrap().deleted_at, Some(after(5)));
+    Ok(())
+}
