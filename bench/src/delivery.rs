@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::{
     Failure,
     client::{self, Outcome, Until},
-    figures::{Latencies, decimals, per_second, ratio},
+    figures::{Latencies, decimals, per_second, ratio, whole},
     limits,
     options::Options,
     receiver::{Arrivals, Receiver, Subject, prescription_of},
@@ -27,6 +27,8 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(1800);
 const SETTLE: Duration = Duration::from_secs(1);
 /// The raw POSTs carry as much as a webhook with an address in it.
 const RAW_BYTES: usize = 700;
+/// The fewest raw POSTs, so that opening the connections does not show in their rate.
+const RAW_LEAST: u64 = 20_000;
 
 /// When the reply that named a prescription came.
 type Replies = HashMap<Subject, Instant>;
@@ -45,16 +47,17 @@ pub(crate) async fn measure(options: &Options) -> Result<Value, Failure> {
     tokio::time::sleep(SETTLE).await;
     server.stop().await?;
     eprintln!("  limits");
-    let (told, raw_count) = told(&outcome, &replies, &arrivals)?;
+    let (mut report, deliveries) = told(&outcome, &replies, &arrivals)?;
     let body = padded(&arrivals.seen().sample);
-    let raw = limits::raw(&receiver, body.clone(), options.connections, Until::Count(raw_count)).await?;
+    let raw =
+        limits::raw(&receiver, body.clone(), options.connections, Until::Count(deliveries.max(RAW_LEAST)))
+            .await?;
     let raw_posts = per_second(raw.done, raw.elapsed);
-    let mut report = told;
     report["ratios"] = json!({
         "deliveries_per_raw_post": ratio(report["deliveries_per_second"].as_f64().unwrap_or(0.0), raw_posts),
     });
     report["limits"] = json!({
-        "raw_posts_per_second": decimals(raw_posts, 0), "raw_posts": raw.done, "raw_body_bytes": body.len(),
+        "raw_posts_per_second": whole(raw_posts), "raw_posts": raw.done, "raw_body_bytes": body.len(),
     });
     Ok(report)
 }
@@ -122,9 +125,9 @@ fn told(outcome: &Outcome, replies: &Replies, arrivals: &Arrivals) -> Result<(Va
     let report = json!({
         "orders": outcome.done,
         "errors": outcome.errors,
-        "orders_per_second": decimals(per_second(outcome.done, outcome.elapsed), 0),
+        "orders_per_second": whole(per_second(outcome.done, outcome.elapsed)),
         "deliveries": deliveries,
-        "deliveries_per_second": decimals(per_second(deliveries, elapsed), 0),
+        "deliveries_per_second": whole(per_second(deliveries, elapsed)),
         "elapsed_seconds": decimals(elapsed.as_secs_f64(), 2),
         "drain_seconds": decimals(drained.as_secs_f64(), 2),
         "reply_to_arrival_ms": latencies.to_json(),

@@ -14,6 +14,11 @@ pub(crate) fn decimals(value: f64, places: i32) -> Value {
     json!((value * scale).round() / scale)
 }
 
+/// A rate that is not negative, without decimals.
+pub(crate) fn whole(value: f64) -> Value {
+    json!(value.round() as u64)
+}
+
 /// How many times `part` has `whole` in it, three decimals; null if there was no `whole`.
 pub(crate) fn ratio(part: f64, whole: f64) -> Value {
     if whole > 0.0 { decimals(part / whole, 3) } else { Value::Null }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     Failure,
     client::{self, Outcome, Until},
-    figures::{decimals, per_second, ratio},
+    figures::{decimals, per_second, ratio, whole},
     limits,
     options::{Engine, Options},
     server::Server,
@@ -40,10 +40,10 @@ fn report(outcome: &Outcome, errors: u64, rows_per_order: f64, limits: Value, ra
     json!({
         "orders": outcome.done,
         "errors": errors,
-        "orders_per_second": decimals(orders, 0),
+        "orders_per_second": whole(orders),
         "latency_ms": outcome.latencies.to_json(),
         "rows_per_order": decimals(rows_per_order, 2),
-        "rows_per_second": decimals(orders * rows_per_order, 0),
+        "rows_per_second": whole(orders * rows_per_order),
         "limits": limits,
         "ratios": ratios,
     })
@@ -60,8 +60,8 @@ async fn beside_limits(
     let folder = server.folder.path();
     let fsyncs = limits::fsyncs(folder)?;
     let mut limits = json!({
-        "raw_posts_per_second": decimals(raw_posts, 0),
-        "fsyncs_per_second": decimals(fsyncs, 0),
+        "raw_posts_per_second": whole(raw_posts),
+        "fsyncs_per_second": whole(fsyncs),
     });
     let mut ratios = json!({
         "orders_per_raw_post": ratio(orders, raw_posts),
@@ -84,8 +84,8 @@ fn beside_sqlite(
 ) -> Result<(), Failure> {
     let single = limits::sqlite_commits(folder, 1)?;
     let batched = limits::sqlite_commits(folder, ROWS_PER_COMMIT)? * ROWS_PER_COMMIT as f64;
-    limits["one_row_commits_per_second"] = decimals(single, 0);
-    limits["rows_per_second_100_per_commit"] = decimals(batched, 0);
+    limits["one_row_commits_per_second"] = whole(single);
+    limits["rows_per_second_100_per_commit"] = whole(batched);
     ratios["orders_per_one_row_commit"] = ratio(orders, single);
     ratios["rows_per_row_100_per_commit"] = ratio(rows, batched);
     Ok(())
@@ -101,7 +101,7 @@ fn beside_pgbench(
 ) {
     match limits::pgbench(url, folder, connections) {
         Ok(commits) => {
-            limits["pgbench_one_row_commits_per_second"] = decimals(commits, 0);
+            limits["pgbench_one_row_commits_per_second"] = whole(commits);
             ratios["orders_per_pgbench_commit"] = ratio(orders, commits);
         }
         Err(reason) => limits["pgbench_left_out"] = json!(reason),

@@ -95,9 +95,11 @@ pub struct Target {
     pub api_key: Option<Phi<String>>,
     pub status: EndpointStatus,
     pub failing_since: Option<Ts>,
+    /// Another one means that its owner has changed it.
+    pub version: i64,
 }
 
-// The list of refills reads clinic_id first, as `read_rows` asks; so does this one.
+// The clinic stands first, as `read_rows` asks.
 macro_rules! columns {
     () => {
         "clinic_id, id, shape, url, event_types, description, secret, previous_secret, previous_secret_until,
@@ -330,5 +332,6 @@ pub async fn endpoint_target(tx: &mut Tx, id: EndpointId, now: Ts) -> Result<Opt
         api_key,
         status: endpoint.status,
         failing_since: endpoint.failing_since,
+        version: endpoint.version,
     }))
 }

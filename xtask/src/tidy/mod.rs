@@ -9,6 +9,16 @@ mod tests;
 
 use std::{fmt, io, path::Path};
 
+/// Breaches that are meant: path, rule and reason. The list only shrinks: an entry that nothing needs is a failure.
+const EXCEPTIONS: &[(&str, &str, &str)] = &[
+    ("crates/nimbus/Cargo.toml", "reserved-dependency", "a development dependency of the privacy test"),
+    (
+        "crates/nimbus/tests/it/privacy.rs",
+        "sql-outside-store",
+        "flushes PostgreSQL, then reads its files for patient data",
+    ),
+];
+
 /// One breach of one rule.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Finding {
@@ -71,8 +81,21 @@ pub(crate) fn check(root: &Path) -> io::Result<Report> {
         check_file(&File { path, text: &text }, &mut report);
     }
     report.failures.extend(rules::same_migrations(&paths));
+    except(EXCEPTIONS, &mut report.failures);
     report.failures.sort();
     Ok(report)
+}
+
+/// Takes out the breaches that are meant, and puts in the exceptions that are not needed.
+fn except(exceptions: &[(&str, &'static str, &str)], failures: &mut Vec<Finding>) {
+    for &(path, rule, reason) in exceptions {
+        let before = failures.len();
+        failures.retain(|failure| (failure.path.as_str(), failure.rule) != (path, rule));
+        if failures.len() == before {
+            let detail = format!("{rule} ({reason}) is kept to: remove the exception");
+            failures.push(Finding { path: path.to_owned(), line: 0, rule: "exceptions", detail });
+        }
+    }
 }
 
 fn check_file(file: &File<'_>, report: &mut Report) {

@@ -1,6 +1,6 @@
 //! Each rule finds its breach, at its line, and leaves the rest alone.
 
-use super::{File, Report, check_file, rules, scan};
+use super::{File, Report, check_file, except, rules, scan};
 
 /// The breaches of one file, as `line rule`.
 fn found(path: &str, text: &str) -> Vec<String> {
@@ -122,4 +122,13 @@ fn no_file_names_a_machine_or_goes_on_for_ever() {
     check("a.py", &format!("# generated\n{}", "x\n".repeat(601)), &[]);
     check("a.py", &"x\n".repeat(600), &[]);
     check("a.json", &"x\n".repeat(601), &[]);
+}
+
+#[test]
+fn an_exception_holds_for_its_file_and_rule_as_long_as_it_is_needed() {
+    let mut report = Report::default();
+    check_file(&File { path: "a/src/a.rs", text: "fn a() { dbg!() }\n" }, &mut report);
+    except(&[("a/src/a.rs", "opening", "why"), ("a/src/b.rs", "opening", "why")], &mut report.failures);
+    let rules: Vec<_> = report.failures.iter().map(|failure| failure.rule).collect();
+    assert_eq!(rules, ["forbidden", "exceptions"]);
 }

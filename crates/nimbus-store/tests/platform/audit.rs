@@ -71,6 +71,11 @@ async fn told(tx: &mut Tx) -> Result<()> {
     assert_eq!(audit_list(tx, Some(clinic), Some(subject), &page).await?.items.len(), 2);
     assert_eq!(audit_list(tx, Some(id()), None, &page).await?.items, []);
     assert_eq!(audit_list(tx, None, Some(id()), &page).await?.items, []);
+    let of_subject = audit_list(tx, None, Some(subject), &page).await?;
+    assert_eq!(
+        (actions(&of_subject.items), of_subject.has_more),
+        (vec!["patient.update", "patient.read"], false)
+    );
     let until = Page { created_from: Some(now()), created_until: Some(after(1)), ..page };
     assert_eq!(actions(&audit_list(tx, None, None, &until).await?.items), ["patient.read"]);
     Ok(())

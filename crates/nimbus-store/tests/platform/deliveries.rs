@@ -7,8 +7,8 @@ use nimbus_core::{
 use nimbus_store::{
     Db, Error, Result, Tx,
     deliveries::{
-        AttemptRow, Claimed, DeliveryState, Ledger, NewDelivery, Next, Outcome, attempts_of, backlog,
-        deliveries_cancel, deliveries_claim, deliveries_of_endpoint, delivery_get, delivery_record,
+        AttemptRow, Claimed, DeliveryRow, DeliveryState, Ledger, NewDelivery, Next, Outcome, attempts_of,
+        backlog, deliveries_cancel, deliveries_claim, deliveries_of_endpoint, delivery_get, delivery_record,
         delivery_release, delivery_retry, delivery_statements, lanes_due,
     },
     endpoints::{EndpointStatus, endpoint_get, endpoint_insert, endpoint_update},
@@ -35,6 +35,22 @@ two_engines! {
 
     async fn lists_and_repeats(db: Db) {
         db.write(|tx: &mut Tx| Box::pin(lists_told(tx))).await.unwrap();
+    }
+
+    async fn which_are_claimed(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(order_told(tx))).await.unwrap();
+    }
+
+    async fn payloads_that_cannot_be_read(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(unreadable_told(tx))).await.unwrap();
+    }
+
+    async fn results_of_a_claim_partly_lost(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(partly_lost_told(tx))).await.unwrap();
+    }
+
+    async fn what_has_ended_is_not_cancelled(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(cancelled_told(tx))).await.unwrap();
     }
 
     async fn racing_dispatchers_take_different_deliveries(db: Db) {
@@ -189,6 +205,111 @@ async fn outcomes_told(tx: &mut Tx) -> Result<()> {
     Ok(())
 }
 
+/// Fails an attempt at each of these, which are then due at these times.
+async fn fail(tx: &mut Tx, claimed: &[Claimed], due: &[Ts]) -> Result<()> {
+    let retry = |(row, due): (&Claimed, &Ts)| outcome(row, Next::Retry { due_at: *due }, 500);
+    let failed: Vec<_> = claimed.iter().zip(due).map(retry).collect();
+    let held = delivery_record(tx, &failed, now()).await?;
+    assert_eq!(held, vec![true; due.len()]);
+    Ok(())
+}
+
+async fn order_told(tx: &mut Tx) -> Result<()> {
+    let lane = lane(tx).await?;
+    let made = add(tx, lane, &[after(3), after(1), after(2)]).await?;
+    assert!(claim(tx, lane, now(), 10).await?.is_empty(), "nothing is due");
+    let first = claim(tx, lane, after(3), 2).await?;
+    assert_eq!(ids(&first), made[1..], "the longest due, whatever their ids");
+    fail(tx, &first, &[after(20), after(10)]).await?;
+    let rest = claim(tx, lane, after(3), 2).await?;
+    assert_eq!(ids(&rest), made[..1]);
+    fail(tx, &rest, &[after(30)]).await?;
+
+    // Retries of made[2], made[1] and made[0] are due in this order, and after what was never tried.
+    let fresh = add(tx, lane, &[after(40)]).await?;
+    assert_eq!(
+        ids(&claim(tx, lane, after(50), 2).await?),
+        [fresh[0], made[2]],
+        "both kinds keep to one limit"
+    );
+    assert_eq!(ids(&claim(tx, lane, after(50), 1).await?), made[1..2]);
+    assert_eq!(ids(&claim(tx, lane, after(50), 9).await?), made[..1]);
+    assert!(claim(tx, lane, after(110), 9).await?.is_empty(), "a lease holds through its last instant");
+    assert_eq!(claim(tx, lane, after(111), 9).await?.len(), 4);
+    Ok(())
+}
+
+async fn unreadable_told(tx: &mut Tx) -> Result<()> {
+    let lane = lane(tx).await?;
+    let made = add(tx, lane, &[now(); 3]).await?;
+    let event = |row: Option<DeliveryRow>| row.unwrap().event_id;
+    let gone = event(delivery_get(tx, lane.0, made[0]).await?);
+    let damaged = event(delivery_get(tx, lane.0, made[1]).await?);
+    let sound = event(delivery_get(tx, lane.0, made[2]).await?);
+    tx.execute("delete from events where id = $1", &[gone.into()]).await?;
+    let sql = "update events set body = (select o.body from events o where o.id = $1) where id = $2";
+    tx.execute(sql, &[sound.into(), damaged.into()]).await?;
+
+    let claimed = claim(tx, lane, now(), 10).await?;
+    assert_eq!(ids(&claimed), made[2..], "the others go on");
+    for id in &made[..2] {
+        let row = delivery_get(tx, lane.0, *id).await?.unwrap();
+        assert_eq!((row.state, row.cause.as_deref()), (DeliveryState::Dead, Some("unreadable")));
+        assert_eq!((row.attempts, row.status_code, row.finished_at), (0, None, Some(now())));
+    }
+    assert_eq!(backlog(tx).await?, Ledger { accepted: 3, pending: 1, dead: 2, ..Ledger::default() });
+    Ok(())
+}
+
+async fn partly_lost_told(tx: &mut Tx) -> Result<()> {
+    let (here, there) = (lane(tx).await?, lane(tx).await?);
+    let made = add(tx, here, &[now(); 2]).await?;
+    let slow = claim(tx, here, now(), 2).await?;
+    let mut stolen = outcome(&slow[0], Next::Delivered, 200);
+    stolen.clinic_id = there.0;
+    assert_eq!(delivery_record(tx, &[stolen], after(1)).await?, [false], "another clinic's");
+    let quick = claim(tx, here, after(61), 1).await?;
+    let [taken, kept] = [&slow[0], &slow[1]].map(|row| outcome(row, Next::Delivered, 200));
+    assert_eq!(ids(&quick), made[..1]);
+    assert_eq!(delivery_record(tx, &[taken, kept], after(62)).await?, [false, true]);
+    assert!(attempts_of(tx, here.0, made[0]).await?.is_empty());
+    assert_eq!(attempts_of(tx, here.0, made[1]).await?.len(), 1);
+    assert!(attempts_of(tx, there.0, made[1]).await?.is_empty());
+
+    // Its new holder is undisturbed; attempts are told in the order of their making.
+    fail(tx, &quick, &[after(70)]).await?;
+    let again = claim(tx, here, after(70), 1).await?;
+    assert_eq!(delivery_record(tx, &[outcome(&again[0], Next::Dead, 404)], after(71)).await?, [true]);
+    let attempts = attempts_of(tx, here.0, made[0]).await?;
+    let told: Vec<_> = attempts.iter().map(|attempt| (attempt.number, attempt.status_code)).collect();
+    assert_eq!(told, [(1, Some(500)), (2, Some(404))]);
+    Ok(())
+}
+
+async fn cancelled_told(tx: &mut Tx) -> Result<()> {
+    let (here, there) = (lane(tx).await?, lane(tx).await?);
+    let made = add(tx, here, &[now(), now(), after(9)]).await?;
+    let other = add(tx, there, &[now()]).await?;
+    let claimed = claim(tx, here, now(), 2).await?;
+    let ended = [outcome(&claimed[0], Next::Delivered, 200), outcome(&claimed[1], Next::Dead, 500)];
+    delivery_record(tx, &ended, after(1)).await?;
+    assert_eq!(deliveries_cancel(tx, here.0, here.1, after(2)).await?, 1);
+    use DeliveryState::{Cancelled, Dead, Delivered, Pending};
+    for (lane, id, state, finished_at) in [
+        (here, made[0], Delivered, Some(after(1))),
+        (here, made[1], Dead, Some(after(1))),
+        (here, made[2], Cancelled, Some(after(2))),
+        (there, other[0], Pending, None),
+    ] {
+        let row = delivery_get(tx, lane.0, id).await?.unwrap();
+        assert_eq!((row.state, row.finished_at), (state, finished_at));
+    }
+    let ledger = Ledger { accepted: 4, delivered: 1, pending: 1, dead: 1, cancelled: 1 };
+    assert_eq!(backlog(tx).await?, ledger);
+    assert!(ledger.is_balanced());
+    Ok(())
+}
+
 async fn lanes_told(tx: &mut Tx) -> Result<()> {
     assert_eq!(lanes_due(tx, now()).await?, []);
     let (busy, waiting, paused, idle) = (lane(tx).await?, lane(tx).await?, lane(tx).await?, lane(tx).await?);
@@ -207,6 +328,17 @@ async fn lanes_told(tx: &mut Tx) -> Result<()> {
     claim(tx, busy, after(10), 10).await?;
     assert_eq!(lanes_due(tx, after(10)).await?, [waiting.1], "all that is due of the other is leased");
     assert_eq!(lanes_due(tx, after(71)).await?, [busy.1, waiting.1], "its lease ran out");
+
+    endpoint = endpoint_get(tx, paused.0, paused.1).await?.unwrap();
+    endpoint.status = EndpointStatus::Active;
+    endpoint_update(tx, &endpoint).await?;
+    assert_eq!(lanes_due(tx, after(71)).await?, [busy.1, waiting.1, paused.1], "it goes on where it was");
+    for status in [EndpointStatus::Disabled, EndpointStatus::Deleted] {
+        endpoint = endpoint_get(tx, paused.0, paused.1).await?.unwrap();
+        endpoint.status = status;
+        endpoint_update(tx, &endpoint).await?;
+        assert_eq!(lanes_due(tx, after(71)).await?, [busy.1, waiting.1]);
+    }
     Ok(())
 }
 

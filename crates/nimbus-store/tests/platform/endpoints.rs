@@ -85,6 +85,7 @@ async fn told(tx: &mut Tx) -> Result<()> {
 
     endpoint_failing(tx, here, first.id, Some(after(7))).await?;
     first.failing_since = Some(after(7));
+    endpoint_failing(tx, there, first.id, None).await?;
     assert_same(&endpoint_get(tx, here, first.id).await?.unwrap(), &first);
     first.status = EndpointStatus::Disabled;
     first.disabled_reason = Some("gone".to_owned());
@@ -134,6 +135,15 @@ async fn target_told(tx: &mut Tx) -> Result<()> {
     endpoint_update(tx, &made).await?;
     key_revoke(tx, key.id, now()).await?;
     assert!(endpoint_target(tx, made.id, now()).await?.unwrap().api_key.is_none(), "revoked");
+
+    made = endpoint_get(tx, clinic, made.id).await?.unwrap();
+    (made.key_id, made.previous_secret_until) = (None, None);
+    (made.status, made.deleted_at, made.failing_since) =
+        (EndpointStatus::Deleted, Some(now()), Some(after(3)));
+    endpoint_update(tx, &made).await?;
+    let deleted = endpoint_target(tx, made.id, now()).await?.unwrap();
+    assert_eq!((deleted.status, deleted.failing_since), (EndpointStatus::Deleted, Some(after(3))));
+    assert!(deleted.api_key.is_none() && deleted.previous_secret.is_none());
     Ok(())
 }
 
@@ -149,16 +159,23 @@ async fn subscriptions_told(tx: &mut Tx) -> Result<()> {
     };
     let mut gone = endpoint(here, "https://partner.example/gone");
     (gone.status, gone.deleted_at) = (EndpointStatus::Deleted, Some(now()));
-    for endpoint in [&by_key, &paused, &gone] {
+    let disabled = Endpoint {
+        status: EndpointStatus::Disabled,
+        event_types: Vec::new(),
+        ..endpoint(here, "https://partner.example/disabled")
+    };
+    for endpoint in [&by_key, &paused, &gone, &disabled] {
         endpoint_insert(tx, endpoint).await?;
     }
     let found = subscriptions(tx, here).await?;
-    assert_eq!(found.len(), 2);
+    assert_eq!(found.len(), 3);
     assert_eq!((found[0].endpoint_id, found[0].scopes), (by_key.id, few.scopes));
     assert_eq!(found[0].event_types, by_key.event_types);
     let all = Scopes::of(nimbus_core::access::Scope::ALL);
     assert_eq!((found[1].endpoint_id, found[1].scopes), (paused.id, all));
     assert_eq!((found[1].shape, found[1].status), (Shape::Orders, EndpointStatus::Paused));
+    assert_eq!((found[2].endpoint_id, found[2].status), (disabled.id, EndpointStatus::Disabled));
+    assert!(found[2].event_types.is_empty());
     assert!(subscriptions(tx, there).await?.is_empty());
     Ok::<_, Error>(())
 }

@@ -4,6 +4,7 @@ use nimbus_core::ids::ClinicId;
 use nimbus_store::{
     Db, Error, Result, Tx,
     idempotency::{idempotency_claim, idempotency_complete, idempotency_get, idempotency_purge},
+    keyring::PLATFORM,
     two_engines,
 };
 use uuid::Uuid;
@@ -38,14 +39,35 @@ two_engines! {
         let clinic = db.write(|tx: &mut Tx| Box::pin(clinic(tx))).await.unwrap();
         let owner: Uuid = id();
         let failed: Result<()> = db.write(move |tx: &mut Tx| Box::pin(async move {
-            idempotency_claim(tx, owner, "k", clinic, &[1; 32], now(), after(60)).await?;
+            answered(tx, owner, "k", clinic).await?;
             Err(Error::Corrupt("on purpose"))
         })).await;
         assert!(failed.is_err());
         let again = db.write(move |tx: &mut Tx| Box::pin(async move {
+            assert!(idempotency_get(tx, owner, "k", clinic, now()).await?.is_none());
+            let rows = tx.query("select 1 from idempotency where owner = $1", &[owner.into()]).await?;
+            assert!(rows.is_empty());
             idempotency_claim(tx, owner, "k", clinic, &[2; 32], now(), after(60)).await
         })).await;
         assert!(again.unwrap());
+    }
+
+    async fn only_a_claimed_key_is_completed(db: Db) {
+        let unclaimed = db.write(|tx: &mut Tx| Box::pin(async move {
+            let clinic = clinic(tx).await?;
+            idempotency_complete(tx, id(), "k", clinic, 200, REPLY).await
+        })).await;
+        assert!(matches!(unclaimed, Err(Error::Corrupt(_))));
+    }
+
+    async fn replies_of_no_clinic_are_sealed_by_the_platform(db: Db) {
+        let reply = db.write(|tx: &mut Tx| Box::pin(async move {
+            let owner = id();
+            answered(tx, owner, "k", PLATFORM).await?;
+            let stored = idempotency_get(tx, owner, "k", PLATFORM, now()).await?;
+            Ok::<_, Error>(stored.map(|stored| stored.reply))
+        })).await;
+        assert_eq!(reply.unwrap().as_deref(), Some(REPLY));
     }
 
     async fn a_reply_opens_under_its_key_only(db: Db) {
@@ -84,9 +106,13 @@ async fn told(tx: &mut Tx) -> Result<()> {
     assert!(idempotency_get(tx, owner, "k", clinic, after(60)).await?.is_none(), "expired");
     assert!(!idempotency_claim(tx, owner, "k", clinic, &[3; 32], after(59), after(99)).await?);
     assert!(idempotency_claim(tx, owner, "k", clinic, &[3; 32], after(60), after(99)).await?, "taken anew");
+    assert!(idempotency_get(tx, owner, "k", clinic, after(60)).await?.is_none(), "nor with the old reply");
     assert_eq!(idempotency_purge(tx, after(59), 10).await?, 0);
     assert_eq!(idempotency_purge(tx, after(60), 1).await?, 1);
     assert_eq!(idempotency_purge(tx, after(60), 10).await?, 1);
     assert_eq!(idempotency_purge(tx, after(60), 10).await?, 0);
+    idempotency_complete(tx, owner, "k", clinic, 422, b"anew").await?;
+    let anew = idempotency_get(tx, owner, "k", clinic, after(98)).await?.unwrap();
+    assert_eq!((anew.fingerprint, anew.status, anew.reply), (vec![3; 32], 422, b"anew".to_vec()));
     Ok(())
 }

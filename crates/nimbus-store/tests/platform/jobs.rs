@@ -15,6 +15,14 @@ two_engines! {
         db.write(|tx: &mut Tx| Box::pin(told(tx))).await.unwrap();
     }
 
+    async fn the_longest_due_go_first(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(order_told(tx))).await.unwrap();
+    }
+
+    async fn a_lost_lease_changes_nothing(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(lost_told(tx))).await.unwrap();
+    }
+
     async fn racing_workers_take_different_jobs(db: Db) {
         db.write(|tx: &mut Tx| Box::pin(async move {
             for _ in 0..40 {
@@ -32,6 +40,43 @@ two_engines! {
         ids.dedup();
         assert_eq!((ids.len(), count), (40, 40));
     }
+}
+
+async fn order_told(tx: &mut Tx) -> Result<()> {
+    let subjects: [Uuid; 3] = [id(), id(), id()];
+    for (subject, seconds) in subjects.into_iter().zip([30, 10, 20]) {
+        job_schedule(tx, JobKind::OnboardingCall, id(), subject, after(seconds), now()).await?;
+    }
+    for expected in [vec![subjects[1], subjects[2]], vec![subjects[0]], vec![]] {
+        let claimed = jobs_claim(tx, after(30), now(), after(60), id(), 2).await?;
+        assert_eq!(claimed.iter().map(|job| job.subject_id).collect::<Vec<_>>(), expected);
+    }
+    Ok(())
+}
+
+async fn lost_told(tx: &mut Tx) -> Result<()> {
+    let (slow, quick): (Uuid, Uuid) = (id(), id());
+    job_schedule(tx, JobKind::RefillDue, id(), id(), now(), now()).await?;
+    let lost = jobs_claim(tx, now(), now(), after(60), slow, 1).await?.remove(0);
+    assert!(
+        jobs_claim(tx, now(), after(60), after(120), quick, 1).await?.is_empty(),
+        "through its last instant"
+    );
+    let held = jobs_claim(tx, now(), after(61), after(120), quick, 1).await?.remove(0);
+    assert_eq!((held.id, held.attempts, held.lease_token), (lost.id, 2, quick));
+    assert!(!job_done(tx, lost.id, slow).await?);
+    assert!(!job_retry(tx, lost.id, slow, after(900)).await?);
+    assert!(jobs_claim(tx, after(900), after(61), after(120), slow, 1).await?.is_empty(), "it is held still");
+    assert!(job_retry(tx, held.id, quick, after(90)).await?);
+    assert!(!job_done(tx, held.id, quick).await?, "given back already");
+    assert!(
+        jobs_claim(tx, after(89), after(61), after(120), slow, 1).await?.is_empty(),
+        "not before its time"
+    );
+    let again = jobs_claim(tx, after(90), after(61), after(120), slow, 1).await?.remove(0);
+    assert_eq!((again.id, again.attempts, again.due_at), (lost.id, 3, after(90)));
+    assert!(job_done(tx, again.id, slow).await?);
+    Ok(())
 }
 
 async fn told(tx: &mut Tx) -> Result<()> {

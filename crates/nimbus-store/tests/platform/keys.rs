@@ -11,7 +11,7 @@ use nimbus_store::{
     two_engines,
 };
 
-use crate::support::{after, assert_conflict, assert_sealed, clinic, day, id, key, now};
+use crate::support::{self, after, assert_conflict, assert_sealed, clinic, day, id, key, now};
 
 const TEXT: &str = "dev_4kQzExampleSecretText";
 
@@ -88,6 +88,17 @@ async fn authentication_told(tx: &mut Tx) -> Result<()> {
     baa_insert(tx, &baa).await?;
     assert!(key_authenticate(tx, &[1; 32], today).await?.unwrap().baa_in_force);
     assert!(!key_authenticate(tx, &[1; 32], day("2026-01-16")).await?.unwrap().baa_in_force);
+    assert!(!key_authenticate(tx, &[1; 32], day("2026-01-14")).await?.unwrap().baa_in_force);
+    let lasting = Baa { id: id(), effective_on: day("2026-02-01"), ends_on: None, ..baa };
+    baa_insert(tx, &lasting).await?;
+    for (text, in_force) in [("2026-01-31", false), ("2026-02-01", true), ("2036-02-01", true)] {
+        assert_eq!(key_authenticate(tx, &[1; 32], day(text)).await?.unwrap().baa_in_force, in_force);
+    }
+    let stranger = support::key(support::clinic(tx).await?);
+    key_insert(tx, &stranger, &[2; 32], TEXT).await?;
+    let found = key_authenticate(tx, &[2; 32], today).await?.unwrap();
+    assert_eq!((found.key.id, found.baa_in_force), (stranger.id, false), "another partner's agreement");
+
     key_revoke(tx, key.id, after(1)).await?;
     let revoked = key_authenticate(tx, &[1; 32], today).await?.unwrap();
     assert_eq!(revoked.key.revoked_at, Some(after(1)), "the caller judges");

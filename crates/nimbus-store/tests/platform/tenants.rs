@@ -67,8 +67,17 @@ async fn agreements_told(tx: &mut Tx) -> Result<()> {
     assert!(!baa_end(tx, id(), day("2026-01-20")).await?);
     assert_eq!(in_force(tx, partner.id, days).await?, [false, true, true, false]);
     assert_eq!(in_force(tx, other.id, days).await?, [false; 4]);
-    assert_eq!(baa_list(tx, partner.id).await?, [Baa { ends_on: Some(day("2026-01-20")), ..baa }]);
+    assert_eq!(baa_list(tx, partner.id).await?, [Baa { ends_on: Some(day("2026-01-20")), ..baa.clone() }]);
     assert_eq!(baa_list(tx, other.id).await?, []);
+    let (early, renewed) = (
+        Baa { id: id(), ends_on: Some(day("2026-01-12")), ..baa.clone() },
+        Baa { id: id(), effective_on: day("2026-01-21"), ..baa.clone() },
+    );
+    baa_insert(tx, &early).await?;
+    baa_insert(tx, &renewed).await?;
+    assert_eq!(in_force(tx, partner.id, days).await?, [false, true, true, true], "one of them is enough");
+    let listed = baa_list(tx, partner.id).await?;
+    assert_eq!(listed.iter().map(|baa| baa.id).collect::<Vec<_>>(), [renewed.id, early.id, baa.id]);
     Ok(())
 }
 

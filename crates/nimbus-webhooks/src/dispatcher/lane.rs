@@ -28,11 +28,21 @@ pub(super) struct Lane {
     pub(super) wants_more: bool,
     in_flight: usize,
     breaker: Breaker,
+    /// The version of the endpoint that the breaker judges.
+    version: i64,
 }
 
 impl Lane {
     pub(super) fn new() -> Self {
-        Self { queue: VecDeque::new(), wants_more: false, in_flight: 0, breaker: Breaker::new() }
+        Self { queue: VecDeque::new(), wants_more: false, in_flight: 0, breaker: Breaker::new(), version: 0 }
+    }
+
+    /// An endpoint that its owner has changed, or enabled again, gets a fresh start.
+    pub(super) fn know(&mut self, version: i64) {
+        if self.version != version {
+            self.version = version;
+            self.breaker = Breaker::new();
+        }
     }
 
     /// The next delivery to send, if the lane may send one now. Rows whose lease no longer outlasts a request

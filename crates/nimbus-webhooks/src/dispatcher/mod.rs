@@ -35,8 +35,8 @@ use crate::{client::WebhookClient, guard::AddressPolicy, schedule::RetryScale};
 
 /// Everything from resolving the name to the end of the answer's body (contract: 10 s).
 const DEADLINE: Duration = Duration::from_secs(10);
-/// A lease outlasts the deadline of whatever its window still has before it.
-const LEASE_MS: i64 = 60_000;
+/// How long claimed rows are kept from others, and so how long they wait after a crash.
+const LEASE_MS: i64 = 30_000;
 /// A delivery is sent only while its lease has this much left.
 const LEASE_LEFT_MS: i64 = 12_000;
 /// In flight to one endpoint (contract: 8).
@@ -192,6 +192,7 @@ impl Dispatcher {
         for Haul { target, rows, is_full } in claimed {
             let lane = self.lanes.entry(target.endpoint_id).or_insert_with(Lane::new);
             lane.wants_more = is_full;
+            lane.know(target.version);
             lane.queue.extend(rows.into_iter().map(|row| Leased { row, target: Arc::clone(&target), at }));
         }
     }

@@ -1,1 +1,448 @@
-//! Who may call what.
+//! Who may call what: every route of the API document with every kind of credential.
+//!
+//! What is expected is derived from each operation's own `security` entry.
+
+use nimbus_app::credentials;
+use nimbus_core::access::{Role, Scope};
+use nimbus_web::api_document;
+use serde_json::{Value, json};
+use ureq::http::Method;
+
+use crate::support::{
+    Anonymous, Engine, Reply, Seed, Server, Store, eventually,
+    server::{FEED_SECRET, ONBOARDING_TOKEN},
+    story::text,
+};
+
+/// No row has this id.
+const UNKNOWN: &str = "01890000-0000-7000-8000-000000000001";
+
+/// What an operation asks of its caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Needs {
+    Nothing,
+    Key(Vec<Scope>),
+    Staff(Vec<Role>),
+    FeedSecret,
+    OnboardingToken,
+}
+
+impl Needs {
+    /// Reads a `security` entry; a route without one is a mistake.
+    fn of(operation: &str, security: &Value) -> Self {
+        let Some([entry]) = security.as_array().map(Vec::as_slice) else {
+            panic!("{operation}: exactly one security entry, not {security}");
+        };
+        let schemes: Vec<(&String, &Value)> = entry.as_object().expect("an object").iter().collect();
+        let words =
+            |list: &Value| -> Vec<String> { list.as_array().expect("a list").iter().map(text).collect() };
+        match schemes.as_slice() {
+            [] => Self::Nothing,
+            [(name, list)] => match name.as_str() {
+                "ApiKeyAuth" => {
+                    Self::Key(words(list).iter().map(|w| Scope::parse(w).expect("a scope")).collect())
+                }
+                "OpsToken" => {
+                    Self::Staff(words(list).iter().map(|w| Role::parse(w).expect("a role")).collect())
+                }
+                "FeedSecret" => Self::FeedSecret,
+                "OnboardingToken" => Self::OnboardingToken,
+                other => panic!("{operation}: unknown scheme {other}"),
+            },
+            _ => panic!("{operation}: more than one scheme"),
+        }
+    }
+}
+
+struct Operation {
+    name: String,
+    method: Method,
+    template: String,
+    needs: Needs,
+    /// Required parameters of the query.
+    query: Vec<String>,
+}
+
+/// Every operation of the document.
+fn operations() -> Vec<Operation> {
+    let document = serde_json::to_value(api_document()).expect("the document is JSON");
+    let mut found = Vec::new();
+    for (template, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("a path item") {
+            let name = format!("{method} {template}");
+            let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+            let in_query = |it: &&Value| it["in"] == "query" && it["required"] == true;
+            found.push(Operation {
+                method: method.to_uppercase().parse().expect("a method"),
+                needs: Needs::of(&name, &operation["security"]),
+                query: parameters.iter().filter(in_query).map(|it| text(&it["name"])).collect(),
+                template: template.clone(),
+                name,
+            });
+        }
+    }
+    assert!(found.len() > 40, "the document has all routes, not {}", found.len());
+    found
+}
+
+/// Everything there is to name in a path.
+struct World {
+    seed: Seed,
+    refill: String,
+    shipment: String,
+    webhook: String,
+    delivery: String,
+}
+
+impl World {
+    fn new(server: &Server, seed: Seed) -> Self {
+        let partner = server.partner(&seed);
+        let refill = json!({"medication_request_id": seed.medication_request_id});
+        let refill = text(&partner.post("/refill-request", &refill).data()["refill_request_id"]);
+        let shipment = text(&partner.read_order(&seed.medication_order_id)["shipments"][0]["id"]);
+        let (webhook, delivery) = webhook(server, &seed, 1);
+        Self { seed, refill, shipment, webhook, delivery }
+    }
+
+    /// The path of an operation with ids that its clinic has. A new kind of id must be named here.
+    fn path(&self, operation: &Operation) -> String {
+        let segments: Vec<&str> = operation.template.split('/').collect();
+        let mut path = Vec::with_capacity(segments.len());
+        for (index, segment) in segments.iter().enumerate() {
+            path.push(match (*segment, segments.get(index.wrapping_sub(1)).copied().unwrap_or_default()) {
+                ("{id}", "practitioner" | "practitioners") => &self.seed.practitioner_id,
+                ("{id}", "patient") => &self.seed.patient_id,
+                ("{id}", "medication-order" | "orders") => &self.seed.medication_order_id,
+                ("{id}", "medication-request") => &self.seed.medication_request_id,
+                ("{id}", "prescription" | "prescriptions") => &self.seed.prescription_id,
+                ("{id}", "refill-request" | "refill-requests") => &self.refill,
+                ("{id}", "shipment" | "shipments") => &self.shipment,
+                ("{id}", "webhook") => &self.webhook,
+                (_, "deliveries") => &self.delivery,
+                (literal, _) if !literal.starts_with('{') => literal,
+                (unknown, after) => panic!("{}: which id is {unknown} after {after}?", operation.name),
+            });
+        }
+        let query = operation.query.iter().map(|name| match name.as_str() {
+            "medication_request_id" => format!("{name}={}", self.seed.medication_request_id),
+            other => panic!("{}: what is {other}?", operation.name),
+        });
+        let query: Vec<String> = query.collect();
+        format!("{}?{}", path.join("/"), query.join("&"))
+    }
+}
+
+/// A new webhook and a delivery of it that is dead, so that it can be sent again.
+fn webhook(server: &Server, seed: &Seed, number: usize) -> (String, String) {
+    let partner = server.partner(seed);
+    let body =
+        json!({"clinic_id": seed.clinic_id, "webhook_url": format!("http://127.0.0.1:65000/{number}")});
+    let id = text(&partner.post("/webhook", &body).data()["webhook_id"]);
+    partner.act(&format!("/webhook/{id}/test")).data();
+    let dead = format!("/webhook/{id}/deliveries?state=dead");
+    let delivery =
+        eventually("the delivery is dead", || partner.get(&dead).data().get(0).map(|row| text(&row["id"])));
+    (id, delivery)
+}
+
+/// The credentials that are good for nothing, each with a name for messages.
+struct Useless {
+    keys: Vec<(&'static str, String)>,
+    tokens: Vec<(&'static str, String)>,
+}
+
+impl Useless {
+    fn new(store: &Store, seed: &Seed) -> Self {
+        let key =
+            store.json(&["admin", "key", "issue", "--clinic", &seed.clinic_id, "--profile", "integration"]);
+        store.json(&["admin", "key", "revoke", &text(&key["id"])]);
+        let past = ["--expires", "2020-01-01T00:00:00Z"];
+        let expired = ["admin", "key", "issue", "--clinic", &seed.clinic_id, "--profile", "integration"];
+        let expired = store.json(&[&expired[..], &past].concat());
+        let roles = "super_admin,pharmacist,technician";
+        let token = store.json(&["admin", "token", "issue", "gone", "--roles", roles]);
+        store.json(&["admin", "token", "revoke", &text(&token["id"])]);
+        let late = store.json(&[&["admin", "token", "issue", "late", "--roles", roles][..], &past].concat());
+        let mistyped = |text: &str| {
+            format!("{}{}", &text[..text.len() - 1], if text.ends_with('a') { 'b' } else { 'a' })
+        };
+        Self {
+            keys: vec![
+                ("an empty key", String::new()),
+                ("garbage", "hello".to_owned()),
+                ("a mistyped key", mistyped(&seed.keys.integration)),
+                ("a key that nobody has", credentials::from_seed("dev_", b"nobody")),
+                ("a revoked key", text(&key["key"])),
+                ("an expired key", text(&expired["key"])),
+                ("an operations token as a key", seed.ops_token.clone()),
+            ],
+            tokens: vec![
+                ("garbage", "hello".to_owned()),
+                ("a mistyped token", mistyped(&seed.ops_token)),
+                ("a token that nobody has", credentials::from_seed("ops_", b"nobody")),
+                ("a revoked token", text(&token["token"])),
+                ("an expired token", text(&late["token"])),
+                ("a partner's key as a token", seed.keys.integration.clone()),
+            ],
+        }
+    }
+}
+
+/// One key for each scope with that scope alone, one with all others, and a token for each role.
+struct Useful {
+    only: Vec<(Scope, String)>,
+    all_but: Vec<(Scope, String)>,
+    tokens: Vec<(Role, String)>,
+}
+
+impl Useful {
+    fn new(store: &Store, seed: &Seed) -> Self {
+        let key = |scopes: &[Scope]| {
+            let scopes: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
+            let scopes = scopes.join(",");
+            text(
+                &store.json(&["admin", "key", "issue", "--clinic", &seed.clinic_id, "--scopes", &scopes])["key"],
+            )
+        };
+        let others =
+            |scope: Scope| -> Vec<Scope> { Scope::ALL.iter().copied().filter(|it| *it != scope).collect() };
+        let token = |role: Role| {
+            let args = ["admin", "token", "issue", role.as_str(), "--roles", role.as_str()];
+            (role, text(&store.json(&args)["token"]))
+        };
+        Self {
+            only: Scope::ALL.iter().map(|&scope| (scope, key(&[scope]))).collect(),
+            all_but: Scope::ALL.iter().map(|&scope| (scope, key(&others(scope)))).collect(),
+            tokens: Role::ALL.iter().map(|&role| token(role)).collect(),
+        }
+    }
+}
+
+struct Matrix {
+    server: Server,
+    client: Anonymous,
+    world: World,
+    useless: Useless,
+    useful: Useful,
+    webhooks: usize,
+}
+
+impl Matrix {
+    fn new() -> Self {
+        let store = Store::sandbox(Engine::Sqlite).with("NIMBUS_RETRY_SCALE", "0.000001");
+        let seed = store.seed();
+        let (useless, useful) = (Useless::new(&store, &seed), Useful::new(&store, &seed));
+        let server = store.serve();
+        let (client, world) = (server.anonymous(), World::new(&server, seed));
+        Self { server, client, world, useless, useful, webhooks: 1 }
+    }
+
+    /// Sends an operation with some headers. The body is not JSON: who is not allowed must not learn so.
+    fn send(&self, operation: &Operation, path: &str, headers: &[(&str, &str)]) -> Reply {
+        let with_body = operation.method != Method::GET;
+        let mut headers = headers.to_vec();
+        headers.push(("content-type", "application/json"));
+        self.client.send(operation.method.clone(), path, &headers, with_body.then_some(b"{"))
+    }
+
+    /// Refused as unknown, with one and the same body for each way of being unknown.
+    fn unauthorized(&self, operation: &Operation, what: &str, headers: &[(&str, &str)]) {
+        let path = self.world.path(operation);
+        let reply = self.send(operation, &path, headers);
+        assert_eq!(reply.status, 401, "{} with {what}: {}", operation.name, reply.body);
+        let bare = self.send(operation, &path, &[]);
+        let apart = |reply: &Reply| {
+            let mut body = reply.body.clone();
+            body["error"]["request_id"] = Value::Null;
+            body
+        };
+        assert_eq!(apart(&reply), apart(&bare), "{} with {what}", operation.name);
+        let message = text(&reply.refused(401, "UNAUTHORIZED")["message"]);
+        assert!(message.starts_with("Unauthorized"), "{message}");
+        assert!(reply.header("www-authenticate").is_some(), "{} with {what}", operation.name);
+    }
+
+    fn forbidden(&self, operation: &Operation, what: &str, headers: &[(&str, &str)]) {
+        for path in [self.world.path(operation), unknown_ids(operation, &self.world)] {
+            let reply = self.send(operation, &path, headers);
+            assert_eq!(reply.status, 403, "{} with {what}: {}", operation.name, reply.body);
+            reply.refused(403, "FORBIDDEN");
+        }
+    }
+
+    /// Let in: whatever is said of the request, it is not about the caller, and what it names is found.
+    fn let_in(&mut self, operation: &Operation, what: &str, headers: &[(&str, &str)]) {
+        let reply = self.send(operation, &self.world.path(operation), headers);
+        let refused = matches!(reply.status, 401 | 403 | 404 | 405) || reply.status >= 500;
+        assert!(!refused, "{} with {what}: {} {}", operation.name, reply.status, reply.body);
+        if operation.method == Method::DELETE {
+            self.webhooks += 1;
+            (self.world.webhook, self.world.delivery) =
+                webhook(&self.server, &self.world.seed, self.webhooks);
+        }
+    }
+
+    fn needs_key(&mut self, operation: &Operation, scopes: &[Scope]) {
+        for (what, key) in &self.useless.keys {
+            self.unauthorized(operation, what, &[("x-api-key", key)]);
+        }
+        let seed = self.world.seed.clone();
+        let bearer = format!("Bearer {}", seed.ops_token);
+        self.unauthorized(operation, "an operations token", &[("authorization", &bearer)]);
+        let as_bearer = format!("Bearer {}", seed.keys.integration);
+        self.unauthorized(operation, "a key as a token", &[("authorization", &as_bearer)]);
+        let two =
+            [("x-api-key", seed.keys.integration.as_str()), ("x-api-key", seed.keys.other_clinic.as_str())];
+        self.unauthorized(operation, "two keys", &two);
+
+        let path = self.world.path(operation);
+        let production = credentials::from_seed("prod_", b"any");
+        let other = self.send(operation, &path, &[("x-api-key", &production)]);
+        let message = text(&other.refused(401, "UNAUTHORIZED")["message"]);
+        assert!(message.contains("sandbox") && message.contains("production"), "{message}");
+
+        let stranger = self.send(operation, &path, &[("x-api-key", &seed.keys.other_clinic)]);
+        if operation.template.contains('{') {
+            let found = !matches!(stranger.status, 400 | 404);
+            assert!(!found, "{} with another clinic's key: {}", operation.name, stranger.body);
+            let none = self.send(
+                operation,
+                &unknown_ids(operation, &self.world),
+                &[("x-api-key", &seed.keys.other_clinic)],
+            );
+            assert_eq!(none.status, stranger.status, "{}", operation.name);
+        } else {
+            let told = stranger.body.to_string();
+            for id in [&seed.patient_id, &seed.practitioner_id, &seed.medication_order_id, &seed.clinic_id] {
+                assert!(!told.contains(id.as_str()), "{} with another clinic's key: {told}", operation.name);
+            }
+        }
+        for scope in scopes {
+            let of = |keys: &[(Scope, String)]| {
+                keys.iter().find(|(it, _)| it == scope).expect("one each").1.clone()
+            };
+            let (without, with) = (of(&self.useful.all_but), of(&self.useful.only));
+            self.forbidden(operation, &format!("every scope but {scope}"), &[("x-api-key", &without)]);
+            self.let_in(operation, &format!("only {scope}"), &[("X-Api-KEY", &with)]);
+        }
+        if scopes.is_empty() {
+            for (scope, key) in self.useful.only.clone() {
+                self.let_in(operation, &format!("only {scope}"), &[("x-api-key", &key)]);
+            }
+        }
+    }
+
+    fn needs_staff(&mut self, operation: &Operation, roles: &[Role]) {
+        assert!(!roles.is_empty(), "{}: staff have roles", operation.name);
+        let seed = self.world.seed.clone();
+        for (what, token) in &self.useless.tokens {
+            self.unauthorized(operation, what, &[("authorization", &format!("Bearer {token}"))]);
+        }
+        self.unauthorized(
+            operation,
+            "another scheme",
+            &[("authorization", &format!("Basic {}", seed.ops_token))],
+        );
+        for key in [&seed.keys.integration, &seed.keys.pharmacy_partner, &seed.ops_token] {
+            self.unauthorized(operation, "a partner's key", &[("x-api-key", key)]);
+        }
+        for (role, token) in self.useful.tokens.clone() {
+            let bearer = format!("bearer {token}");
+            match roles.contains(&role) {
+                true => self.let_in(operation, role.as_str(), &[("authorization", &bearer)]),
+                false => self.forbidden(operation, role.as_str(), &[("authorization", &bearer)]),
+            }
+        }
+    }
+
+    fn needs_secret(&mut self, operation: &Operation, right: &[(&str, &str)]) {
+        let seed = self.world.seed.clone();
+        let bearer = format!("Bearer {}", seed.ops_token);
+        let cases = [
+            ("a wrong secret", "x-pharmetika-secret", "wrong"),
+            ("the other machine's secret", "x-pharmetika-secret", ONBOARDING_TOKEN),
+            ("a wrong token", "x-rpa-token", "wrong"),
+            ("the other machine's token", "x-rpa-token", FEED_SECRET),
+            ("a partner's key", "x-api-key", &seed.keys.integration),
+            ("an operations token", "authorization", &bearer),
+        ];
+        for (what, name, value) in cases {
+            self.unauthorized(operation, what, &[(name, value)]);
+        }
+        self.let_in(operation, "the right secret", right);
+    }
+}
+
+/// The path with ids that nobody has.
+fn unknown_ids(operation: &Operation, world: &World) -> String {
+    let (path, query) = (&operation.template, world.path(operation));
+    let query = query.split('?').nth(1).unwrap_or_default().to_owned();
+    let segments = path.split('/').map(|segment| if segment.starts_with('{') { UNKNOWN } else { segment });
+    format!("{}?{query}", segments.collect::<Vec<_>>().join("/"))
+}
+
+#[test]
+fn every_route_lets_in_whom_its_document_names_and_nobody_else() {
+    let mut matrix = Matrix::new();
+    for operation in operations() {
+        match &operation.needs {
+            Needs::Nothing => {
+                assert!(operation.template.starts_with("/health"), "{} is open to all", operation.name);
+                matrix.let_in(&operation, "nothing", &[]);
+            }
+            Needs::Key(scopes) => matrix.needs_key(&operation, scopes),
+            Needs::Staff(roles) => matrix.needs_staff(&operation, roles),
+            Needs::FeedSecret => matrix.needs_secret(&operation, &[("x-pharmetika-secret", FEED_SECRET)]),
+            Needs::OnboardingToken => {
+                let bearer = format!("Bearer {ONBOARDING_TOKEN}");
+                matrix.needs_secret(&operation, &[("authorization", &bearer)]);
+                matrix.let_in(&operation, "the token by itself", &[("x-rpa-token", ONBOARDING_TOKEN)]);
+            }
+        }
+    }
+}
+
+#[test]
+fn surfaces_ask_for_their_own_credential() {
+    for operation in operations() {
+        let expected = match operation.template.split('/').nth(2) {
+            Some("external") => matches!(operation.needs, Needs::Key(_)),
+            Some("pharmacy" | "admin") => matches!(operation.needs, Needs::Staff(_)),
+            Some("pharmetika") => operation.needs == Needs::FeedSecret,
+            Some("rpa") => operation.needs == Needs::OnboardingToken,
+            _ => operation.needs == Needs::Nothing,
+        };
+        assert!(expected, "{} needs {:?}", operation.name, operation.needs);
+    }
+}
+
+#[test]
+fn the_ready_made_profiles_have_their_scopes() {
+    let (server, seed) = Server::seeded(Engine::Sqlite);
+    let partner = server.pharmacy_partner(&seed);
+    for path in ["/practitioner", "/patient"] {
+        partner.get(path).refused(403, "FORBIDDEN");
+        partner.post(path, &json!({})).refused(403, "FORBIDDEN");
+        assert_eq!(server.partner(&seed).get(path).status, 200);
+    }
+    partner.post("/medication-order", &json!({})).refused(403, "FORBIDDEN");
+    for path in ["/medication-order", "/prescription", "/refill-request", "/webhook", "/clinic"] {
+        partner.get(path).data();
+    }
+}
+
+#[test]
+fn without_configured_secrets_no_feed_passes() {
+    let store = Store::sandbox(Engine::Sqlite);
+    let server = store.without("NIMBUS_PHARMACY_FEED_SECRET").without("NIMBUS_ONBOARDING_TOKEN").serve();
+    for (path, headers) in [
+        ("/api/pharmetika/webhook", [("x-pharmetika-secret", "")]),
+        ("/api/pharmetika/webhook", [("x-pharmetika-secret", FEED_SECRET)]),
+        ("/api/rpa/practitioner/success", [("authorization", "Bearer ")]),
+        ("/api/rpa/practitioner/success", [("x-rpa-token", "")]),
+        ("/api/rpa/practitioner/success", [("x-rpa-token", ONBOARDING_TOKEN)]),
+    ] {
+        let reply = server.anonymous().json(Method::POST, path, &headers, &json!({}));
+        reply.refused(401, "UNAUTHORIZED");
+    }
+}

@@ -35,7 +35,8 @@ two_engines! {
         other["notes"] = json!("another");
         let conflict = partner.post_keyed("/medication-order", "key-1", &other);
         conflict.refused(409, "IDEMPOTENCY_KEY_CONFLICT");
-        let elsewhere = partner.post_keyed("/refill-request", "key-1", &body);
+        let refill = json!({"medication_request_id": seed.medication_request_id});
+        let elsewhere = partner.post_keyed("/refill-request", "key-1", &refill);
         elsewhere.refused(409, "IDEMPOTENCY_KEY_CONFLICT");
         assert_eq!(partner.orders().len(), before + 1);
         partner.post_keyed("/medication-order", "key-2", &body).data();

@@ -74,7 +74,7 @@ fn scene() -> Scene {
 
 #[test]
 fn the_practitioner_sample_is_accepted() {
-    let Scene { partner, seed, .. } = scene();
+    let Scene { server: _server, partner, seed } = scene();
     let body = request("practitioner_request.json", &seed);
     let reply = partner.post("/practitioner", &body);
     let data = reply.said("Practitioner created successfully");
@@ -98,7 +98,7 @@ fn the_practitioner_sample_is_accepted() {
 
 #[test]
 fn the_patient_sample_is_accepted_once() {
-    let Scene { partner, seed, .. } = scene();
+    let Scene { server: _server, partner, seed } = scene();
     let body = request("patient_request.json", &seed);
     let reply = partner.post("/patient", &body);
     let id = text(&reply.said("Patient created successfully")["patient_id"]);
@@ -118,7 +118,7 @@ fn the_patient_sample_is_accepted_once() {
 
 #[test]
 fn the_order_sample_is_accepted() {
-    let Scene { partner, seed, .. } = scene();
+    let Scene { server: _server, partner, seed } = scene();
     let reply = partner.post("/medication-order", &request("medication_order_request.json", &seed));
     let data = reply.said("Medication request created successfully");
     let mut wanted =
@@ -214,7 +214,7 @@ fn refusals_have_the_texts_that_clients_compare() {
 
 #[test]
 fn an_order_is_taken_whole_or_not_at_all() {
-    let Scene { seed, partner, .. } = scene();
+    let Scene { server: _server, seed, partner } = scene();
     let (orders, prescriptions) = (partner.orders(), partner.get("/prescription").body.clone());
     let mut wrong = line("Metformin");
     wrong["quantity"] = json!(0);
@@ -232,7 +232,7 @@ fn an_order_is_taken_whole_or_not_at_all() {
 
 #[test]
 fn every_failing_field_is_named_at_once() {
-    let Scene { seed, partner, .. } = scene();
+    let Scene { server: _server, seed, partner } = scene();
     let mut body = request("patient_request.json", &seed);
     body["gender"] = json!("x");
     body["dob"] = json!("2999-01-01");
@@ -256,7 +256,7 @@ fn every_failing_field_is_named_at_once() {
 
 #[test]
 fn a_likely_name_is_suggested() {
-    let Scene { seed, partner, .. } = scene();
+    let Scene { server: _server, seed, partner } = scene();
     let mut body = request("practitioner_request.json", &seed);
     let fields = body.as_object_mut().expect("an object");
     let npi = fields.remove("npi").expect("the sample has one");
@@ -271,7 +271,7 @@ fn a_likely_name_is_suggested() {
 
 #[test]
 fn both_texts_of_an_id_are_read() {
-    let Scene { seed, partner, .. } = scene();
+    let Scene { server: _server, seed, partner } = scene();
     let order: OrderId = seed.medication_order_id.parse().expect("an id");
     let by_prefix = partner.get(&format!("/medication-order/{}", order.prefixed()));
     assert_eq!(by_prefix.data()["id"], seed.medication_order_id);
@@ -316,7 +316,7 @@ fn a_webhook_is_deleted_in_each_of_three_ways() {
 
 #[test]
 fn webhook_options_that_are_not_there_yet_are_refused() {
-    let Scene { seed, partner, .. } = scene();
+    let Scene { server: _server, seed, partner } = scene();
     let url = "http://127.0.0.1:9001/hook";
     let options = [
         ("signing", json!("ed25519")),
@@ -374,7 +374,7 @@ fn lists_are_read_page_by_page() {
         let reply = partner.get(&format!("/medication-order?{query}"));
         reply.data().as_array().expect("a list").iter().map(|order| text(&order["id"])).collect::<Vec<_>>()
     };
-    assert_eq!(ids("status=delivered"), [seed.medication_order_id.clone()]);
+    assert_eq!(ids("status=delivered"), std::slice::from_ref(&seed.medication_order_id));
     assert_eq!(ids("status=pending").len(), 5);
     assert_eq!(ids(&format!("patient_id={}", seed.patient_id)).len(), 6);
     assert_eq!(ids(&format!("patient_id={}", seed.practitioner_id)).len(), 0);
@@ -416,7 +416,7 @@ fn the_clinic_of_the_key_is_shown() {
 
 #[test]
 fn people_are_changed_field_by_field() {
-    let Scene { seed, partner, .. } = scene();
+    let Scene { server: _server, seed, partner } = scene();
     let path = format!("/patient/{}", seed.patient_id);
     let changed =
         partner.patch(&path, &json!({"middle_name": "Lee", "notes": "knows the courier"})).data().clone();

@@ -39,7 +39,7 @@ fn apart_from_its_id(reply: &Reply) -> (u16, Value) {
 
 #[test]
 fn a_malformed_body_is_placed_by_line_and_column() {
-    let Scene { partner, staff, seed, .. } = scene();
+    let Scene { server: _server, partner, staff, seed } = scene();
     let before = partner.orders();
     let order = format!("/pharmacy/orders/{}/hold", seed.medication_order_id);
     let clients: [(&Client, &str); 2] = [(&partner, "/medication-order"), (&staff, &order)];
@@ -62,7 +62,7 @@ fn a_malformed_body_is_placed_by_line_and_column() {
 
 #[test]
 fn a_wrong_type_is_named() {
-    let Scene { partner, seed, .. } = scene();
+    let Scene { server: _server, partner, seed, .. } = scene();
     let before = partner.orders();
     for (field, value) in [
         ("patient_id", json!(7)),
@@ -140,7 +140,7 @@ fn a_body_over_one_mebibyte_is_refused() {
 
 #[test]
 fn only_json_is_read() {
-    let Scene { partner, staff, seed, .. } = scene();
+    let Scene { server: _server, partner, staff, seed } = scene();
     let before = partner.orders();
     let body = order_body(&seed, &[line("Lisinopril")]).to_string();
     for kind in ["text/plain", "application/x-www-form-urlencoded", "application/xml", "json", ""] {
@@ -207,7 +207,7 @@ fn an_unknown_method_is_told_the_known_ones() {
 
 #[test]
 fn an_ill_formed_id_names_nothing() {
-    let Scene { partner, staff, .. } = scene();
+    let Scene { server: _server, partner, staff, .. } = scene();
     for id in
         ["7", "x", "ord_", "00000000-0000-0000-0000-00000000000g", "%00", "%ff", "'%20or%201=1", "pat_1"]
     {
@@ -228,7 +228,7 @@ fn another_clinics_id_is_as_one_that_never_existed() {
     let refill =
         partner.post("/refill-request", &json!({"medication_request_id": seed.medication_request_id}));
     let refill = text(&refill.data()["refill_request_id"]);
-    let hook = json!({"clinic_id": seed.clinic_id, "webhook_url": "http://127.0.0.1:9/hook"});
+    let hook = json!({"clinic_id": seed.clinic_id, "webhook_url": "http://127.0.0.1:65000/hook"});
     let hook = text(&partner.post("/webhook", &hook).data()["webhook_id"]);
     let shipment = text(&partner.read_order(&seed.medication_order_id)["shipments"][0]["id"]);
     let snapshot = || {
@@ -325,4 +325,50 @@ fn every_reply_has_its_own_request_id() {
     for id in ids {
         assert!(log.contains(id), "the log names {id}");
     }
+}
+
+/// A client that keeps its connections must not find one closed because a refusal came before its body was read.
+#[test]
+fn a_refusal_before_the_body_leaves_the_connection_open() {
+    let Scene { server, seed, .. } = scene();
+    let key = &seed.keys.pharmacy_partner;
+    let head = |method: &str, path: &str, length: usize| {
+        format!(
+            "{method} {path} HTTP/1.1\r\nhost: nimbus\r\nx-api-key: {key}\r\ncontent-length: {length}\r\n\r\n"
+        )
+    };
+    for path in
+        ["/api/external/medication-order", "/api/external/refill-request/7/cancel", "/api/external/nothing"]
+    {
+        let mut stream = TcpStream::connect(("127.0.0.1", server.port)).expect("the server listens");
+        stream.set_read_timeout(Some(crate::support::PATIENCE)).expect("a time limit");
+        stream.write_all(head("POST", path, 2).as_bytes()).expect("the head is taken");
+        let refused = read_reply(&mut stream);
+        assert!(
+            refused.starts_with("HTTP/1.1 403 ") || refused.starts_with("HTTP/1.1 404 "),
+            "{path}: {refused}"
+        );
+        stream.write_all(b"{}").expect("the body is taken");
+        stream
+            .write_all(head("GET", "/api/external/clinic", 0).as_bytes())
+            .expect("the next request is taken");
+        let next = read_reply(&mut stream);
+        assert!(next.starts_with("HTTP/1.1 200 "), "after {path}: {next:?}");
+    }
+}
+
+/// One reply with a `Content-Length`, as text; less if the connection ends.
+fn read_reply(stream: &mut TcpStream) -> String {
+    let mut reply = Vec::new();
+    let mut byte = [0];
+    let whole = |reply: &[u8]| {
+        let text = String::from_utf8_lossy(reply).to_lowercase();
+        let (head, body) = text.split_once("\r\n\r\n")?;
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "))?.parse().ok()?;
+        (body.len() >= length).then_some(())
+    };
+    while whole(&reply).is_none() && stream.read(&mut byte).is_ok_and(|count| count == 1) {
+        reply.extend(byte);
+    }
+    String::from_utf8_lossy(&reply).into_owned()
 }

@@ -24,14 +24,18 @@ fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
 
 fn activate_a_practitioner(scene: &Scene) -> String {
     let body = json!({
-        "first_name": "Robin", "last_name": "Okafor", "email": "robin.okafor@example.com", "npi": "1245319599",
-        "is_veterinarian": false, "assigned_clinic": scene.seed.clinic_id, "phone": "5125550143",
-        "address_line_1": "9 Main St", "city": "Austin", "state_code": "TX", "zip_code": "78701",
+        "first_name": "Robin", "last_name": "Okafor", "email": "robin.okafor@example.com",
+        "npi": "1245319599", "is_veterinarian": false, "assigned_clinic": scene.seed.clinic_id,
+        "phone": "5125550143", "address_line_1": "9 Main St", "city": "Austin", "state_code": "TX",
+        "zip_code": "78701",
     });
     let id = text(&scene.partner.post("/practitioner", &body).data()["practitioner_id"]);
     scene.staff.act(&format!("/admin/practitioners/{id}/activate")).data();
     id
 }
+
+/// Whose key registers, for which event types, and what is then sent.
+type Case<'a> = (&'a Client, &'a [&'a str], Vec<(String, String)>);
 
 /// What everyone hears of an order worked to filled and a refill.
 const EVERYONE: &[(&str, &str)] = &[
@@ -49,7 +53,7 @@ two_engines! {
     fn names_prefixes_and_scopes_decide(engine) {
         let scene = Scene::start(engine);
         let narrow_key = scene.server.pharmacy_partner(&scene.seed);
-        let cases: [(&Client, &[&str], Vec<(String, String)>); 7] = [
+        let cases: [Case<'_>; 7] = [
             (&scene.partner, &["medication:updated"], pairs(&[
                 ("medication:updated", "medication:validated"),
                 ("medication:updated", "medication:submitted"),
@@ -61,7 +65,9 @@ two_engines! {
                 ("refill:updated", "refill:requested"),
                 ("refill:updated", "refill:approved"),
             ])),
-            (&scene.partner, &["medication_order:filled"], pairs(&[("medication_order:filled", "medication:filled")])),
+            (&scene.partner, &["medication_order:filled"], pairs(&[
+                ("medication_order:filled", "medication:filled"),
+            ])),
             (&scene.partner, &["shipment:created"], Vec::new()),
             (&narrow_key, &["*"], pairs(EVERYONE)),
             (&scene.partner, &["*"], {
@@ -140,7 +146,7 @@ two_engines! {
             };
             received.iter().filter(is_of).cloned().collect()
         };
-        // Six for each order: created, validated, verified, submitted, acknowledged, filled; one for the parcel.
+        // Six of each order: created, validated, verified, submitted, acknowledged, filled. One of a parcel.
         assert_eq!(sequences(&of(&[&first, &second])), (1..=13).collect::<Vec<i64>>());
         assert_eq!(sequences(&of(&[&apart])), (1..=6).collect::<Vec<i64>>());
     }

@@ -12,21 +12,21 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A reply: status, headers, the bytes and the JSON in them (null if there is none).
 #[derive(Debug, Clone)]
-pub struct Reply {
-    pub status: u16,
-    pub headers: HeaderMap,
-    pub bytes: Vec<u8>,
-    pub body: Value,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) body: Value,
 }
 
 impl Reply {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().expect("our headers are ASCII"))
     }
 
     /// The reply's `data`, which must be a success with this message.
     #[track_caller]
-    pub fn said(&self, message: &str) -> &Value {
+    pub(crate) fn said(&self, message: &str) -> &Value {
         let data = self.data();
         assert_eq!(self.body["message"], message);
         data
@@ -34,14 +34,14 @@ impl Reply {
 
     /// The reply's `data`, which must be a success.
     #[track_caller]
-    pub fn data(&self) -> &Value {
+    pub(crate) fn data(&self) -> &Value {
         assert_eq!((self.status, &self.body["success"]), (200, &Value::Bool(true)), "{}", self.body);
         &self.body["data"]
     }
 
     /// The error of a refusal, which must have this status and code, and the id of the request twice.
     #[track_caller]
-    pub fn refused(&self, status: u16, code: &str) -> &Value {
+    pub(crate) fn refused(&self, status: u16, code: &str) -> &Value {
         assert_eq!(self.status, status, "{}", self.body);
         assert_eq!(self.body["success"], false, "{}", self.body);
         let error = &self.body["error"];
@@ -52,7 +52,7 @@ impl Reply {
 
     /// Refused as not valid; the fields named, in the order of `details`.
     #[track_caller]
-    pub fn invalid(&self) -> Vec<&str> {
+    pub(crate) fn invalid(&self) -> Vec<&str> {
         let error = self.refused(400, "VALIDATION_ERROR");
         let details = error["details"].as_array().expect("a VALIDATION_ERROR has details");
         details.iter().map(|detail| detail["field"].as_str().expect("a field")).collect()
@@ -61,7 +61,7 @@ impl Reply {
 
 /// One actor's connection to the server.
 #[derive(Clone)]
-pub struct Client {
+pub(crate) struct Client {
     agent: Agent,
     base: String,
     credential: Option<(&'static str, String)>,
@@ -80,38 +80,38 @@ impl Client {
     }
 
     #[track_caller]
-    pub fn get(&self, path: &str) -> Reply {
+    pub(crate) fn get(&self, path: &str) -> Reply {
         self.send(Method::GET, path, &[], None)
     }
 
     #[track_caller]
-    pub fn post(&self, path: &str, body: &Value) -> Reply {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Reply {
         self.json(Method::POST, path, &[], body)
     }
 
     /// A POST without a body.
     #[track_caller]
-    pub fn act(&self, path: &str) -> Reply {
+    pub(crate) fn act(&self, path: &str) -> Reply {
         self.send(Method::POST, path, &[], None)
     }
 
     #[track_caller]
-    pub fn post_keyed(&self, path: &str, idempotency_key: &str, body: &Value) -> Reply {
+    pub(crate) fn post_keyed(&self, path: &str, idempotency_key: &str, body: &Value) -> Reply {
         self.json(Method::POST, path, &[("idempotency-key", idempotency_key)], body)
     }
 
     #[track_caller]
-    pub fn patch(&self, path: &str, body: &Value) -> Reply {
+    pub(crate) fn patch(&self, path: &str, body: &Value) -> Reply {
         self.json(Method::PATCH, path, &[], body)
     }
 
     #[track_caller]
-    pub fn delete(&self, path: &str) -> Reply {
+    pub(crate) fn delete(&self, path: &str) -> Reply {
         self.send(Method::DELETE, path, &[], None)
     }
 
     #[track_caller]
-    pub fn json(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &Value) -> Reply {
+    pub(crate) fn json(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &Value) -> Reply {
         let mut headers = headers.to_vec();
         headers.push(("content-type", "application/json"));
         self.send(method, path, &headers, Some(body.to_string().as_bytes()))
@@ -119,13 +119,19 @@ impl Client {
 
     /// Any request; panics when no reply comes.
     #[track_caller]
-    pub fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Reply {
+    pub(crate) fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&[u8]>,
+    ) -> Reply {
         let what = format!("{method} {}{path}", self.base);
         self.try_send(method, path, headers, body).unwrap_or_else(|error| panic!("{what}: {error}"))
     }
 
     /// Any request, to a server that may die meanwhile.
-    pub fn try_send(
+    pub(crate) fn try_send(
         &self,
         method: Method,
         path: &str,
@@ -152,10 +158,10 @@ macro_rules! actors {
     ($($(#[$doc:meta])* $name:ident: $root:literal, $credential:expr;)*) => {$(
         $(#[$doc])*
         #[derive(Clone)]
-        pub struct $name(Client);
+        pub(crate) struct $name(Client);
 
         impl $name {
-            pub fn new(server: &str, secret: &str) -> Self {
+            pub(crate) fn new(server: &str, secret: &str) -> Self {
                 let credential: fn(&str) -> Option<(&'static str, String)> = $credential;
                 Self(Client::new(format!("{server}{}", $root), credential(secret)))
             }

@@ -22,8 +22,8 @@ use super::{
 
 const PARTNERS: usize = 3;
 const STAFF: usize = 2;
-/// Orders that one partner's thread sends in a round at most, so that a fast machine does not check for minutes.
-const ORDERS_EACH: usize = 60;
+/// Orders that one partner's thread sends in a round at most, so that a fast machine does not check too long.
+const ORDERS_EACH: usize = 250;
 /// A lease of the dead server runs out after 60 s; what it held is sent then.
 const ARRIVES_WITHIN: Duration = Duration::from_secs(100);
 
@@ -69,7 +69,7 @@ impl Load {
                 let (staff, stop) = (scene.staff.clone(), &stop);
                 scope.spawn(move || self.work(&staff, number, stop));
             }
-            // Set also when `meanwhile` panics: the scope waits for the threads before it passes the panic on.
+            // Set also when `meanwhile` panics: the scope waits for its threads before it passes that on.
             let _ended = SetOnDrop(&stop);
             meanwhile(scene)
         })
@@ -90,8 +90,8 @@ impl Load {
         }
     }
 
-    /// Works answered orders step by step; every second thread takes every second order. An order whose step was
-    /// not answered is left to the end: whether the step counted, its status says.
+    /// Works answered orders step by step; each thread takes its share. A step that was not answered is asked
+    /// for again, and refused if it had been done.
     fn work(&self, staff: &Staff, number: usize, stop: &AtomicBool) {
         while !stop.load(Ordering::Relaxed) {
             let todo: Vec<(String, String, usize)> = {

@@ -1,19 +1,19 @@
 //! What every test needs: a store, a server on it, and one client type for each actor.
 
-pub mod client;
-pub mod load;
-pub mod receiver;
-pub mod server;
-pub mod story;
-pub mod webhooks;
+pub(crate) mod client;
+pub(crate) mod load;
+pub(crate) mod receiver;
+pub(crate) mod server;
+pub(crate) mod story;
+pub(crate) mod webhooks;
 
 use std::time::{Duration, Instant};
 
-pub use client::{Anonymous, Client, Partner, PharmacyPartner, Reply, Staff, Stranger};
-pub use server::{Engine, Seed, Server, Store};
+pub(crate) use client::{Anonymous, Client, Partner, Reply, Staff};
+pub(crate) use server::{Engine, Seed, Server, Store};
 
 /// How long anything that happens beside a request may take, on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Writes each `fn name(engine) { … }` as the two tests `name::sqlite` and `name::postgres`.
 macro_rules! two_engines {
@@ -41,7 +41,7 @@ pub(crate) use two_engines;
 
 /// Asks again and again until there is an answer; panics when none came in time.
 #[track_caller]
-pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let until = Instant::now() + PATIENCE;
     loop {
         if let Some(answer) = ask() {

@@ -19,11 +19,11 @@ const START_WITHIN: Duration = Duration::from_secs(30);
 /// Beyond the ten seconds that a stop may take.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 
-pub const FEED_SECRET: &str = "feed-secret-of-the-tests";
-pub const ONBOARDING_TOKEN: &str = "onboarding-token-of-the-tests";
+pub(crate) const FEED_SECRET: &str = "feed-secret-of-the-tests";
+pub(crate) const ONBOARDING_TOKEN: &str = "onboarding-token-of-the-tests";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Engine {
+pub(crate) enum Engine {
     Sqlite,
     Postgres,
 }
@@ -31,37 +31,37 @@ pub enum Engine {
 /// What `nimbus seed --json` prints.
 #[derive(Debug, Clone, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
-pub struct Seed {
-    pub clinic_id: String,
-    pub other_clinic_id: String,
-    pub keys: SeedKeys,
-    pub ops_token: String,
-    pub practitioner_id: String,
-    pub patient_id: String,
-    pub prescription_id: String,
-    pub medication_request_id: String,
-    pub medication_order_id: String,
+pub(crate) struct Seed {
+    pub(crate) clinic_id: String,
+    pub(crate) other_clinic_id: String,
+    pub(crate) keys: SeedKeys,
+    pub(crate) ops_token: String,
+    pub(crate) practitioner_id: String,
+    pub(crate) patient_id: String,
+    pub(crate) prescription_id: String,
+    pub(crate) medication_request_id: String,
+    pub(crate) medication_order_id: String,
 }
 
 #[derive(Debug, Clone, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
-pub struct SeedKeys {
-    pub integration: String,
-    pub pharmacy_partner: String,
-    pub other_clinic: String,
+pub(crate) struct SeedKeys {
+    pub(crate) integration: String,
+    pub(crate) pharmacy_partner: String,
+    pub(crate) other_clinic: String,
 }
 
 /// A data folder, for PostgreSQL with a database, and the settings of whatever runs on it. Removed when dropped.
-pub struct Store {
-    pub folder: TempDir,
-    pub database_url: Option<String>,
+pub(crate) struct Store {
+    pub(crate) folder: TempDir,
+    pub(crate) database_url: Option<String>,
     settings: Vec<(String, String)>,
     runs: u32,
 }
 
 impl Store {
     /// An empty store for a sandbox that tests can send to and receive from.
-    pub fn sandbox(engine: Engine) -> Self {
+    pub(crate) fn sandbox(engine: Engine) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let data_dir = folder.path().join("data");
         let store = Self { folder, database_url: None, settings: Vec::new(), runs: 0 };
@@ -82,7 +82,7 @@ impl Store {
     }
 
     /// An empty store for a production deployment behind a proxy, with a master key file.
-    pub fn production(engine: Engine) -> Self {
+    pub(crate) fn production(engine: Engine) -> Self {
         let store = Self::sandbox(engine);
         let key_file = store.folder.path().join("production.key");
         std::fs::write(&key_file, "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY=\n")
@@ -97,23 +97,23 @@ impl Store {
     }
 
     /// The same with a setting, by its environment variable.
-    pub fn with(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self = self.without(name);
         self.settings.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    pub fn without(mut self, name: &str) -> Self {
+    pub(crate) fn without(mut self, name: &str) -> Self {
         self.settings.retain(|(other, _)| other != name);
         self
     }
 
-    pub fn data_dir(&self) -> PathBuf {
+    pub(crate) fn data_dir(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
     /// `nimbus` with these arguments on this store, and nothing of the caller's own environment for it.
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nimbus"));
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("NIMBUS_"))
         {
@@ -125,13 +125,13 @@ impl Store {
     }
 
     /// Runs a command to its end.
-    pub fn output(&self, args: &[&str]) -> Output {
+    pub(crate) fn output(&self, args: &[&str]) -> Output {
         self.command(args).output().expect("the binary runs")
     }
 
     /// Runs a command that must succeed; what it prints is JSON.
     #[track_caller]
-    pub fn json(&self, args: &[&str]) -> Value {
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
         let output = self.output(args);
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "nimbus {args:?}: {}\n{out}\n{err}", output.status);
@@ -140,13 +140,13 @@ impl Store {
 
     /// Seeds the sandbox, or reads again what it was seeded with.
     #[track_caller]
-    pub fn seed(&self) -> Seed {
+    pub(crate) fn seed(&self) -> Seed {
         serde_json::from_value(self.json(&["seed", "--json"])).expect("the seed has its documented shape")
     }
 
     /// Serves this store on a free port; back when it listens.
     #[track_caller]
-    pub fn serve(mut self) -> Server {
+    pub(crate) fn serve(mut self) -> Server {
         self.runs += 1;
         let port_file = self.folder.path().join(format!("port-{}", self.runs));
         let log = self.folder.path().join(format!("log-{}", self.runs));
@@ -182,59 +182,59 @@ fn port_in(file: &Path) -> Option<u16> {
 }
 
 /// A running server. Dropping it kills it; a test that fails prints its log.
-pub struct Server {
+pub(crate) struct Server {
     child: Option<Child>,
-    pub port: u16,
+    pub(crate) port: u16,
     log: PathBuf,
     store: Option<Store>,
-    pub started_in: Duration,
+    pub(crate) started_in: Duration,
 }
 
 impl Server {
     /// A seeded sandbox that serves.
     #[track_caller]
-    pub fn seeded(engine: Engine) -> (Self, Seed) {
+    pub(crate) fn seeded(engine: Engine) -> (Self, Seed) {
         let store = Store::sandbox(engine);
         let seed = store.seed();
         (store.serve(), seed)
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    pub fn partner(&self, seed: &Seed) -> Partner {
+    pub(crate) fn partner(&self, seed: &Seed) -> Partner {
         Partner::new(&self.url(), &seed.keys.integration)
     }
 
-    pub fn pharmacy_partner(&self, seed: &Seed) -> PharmacyPartner {
+    pub(crate) fn pharmacy_partner(&self, seed: &Seed) -> PharmacyPartner {
         PharmacyPartner::new(&self.url(), &seed.keys.pharmacy_partner)
     }
 
-    pub fn stranger(&self, seed: &Seed) -> Stranger {
+    pub(crate) fn stranger(&self, seed: &Seed) -> Stranger {
         Stranger::new(&self.url(), &seed.keys.other_clinic)
     }
 
-    pub fn staff(&self, seed: &Seed) -> Staff {
+    pub(crate) fn staff(&self, seed: &Seed) -> Staff {
         Staff::new(&self.url(), &seed.ops_token)
     }
 
-    pub fn anonymous(&self) -> Anonymous {
+    pub(crate) fn anonymous(&self) -> Anonymous {
         Anonymous::new(&self.url(), "")
     }
 
     /// The store, for commands beside the server.
-    pub fn store(&self) -> &Store {
+    pub(crate) fn store(&self) -> &Store {
         self.store.as_ref().expect("the store is there while the server runs")
     }
 
     /// Everything this run of the server has logged.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
     /// Kills the server as a crash would, with `SIGKILL`; its store, to serve again.
-    pub fn kill(mut self) -> Store {
+    pub(crate) fn kill(mut self) -> Store {
         self.child().kill().expect("the child is ours");
         self.child().wait().expect("the child is ours");
         self.child = None;
@@ -242,13 +242,13 @@ impl Server {
     }
 
     /// Asks the server to stop, with `SIGTERM`, without waiting for it.
-    pub fn ask_to_stop(&mut self) {
+    pub(crate) fn ask_to_stop(&mut self) {
         let asked = Command::new("kill").args(["-TERM", &self.child().id().to_string()]).status();
         assert!(asked.expect("kill runs").success(), "the server was gone before it was asked to stop");
     }
 
     /// Asks the server to stop and waits for its end: how it ended, after how long, and its store.
-    pub fn stop(mut self) -> (ExitStatus, Duration, Store) {
+    pub(crate) fn stop(mut self) -> (ExitStatus, Duration, Store) {
         self.ask_to_stop();
         let asked = Instant::now();
         loop {

@@ -134,7 +134,7 @@ pub(crate) fn verdict(received: &Received, secret: &str) -> Result<(), String> {
         .map_err(|error| error.to_string())
 }
 
-/// Hex HMAC-SHA256 of the raw body under the bytes of the whole secret, as handlers of the older scheme do it.
+/// Hex HMAC-SHA256 of the raw body under the bytes of the whole secret: the older scheme.
 pub(crate) fn older_signature(received: &Received, secret: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
     hex::encode(hmac::sign(&key, &received.body))
