@@ -2,10 +2,11 @@
 
 use nimbus_core::{
     event::PrescriptionChange,
-    order::{FillStatus, Order},
+    ids::ShipmentId,
+    order::{FillStatus, Line, Order},
     prescription::{Prescription, PrescriptionAct, PrescriptionStatus, change_status},
     refill::RefillStatus,
-    shipment::{self, ShipmentStatus},
+    shipment::{self, Shipment, ShipmentStatus},
     time::{Ts, add_days},
 };
 use nimbus_store::{
@@ -121,25 +122,21 @@ async fn schedule_refill_due(tx: &mut Tx, cx: &Cx, prescription: &Prescription) 
 
 async fn has_fill_under_way(tx: &mut Tx, prescription: &Prescription) -> Result<bool> {
     let fills = orders::fills_of_prescription(tx, prescription.clinic_id, prescription.id).await?;
-    Ok(fills.iter().any(|(_, status, ..)| status.is_live() && *status != FillStatus::Delivered))
+    let under_way = |status: &FillStatus| {
+        status.is_live() && !matches!(status, FillStatus::Delivered | FillStatus::Lost | FillStatus::Returned)
+    };
+    Ok(fills.iter().any(|(_, status, ..)| under_way(status)))
 }
 
-/// Cancelling a parcel's last live order cancels the parcel, while it has only a label.
+/// A parcel with only a label is cancelled when the last live line in it is.
 async fn cancelled(tx: &mut Tx, cx: &Cx, before: &Order, after: &Order, changes: &mut Changes) -> Result<()> {
-    let ended = |order: &Order| matches!(order.status, FillStatus::Cancelled | FillStatus::Rejected);
-    if ended(before) || !ended(after) {
-        return Ok(());
-    }
-    for parcel in shipments::shipments_of_order(tx, after.clinic_id, after.id).await? {
-        if parcel.status != ShipmentStatus::LabelCreated {
-            continue;
-        }
-        let mut others_live = false;
-        for other in parcel.orders().into_iter().filter(|id| *id != after.id) {
-            let other = orders::order_get(tx, after.clinic_id, other).await?;
-            others_live |= other.is_some_and(|other| !ended(&other));
-        }
-        if !others_live {
+    let ended = |(old, new): &(&Line, &Line)| old.status.is_live() && !new.status.is_live();
+    let mut parcels: Vec<ShipmentId> =
+        before.lines.iter().zip(&after.lines).filter(ended).filter_map(|(_, new)| new.shipment_id).collect();
+    parcels.dedup();
+    for id in parcels {
+        let Some(parcel) = shipments::shipment_get(tx, after.clinic_id, id).await? else { continue };
+        if parcel.status == ShipmentStatus::LabelCreated && !has_live_line(tx, &parcel).await? {
             let moved = shipment::cancel(&parcel, cx.by(), "The order was cancelled", cx.now)?;
             shipments::shipment_update(tx, &moved.shipment).await?;
             changes.history.push(moved.history);
@@ -147,6 +144,17 @@ async fn cancelled(tx: &mut Tx, cx: &Cx, before: &Order, after: &Order, changes:
         }
     }
     Ok(())
+}
+
+async fn has_live_line(tx: &mut Tx, parcel: &Shipment) -> Result<bool> {
+    for id in parcel.orders() {
+        let order = orders::order_get(tx, parcel.clinic_id, id).await?;
+        let live = |line: &Line| line.shipment_id == Some(parcel.id) && line.status.is_live();
+        if order.is_some_and(|order| order.lines.iter().any(live)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// When a new prescription's last day is over.

@@ -5,6 +5,7 @@ use nimbus_core::{
     event::{Event, Fact},
     ids::{ClinicId, DeliveryId, EndpointId},
     phi::Phi,
+    refusal::Refusal,
 };
 use nimbus_store::{
     Tx, deliveries,
@@ -410,9 +411,10 @@ pub async fn retry_delivery(
             let clinic = cx.call.partner(Scope::WebhooksWrite)?.clinic_id;
             let RetryDelivery { endpoint, delivery } = *command;
             store::endpoint_get(tx, clinic, endpoint).await?.ok_or(NOT_FOUND)?;
-            let again = deliveries::delivery_retry(tx, clinic, endpoint, delivery, cx.wall).await?;
-            if !again {
-                return Err(Error::NotFound("Delivery"));
+            let found = deliveries::delivery_get(tx, clinic, delivery).await?;
+            found.filter(|found| found.endpoint_id == endpoint).ok_or(Error::NotFound("Delivery"))?;
+            if !deliveries::delivery_retry(tx, clinic, endpoint, delivery, cx.wall).await? {
+                return Err(Refusal::transition("sending", DeliveryState::Pending.as_str()).into());
             }
             audited(tx, cx, clinic, "webhook.retry", endpoint).await
         })

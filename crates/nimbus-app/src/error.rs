@@ -99,6 +99,10 @@ impl From<Refusal> for Error {
             }
             Refusal::UnknownHold => return Self::field("hold_id", "Hold not found"),
             Refusal::NoCancellationRequested => ("no_cancellation_requested", Vec::new()),
+            Refusal::CancellationRequested => ("cancellation_requested", Vec::new()),
+            Refusal::Prescription(status) => {
+                ("prescription_not_active", vec![("prescription_status", (*status).to_owned())])
+            }
         };
         let message = refusal.to_string();
         let detail = Detail { field: None, reason: Some(reason.to_owned()), message: message.clone(), facts };

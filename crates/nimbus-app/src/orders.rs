@@ -5,7 +5,7 @@ use nimbus_core::{
     event::PrescriptionChange,
     ids::{ClinicId, LineId, OrderId, PatientId, PractitionerId, PrescriptionId},
     order::{FillStatus, Line, Order, Shipping, open_order, order_status, request_cancellation},
-    patient::Address,
+    patient::{Address, PatientStatus},
     phi::Phi,
     practitioner::PractitionerStatus,
     prescription::{DrugSchedule, Prescription, PrescriptionDetail, PrescriptionStatus},
@@ -79,6 +79,11 @@ fn service_must_exist(shipping: &Shipping) -> Result<()> {
     if nimbus_carriers::service_of(carrier_id, service_id).is_some() {
         return Ok(());
     }
+    Err(no_such_service(carrier_id))
+}
+
+/// The refusal of a service that the carrier does not offer, or of a carrier that there is not.
+pub(crate) fn no_such_service(carrier_id: &str) -> Error {
     let (field, reason) = match nimbus_carriers::carrier(carrier_id) {
         Some(_) => ("service_id", "unknown_service"),
         None => ("carrier_id", "unknown_carrier"),
@@ -90,7 +95,7 @@ fn service_must_exist(shipping: &Shipping) -> Result<()> {
         message: message.to_owned(),
         facts: Vec::new(),
     };
-    Err(Error::refused(RefusalCode::ServiceNotAvailable, message, vec![detail]))
+    Error::refused(RefusalCode::ServiceNotAvailable, message, vec![detail])
 }
 
 async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Created> {
@@ -104,6 +109,7 @@ async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Created> {
         ];
         return Err(Error::Invalid(missing.into_iter().flatten().collect()));
     };
+    must_be_current(patient.status, practitioner)?;
     let mut warnings = command.warnings.clone();
     if practitioner != PractitionerStatus::Active {
         warnings.push("The practitioner is not active: the order is held before it is submitted".to_owned());
@@ -137,21 +143,39 @@ async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Created> {
         changes.events.push(prescription.event(change, None, Some(order.ordering_key), cx.now));
         changes.history.push(prescription.transition(None, Some(order.id), cx.by(), None, cx.now));
     }
-    insert(tx, cx, &order, "order.create", &mut changes).await?;
+    insert(tx, cx, &order, ("order.create", None), &mut changes).await?;
     changes.write(tx, cx).await?;
     Ok(Created { order, prescriptions: made, warnings })
 }
 
-/// Writes a new order and gathers its beginning.
+/// Nothing is ordered for a patient, or by a practitioner, whom the partner has put aside.
+fn must_be_current(patient: PatientStatus, practitioner: PractitionerStatus) -> Result<()> {
+    let (field, reason, message) = match (patient, practitioner) {
+        (PatientStatus::Inactive, _) => ("patient_id", "patient_inactive", "The patient is inactive"),
+        (_, PractitionerStatus::Inactive) => {
+            ("practitioner_id", "practitioner_inactive", "The practitioner is inactive")
+        }
+        _ => return Ok(()),
+    };
+    let detail = Detail {
+        field: Some(field.to_owned()),
+        reason: Some(reason.to_owned()),
+        message: message.to_owned(),
+        facts: Vec::new(),
+    };
+    Err(Error::refused(RefusalCode::OrderRejected, message, vec![detail]))
+}
+
+/// Writes a new order and gathers its beginning, under its name in the audit log and with a note for the history.
 pub(crate) async fn insert(
     tx: &mut Tx,
     cx: &Cx,
     order: &Order,
-    action: &'static str,
+    (action, note): (&'static str, Option<String>),
     changes: &mut Changes,
 ) -> Result<()> {
     store::order_insert(tx, order).await?;
-    changes.history.extend(open_order(order, &cx.act(None, None)));
+    changes.history.extend(open_order(order, &cx.act(note, None)));
     changes.audit.push(cx.audit(Some(order.clinic_id), action, "order", Some(order.id.0)));
     Ok(())
 }

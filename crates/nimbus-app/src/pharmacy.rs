@@ -4,10 +4,11 @@ use nimbus_core::{
     access::Role,
     ids::{ClinicId, HoldId, LineId, OrderId, PrescriptionId},
     order::{
-        Act, Decision, FillStatus, HoldReason, Lines, Order, Work, accept_cancellation, cancel,
+        Act, Decision, FillStatus, HoldReason, Line, Lines, Order, Work, accept_cancellation, cancel,
         decline_cancellation, place_hold, release_holds, work,
     },
     practitioner::PractitionerStatus,
+    prescription::PrescriptionStatus,
     refusal::Refusal,
 };
 use nimbus_store::{
@@ -20,7 +21,7 @@ use crate::{
     App,
     actor::{Call, PHARMACISTS, READERS, WORKERS},
     consequences::order_changed,
-    error::Result,
+    error::{Error, Result},
     orders::{self, NOT_FOUND, NewOrder, OrderView},
     outbox::Changes,
     unit::{Cx, Render, Reply},
@@ -91,6 +92,16 @@ impl StaffAct {
         }
     }
 
+    /// Whether it brings a fill nearer to the patient.
+    const fn is_forward(self) -> bool {
+        matches!(self, Self::Verify | Self::Submit | Self::Acknowledge | Self::StartFill | Self::Fill)
+    }
+
+    /// Whether it is for the order as a whole.
+    const fn is_of_whole_order(self) -> bool {
+        matches!(self, Self::AcceptCancellation | Self::DeclineCancellation)
+    }
+
     /// Its name in the audit log.
     const fn action(self) -> &'static str {
         match self {
@@ -123,6 +134,12 @@ pub struct Task {
 /// Does one act of staff.
 pub async fn work_on(app: &App, call: &Call, task: Task, render: Render<Order>) -> Result<Reply> {
     call.staff(task.act.role_needed())?;
+    if task.lines.is_some() && task.act.is_of_whole_order() {
+        return Err(Error::field(
+            "medication_request_ids",
+            "cannot be given: the request is for the whole order",
+        ));
+    }
     app.write(call, task, render, |tx, cx, task| {
         Box::pin(async move {
             let before = store::order_get_any(tx, task.id).await?.ok_or(NOT_FOUND)?;
@@ -149,6 +166,9 @@ pub(crate) async fn decide(
     lines: Lines<'_>,
     act: &Act,
 ) -> Result<Decision> {
+    if staff_act.is_forward() {
+        prescriptions_must_be_active(tx, before, lines).await?;
+    }
     let decision = match staff_act {
         StaffAct::Verify => {
             let rx_numbers = rx_numbers(tx, before).await?;
@@ -164,7 +184,7 @@ pub(crate) async fn decide(
         StaffAct::Reject => work(before, Work::Reject, lines, act)?,
         StaffAct::Hold(reason) => place_hold(before, reason, lines, act)?,
         StaffAct::Release { hold } => {
-            must_not_wait_for_practitioner(tx, before, hold).await?;
+            must_not_wait_for_practitioner(tx, before, hold, lines).await?;
             release_holds(before, hold, None, lines, act)?
         }
         StaffAct::Cancel => cancel(before, lines, act)?,
@@ -172,6 +192,23 @@ pub(crate) async fn decide(
         StaffAct::DeclineCancellation => decline_cancellation(before, act)?,
     };
     Ok(decision)
+}
+
+/// Nothing is filled on a prescription that was stopped, held or has run out.
+async fn prescriptions_must_be_active(tx: &mut Tx, order: &Order, lines: Lines<'_>) -> Result<()> {
+    let named = |line: &Line| match lines {
+        Lines::EveryLive => line.status.is_live() && line.status.is_before_shipped(),
+        Lines::These(ids) => ids.contains(&line.id),
+    };
+    for prescription in prescriptions::prescription_of_order(tx, order.clinic_id, order.id).await? {
+        let concerned = order.lines.iter().any(|line| line.prescription_id == prescription.id && named(line));
+        let stopped =
+            !matches!(prescription.status, PrescriptionStatus::Active | PrescriptionStatus::Completed);
+        if concerned && stopped {
+            return Err(Refusal::Prescription(prescription.status.as_str()).into());
+        }
+    }
+    Ok(())
 }
 
 /// A number for each prescription of the order that has none yet.
@@ -196,9 +233,20 @@ async fn practitioner_active(tx: &mut Tx, order: &Order) -> Result<bool> {
 }
 
 /// A hold for an inactive practitioner ends with the activation, not by hand.
-async fn must_not_wait_for_practitioner(tx: &mut Tx, order: &Order, hold: Option<HoldId>) -> Result<()> {
+async fn must_not_wait_for_practitioner(
+    tx: &mut Tx,
+    order: &Order,
+    hold: Option<HoldId>,
+    lines: Lines<'_>,
+) -> Result<()> {
+    let chosen = |line: LineId| match lines {
+        Lines::EveryLive => true,
+        Lines::These(ids) => ids.contains(&line),
+    };
     let waits = order.open_holds().any(|open| {
-        open.reason == HoldReason::PractitionerNotActive && hold.is_none_or(|hold| hold == open.id)
+        open.reason == HoldReason::PractitionerNotActive
+            && hold.is_none_or(|hold| hold == open.id)
+            && chosen(open.line_id)
     });
     if waits && !practitioner_active(tx, order).await? {
         return Err(Refusal::transition(FillStatus::OnHold.as_str(), order.standing().as_str()).into());
@@ -219,13 +267,15 @@ pub async fn replace(app: &App, call: &Call, command: Replace, render: Render<Or
 
 async fn replace_in(tx: &mut Tx, cx: &Cx, command: &Replace) -> Result<Order> {
     let lost = store::order_get_any(tx, command.id).await?.ok_or(NOT_FOUND)?;
+    let replaced = store::prescriptions_replaced(tx, lost.clinic_id, lost.id).await?;
     let gone: Vec<PrescriptionId> = lost
         .lines
         .iter()
         .filter(|line| matches!(line.status, FillStatus::Returned | FillStatus::Lost))
         .map(|line| line.prescription_id)
+        .filter(|prescription| !replaced.contains(prescription))
         .collect();
-    if gone.is_empty() || store::order_replacing(tx, lost.clinic_id, lost.id).await?.is_some() {
+    if gone.is_empty() {
         return Err(Refusal::transition(lost.status.as_str(), "replaced").into());
     }
     let mut fills = prescriptions::prescription_of_order(tx, lost.clinic_id, lost.id).await?;
@@ -251,7 +301,7 @@ async fn replace_in(tx: &mut Tx, cx: &Cx, command: &Replace) -> Result<Order> {
     // Of two replacements at once, the second loses this and then finds the first.
     store::order_update(tx, &lost, &Order { updated_at: cx.now, ..lost.clone() }).await?;
     let mut changes = Changes::default();
-    orders::insert(tx, cx, &order, "order.replace", &mut changes).await?;
+    orders::insert(tx, cx, &order, ("order.replace", command.note.clone()), &mut changes).await?;
     changes.write(tx, cx).await?;
     Ok(order)
 }

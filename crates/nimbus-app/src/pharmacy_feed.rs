@@ -96,7 +96,7 @@ async fn report_in(tx: &mut Tx, cx: &Cx, report: &Report) -> Result<Reported> {
     if let Some(meaning) = meaning(&report.word) {
         order = follow(tx, cx, order, meaning, &ids, report.note.as_deref(), &mut changes).await?;
     }
-    let moved = !changes.events.is_empty() || before.status != order.status;
+    let moved = !changes.history.is_empty();
     order.updated_at = cx.now;
     order_changed(tx, cx, &before, &mut order, &mut changes).await?;
     changes.audit.push(cx.audit(Some(order.clinic_id), "order.pharmacy_word", "order", Some(order.id.0)));

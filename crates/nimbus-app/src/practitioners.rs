@@ -1,7 +1,7 @@
 //! Practitioners: registered by partners, activated by onboarding or staff.
 
 use nimbus_core::{
-    access::Scope,
+    access::{Environment, Scope},
     event::Event,
     history::{Subject, Transition},
     ids::{ClinicId, PractitionerId},
@@ -183,6 +183,21 @@ pub(crate) fn set<T: Clone>(field: &mut T, change: &Option<T>) {
     }
 }
 
+/// An NPI, or for a veterinarian, who has none, licence number and state; a sandbox warns of their lack.
+fn must_be_identified(profile: &PractitionerProfile, environment: Environment) -> Result<Option<String>> {
+    let licensed = profile.license_number.is_some() && profile.license_state.is_some();
+    match (&profile.npi, profile.is_veterinarian) {
+        (Some(_), _) => Ok(None),
+        (None, false) => Err(Error::field("npi", "is required unless is_veterinarian is true")),
+        (None, true) if licensed => Ok(None),
+        (None, true) if environment == Environment::Sandbox => Ok(Some(
+            "license_number and license_state: production needs them of a veterinarian without NPI"
+                .to_owned(),
+        )),
+        (None, true) => Err(Error::field("license_number", "and license_state are required without an NPI")),
+    }
+}
+
 pub struct Update {
     pub id: PractitionerId,
     pub change: ProfileChange,
@@ -203,9 +218,8 @@ pub async fn update(app: &App, call: &Call, command: Update, render: Render<Upda
             let mut found = store::practitioner_get(tx, clinic, command.id).await?.ok_or(NOT_FOUND)?;
             command.change.apply(found.profile.expose_mut());
             let profile = found.profile.expose();
-            if profile.npi.is_none() && !profile.is_veterinarian {
-                return Err(Error::field("npi", "is required unless is_veterinarian is true"));
-            }
+            let mut warnings = command.warnings.clone();
+            warnings.extend(must_be_identified(profile, cx.app.environment())?);
             if let Some(npi) = profile.npi.as_deref()
                 && store::practitioner_by_npi(tx, clinic, npi).await?.is_some_and(|other| other != found.id)
             {
@@ -219,7 +233,7 @@ pub async fn update(app: &App, call: &Call, command: Update, render: Render<Upda
             let id = found.id.0;
             changes.audit.push(cx.audit(Some(clinic), "practitioner.update", "practitioner", Some(id)));
             changes.write(tx, cx).await?;
-            Ok(Updated { practitioner: found, warnings: command.warnings.clone() })
+            Ok(Updated { practitioner: found, warnings })
         })
     })
     .await

@@ -140,7 +140,7 @@ async fn fill_refill(
         order.lines[0].quantity = quantity;
     }
     order.refill_id = Some(refill.id);
-    orders::insert(tx, cx, &order, "order.create", changes).await?;
+    orders::insert(tx, cx, &order, ("order.create", None), changes).await?;
     prescription.refills_used += 1;
     prescription.updated_at = cx.now;
     prescriptions::prescription_update(tx, prescription).await?;

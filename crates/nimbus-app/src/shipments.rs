@@ -21,6 +21,7 @@ use crate::{
     actor::{Call, READERS, WORKERS},
     consequences::order_changed,
     error::{Error, Result},
+    orders as orders_app,
     outbox::Changes,
     unit::{Cx, Render, Reply},
 };
@@ -159,6 +160,9 @@ async fn load(tx: &mut Tx, ids: &[OrderId]) -> Result<Vec<Order>> {
         if found.iter().any(|other| other.id == id) {
             continue;
         }
+        if order.cancellation_requested_at.is_some() {
+            return Err(Refusal::CancellationRequested.into());
+        }
         if let Some(first) = found.first() {
             let together = first.patient_id == order.patient_id && first.ordering_key == order.ordering_key;
             let same_place = first.shipping_address == order.shipping_address;
@@ -187,9 +191,9 @@ fn pack(orders: &[Order]) -> Result<Vec<Packed>> {
 
 fn label(cx: &Cx, command: &Create, order: &Order, packed: Vec<Packed>) -> Result<Shipment> {
     let carrier = nimbus_carriers::carrier(&command.carrier_id)
-        .ok_or_else(|| Error::field("carrier_id", "Carrier not found"))?;
+        .ok_or_else(|| orders_app::no_such_service(&command.carrier_id))?;
     let service = nimbus_carriers::service_of(&command.carrier_id, &command.service_id)
-        .ok_or_else(|| Error::field("service_id", "Service not available"))?;
+        .ok_or_else(|| orders_app::no_such_service(&command.carrier_id))?;
     Ok(Shipment {
         id: ShipmentId(Uuid::now_v7()),
         clinic_id: order.clinic_id,

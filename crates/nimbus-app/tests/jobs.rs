@@ -15,7 +15,7 @@ use nimbus_store::{
     Db, Error,
     endpoints::Shape,
     events,
-    jobs::{JobKind, job_schedule},
+    jobs::{JobKind, job_cancel, job_schedule},
     prescriptions,
     testing::master_key,
     two_engines,
@@ -120,10 +120,13 @@ async fn pending_practitioner(db: &Db, seed: &Seed) -> uuid::Uuid {
 
 async fn schedule(db: &Db, seed: &Seed, practitioner: uuid::Uuid) {
     let (clinic, now) = (seed.clinic_id, nimbus_app::clock::wall());
+    let prescription = seed.fill.prescription_id.0;
     db.write(move |tx| {
         Box::pin(async move {
             // What the seed left to do is not this test's.
-            tx.execute("delete from jobs", &[]).await?;
+            for kind in [JobKind::RefillDue, JobKind::PrescriptionExpire] {
+                job_cancel(tx, kind, prescription).await?;
+            }
             job_schedule(tx, JobKind::OnboardingCall, clinic, practitioner, now, now).await?;
             Ok::<_, Error>(())
         })

@@ -117,11 +117,14 @@ pub fn identity(first_name: &str, last_name: &str, dob: Date) -> String {
 }
 
 fn fold(name: &str) -> String {
-    name.nfkd()
+    let folded: String = name
+        .nfkd()
         .filter(|&c| !is_combining_mark(c))
         .flat_map(char::to_lowercase)
         .filter(|c| c.is_alphanumeric())
-        .collect()
+        .collect();
+    // A name of nothing but symbols is told apart by the symbols.
+    if folded.is_empty() { name.trim().to_lowercase() } else { folded }
 }
 
 #[cfg(test)]

@@ -13,6 +13,10 @@ pub enum Refusal {
     UnknownHold,
     #[error("no cancellation has been requested")]
     NoCancellationRequested,
+    #[error("a cancellation was requested: accept or decline it first")]
+    CancellationRequested,
+    #[error("a prescription of the order is {0}")]
+    Prescription(&'static str),
 }
 
 impl Refusal {

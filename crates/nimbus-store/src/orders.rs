@@ -17,7 +17,9 @@ use crate::{
 };
 use columns::{hold_args, hold_columns, line_args, line_columns, order_args, order_columns, read_whole};
 
-pub use find::{PastFill, fills_of_prescription, orders_held_for_practitioner, orders_of_shipment};
+pub use find::{
+    PastFill, fills_of_prescription, orders_held_for_practitioner, orders_of_shipment, prescriptions_replaced,
+};
 
 /// Whole orders, a row for each line and hold, of the orders that a condition on `orders` chooses.
 macro_rules! whole_orders {
@@ -195,12 +197,4 @@ pub async fn order_queue(
     ]);
     let rows = tx.query(sql, &args).await?;
     Ok(page.slice(read_whole(tx, rows).await?))
-}
-
-/// The order that replaces another one and still stands, if there is one.
-pub async fn order_replacing(tx: &mut Tx, clinic: ClinicId, replaced: OrderId) -> Result<Option<OrderId>> {
-    let sql = "select id from orders
-        where clinic_id = $1 and replaces = $2 and status not in ('cancelled', 'rejected') limit 1";
-    let row = tx.query_opt(sql, &[clinic.into(), replaced.into()]).await?;
-    row.map(|row| row.columns().take()).transpose()
 }

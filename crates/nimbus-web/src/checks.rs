@@ -108,7 +108,10 @@ pub(crate) fn one_of<T: Copy>(
 pub(crate) fn count(range: RangeInclusive<u32>) -> impl Fn(&Value) -> Checked<u32> {
     move |value| {
         let number = match value {
-            Value::Number(number) => number.as_u64().and_then(|number| u32::try_from(number).ok()),
+            Value::Number(number) => {
+                let text = number.to_string();
+                digits(text.strip_suffix(".0").unwrap_or(&text))
+            }
             Value::String(text) => digits(text.trim()),
             _ => None,
         };

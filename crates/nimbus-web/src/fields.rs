@@ -141,12 +141,16 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A field that may be left out or `null`.
+    /// A field that may be left out, `null` or an empty text.
     pub(crate) fn optional<T>(
         &mut self,
         name: &'static str,
         check: impl FnOnce(&Value) -> Checked<T>,
     ) -> Option<T> {
+        if self.object.get(name).is_some_and(is_empty) {
+            self.asked.push(name);
+            return None;
+        }
         self.required_if(false, name, check)
     }
 
@@ -165,7 +169,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A field of a PATCH that `null` clears.
+    /// A field of a PATCH that `null`, or an empty text, clears.
     pub(crate) fn clearable<T>(
         &mut self,
         name: &'static str,
@@ -173,6 +177,7 @@ impl<'a> Fields<'a> {
     ) -> Option<Option<T>> {
         match self.raw(name)? {
             Value::Null => Some(None),
+            value if is_empty(value) => Some(None),
             value => self.checked(name, value, check).map(Some),
         }
     }
@@ -316,6 +321,11 @@ impl<'a> Fields<'a> {
         let _ = reader(&mut fields);
         fields.asked
     }
+}
+
+/// An empty text: what forms send for a field that nobody filled in.
+fn is_empty(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.trim().is_empty())
 }
 
 /// How much alike two names are, from 0 to 1, letter case and separators apart.

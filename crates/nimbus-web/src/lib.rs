@@ -10,6 +10,7 @@ mod failure;
 mod fields;
 mod meta;
 mod surface;
+mod unread;
 
 pub mod health;
 pub mod openapi;

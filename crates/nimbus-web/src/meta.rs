@@ -3,6 +3,7 @@
 use std::{panic::AssertUnwindSafe, time::Instant};
 
 use axum::{
+    body::Body,
     extract::{MatchedPath, Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -17,6 +18,7 @@ use crate::{
     Web,
     failure::{Failed, Failure},
     surface::Surface,
+    unread::Unread,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -42,6 +44,7 @@ pub(crate) async fn around(State(web): State<Web>, mut request: Request, next: N
     let route =
         request.extensions().get::<MatchedPath>().map_or("-".to_owned(), |path| path.as_str().to_owned());
     request.extensions_mut().insert(id.clone());
+    let request = request.map(|body| Body::new(Unread(body)));
 
     async move {
         let work = AssertUnwindSafe(next.run(request)).catch_unwind();

@@ -54,15 +54,22 @@ pub fn accept_cancellation(order: &Order, act: &Act) -> Result<Decision, Refusal
 pub fn decline_cancellation(order: &Order, act: &Act) -> Result<Decision, Refusal> {
     order.cancellation_requested_at.ok_or(Refusal::NoCancellationRequested)?;
     let mut decision = Decision::unchanged(order);
+    decline(&mut decision, act);
+    Ok(decision.settle(act))
+}
+
+/// Clears a request and tells of each line that it was for.
+pub(super) fn decline(decision: &mut Decision, act: &Act) {
     decision.order.cancellation_requested_at = None;
-    decision.history.push(noted(order, "cancellation_declined", act));
-    for index in 0..order.lines.len() {
-        let line = &order.lines[index];
-        if line.status.is_live() && line.standing().is_before_shipped() {
-            decision.tell(index, MedicationChange::CancellationDeclined, Some(line.status), act);
+    let noted = noted(&decision.order, "cancellation_declined", act);
+    decision.history.push(noted);
+    for index in 0..decision.order.lines.len() {
+        let line = &decision.order.lines[index];
+        let status = line.status;
+        if status.is_live() && line.standing().is_before_shipped() {
+            decision.tell(index, MedicationChange::CancellationDeclined, Some(status), act);
         }
     }
-    Ok(decision.settle(act))
 }
 
 /// A row of the order's history that moves no status.

@@ -77,6 +77,7 @@ pub struct Hold {
     pub id: HoldId,
     pub line_id: LineId,
     pub reason: HoldReason,
+    /// What staff wrote about it for the partner.
     pub note: Option<Phi<String>>,
     pub placed_at: Ts,
     pub released_at: Option<Ts>,

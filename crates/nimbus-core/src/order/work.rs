@@ -1,6 +1,6 @@
 //! What staff do to an order's lines: the forward steps, holds, rejection, and what a parcel's way means.
 
-use super::{Act, Decision, FillStatus, Hold, HoldReason, Order};
+use super::{Act, Decision, FillStatus, Hold, HoldReason, Line, Order, cancel::decline};
 use crate::{
     event::MedicationChange,
     history::{Subject, Transition},
@@ -72,6 +72,7 @@ impl Work<'_> {
 
 /// The history of an order's beginning; its lines' states are as the caller made them.
 pub fn open_order(order: &Order, act: &Act) -> Vec<Transition> {
+    let note = || act.reason.clone().or_else(|| act.note.clone()).map(Phi::new);
     let begin = |subject, subject_id, status: FillStatus| Transition {
         clinic_id: order.clinic_id,
         subject,
@@ -81,7 +82,7 @@ pub fn open_order(order: &Order, act: &Act) -> Vec<Transition> {
         to: status.as_str(),
         by: act.by,
         reason: None,
-        note: None,
+        note: note(),
         at: act.now,
     };
     let lines = order.lines.iter().map(|line| begin(Subject::MedicationRequest, line.id.0, line.status));
@@ -128,7 +129,7 @@ pub fn place_hold(
     })?;
     let mut decision = Decision::unchanged(order);
     for index in targets {
-        hold_line(&mut decision, index, reason, act.reason.as_deref().or(act.note.as_deref()), act);
+        hold_line(&mut decision, index, reason, act.note.as_deref(), act);
     }
     Ok(decision.settle(act))
 }
@@ -217,6 +218,13 @@ pub fn release_holds(
 /// line that had not left yet passes through `shipped`, and both are told.
 pub fn after_shipment(order: &Order, shipment: ShipmentId, goal: FillStatus, act: &Act) -> Decision {
     let mut decision = Decision::unchanged(order);
+    let leaves = |line: &Line| {
+        line.shipment_id == Some(shipment) && line.status.is_live() && line.standing().is_before_shipped()
+    };
+    if order.cancellation_requested_at.is_some() && order.lines.iter().any(leaves) {
+        // What has left cannot be cancelled: the request is answered by the parcel.
+        decline(&mut decision, act);
+    }
     for index in 0..decision.order.lines.len() {
         let line = &decision.order.lines[index];
         if line.shipment_id != Some(shipment) || !line.status.is_live() {

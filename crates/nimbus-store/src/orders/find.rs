@@ -61,3 +61,16 @@ pub async fn fills_of_prescription(
     });
     fills.collect()
 }
+
+/// The prescriptions of an order whose fills are replaced by an order that still stands.
+pub async fn prescriptions_replaced(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    replaced: OrderId,
+) -> Result<Vec<PrescriptionId>> {
+    let sql = "select l.prescription_id
+        from orders o join order_lines l on l.clinic_id = o.clinic_id and l.order_id = o.id
+        where o.clinic_id = $1 and o.replaces = $2 and l.status not in ('cancelled', 'rejected')
+        order by l.id limit 1000";
+    tx.query(sql, &[clinic.into(), replaced.into()]).await?.iter().map(|row| row.columns().take()).collect()
+}

@@ -58,11 +58,19 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
 pub struct NoteBody {
     /// For the history.
     #[schema(max_length = 1000)]
+    pub reason: Option<String>,
+    /// For the history too: these acts tell partners no words.
+    #[schema(max_length = 1000)]
     pub note: Option<String>,
 }
 
+/// The words for the history: the reason, else the note, or both.
 fn read_note(f: &mut Fields<'_>) -> Option<Option<String>> {
-    Some(f.optional("note", text(1..=1000)))
+    let (reason, note) = (f.optional("reason", text(1..=1000)), f.optional("note", text(1..=1000)));
+    Some(match (reason, note) {
+        (Some(reason), Some(note)) => Some(format!("{reason}: {note}")),
+        (reason, note) => reason.or(note),
+    })
 }
 
 #[cfg(test)]

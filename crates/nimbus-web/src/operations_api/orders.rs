@@ -125,7 +125,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.staff(&request, READERS).await?;
     let query = request.query(read_queue)?;
     let found = pharmacy::queue(&web.app, &call, query).await?;
-    Ok(envelope::page(&found, |order| order.id.0, |order| OrderView::of_order(order, Audience::Staff)))
+    Ok(envelope::page(&found, |order| order.id.0, OrderView::of_order))
 }
 
 #[utoipa::path(get, path = "/pharmacy/orders/{id}", tag = "Orders", operation_id = "getQueuedOrder",
@@ -141,7 +141,7 @@ pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
 }
 
 fn render(order: &Order) -> Rendered {
-    envelope::written(OrderView::of_order(order, Audience::Staff), "OK")
+    envelope::written(OrderView::of_order(order), "OK")
 }
 
 /// Runs one act: the role first, then the body.

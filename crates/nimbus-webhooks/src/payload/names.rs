@@ -102,8 +102,10 @@ fn all() -> impl Iterator<Item = EventName> {
 /// Whether an endpoint may subscribe to this: `*`, a broad or narrow name, an older name, or `prefix:*` of one.
 pub fn is_known(event_type: &str) -> bool {
     if let Some(prefix) = event_type.strip_suffix('*') {
-        return prefix.is_empty()
-            || (prefix.ends_with(':') && all().any(|event| event.type_.starts_with(prefix)));
+        let begins = |event: EventName| {
+            event.type_.starts_with(prefix) || event.older.is_some_and(|older| older.starts_with(prefix))
+        };
+        return prefix.is_empty() || (prefix.ends_with(':') && all().any(begins));
     }
     all().any(|event| [Some(event.name), Some(event.type_), event.older].contains(&Some(event_type)))
 }
@@ -125,7 +127,13 @@ pub fn subscribed_name(event: &EventName, event_types: &[String], scopes: Scopes
     if !scopes.has(scope_of(event)) {
         return None;
     }
-    if let Some(older) = event.older.filter(|older| event_types.iter().any(|t| t == older)) {
+    let lists_older = |older: &&'static str| {
+        event_types.iter().any(|listed| match listed.strip_suffix('*') {
+            Some(prefix) => !prefix.is_empty() && older.starts_with(prefix),
+            None => listed == older,
+        })
+    };
+    if let Some(older) = event.older.filter(lists_older) {
         return Some(older);
     }
     let listed = event_types.iter().any(|listed| match listed.strip_suffix('*') {
@@ -154,6 +162,7 @@ mod tests {
         assert_eq!(name(&filled, &["medication:*"]), Some("medication:updated"));
         assert_eq!(name(&filled, &["*"]), Some("medication:updated"));
         assert_eq!(name(&filled, &["*", "medication_order:filled"]), Some("medication_order:filled"));
+        assert_eq!(name(&filled, &["medication_order:*"]), Some("medication_order:filled"));
         assert_eq!(name(&filled, &["medication:shipped", "refill:*"]), None);
     }
 

@@ -4,6 +4,7 @@ mod support;
 
 mod authorisation;
 mod cli;
+mod corners;
 mod crash;
 mod delivery;
 mod idempotency;

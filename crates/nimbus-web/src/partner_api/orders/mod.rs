@@ -8,7 +8,7 @@ use nimbus_app::orders::{self, Cancel, Created, List as ListQuery};
 use nimbus_core::{
     access::Scope,
     ids::{LineId, OrderId},
-    order::{FillStatus, Order},
+    order::Order,
 };
 
 use self::{
@@ -35,11 +35,11 @@ fn render_created(created: &Created) -> nimbus_app::Rendered {
 }
 
 fn render_cancelled(order: &Order) -> nimbus_app::Rendered {
-    let message = match order.status {
-        FillStatus::Cancelled => "Medication order cancelled successfully",
-        _ => "Cancellation requested; the pharmacy decides, since the order is being filled",
+    let message = match order.cancellation_requested_at {
+        None => "Medication order cancelled successfully",
+        Some(_) => "Cancellation requested; the pharmacy decides, since the order is being filled",
     };
-    envelope::written(OrderView::of_order(order, Audience::Partner), message)
+    envelope::written(OrderView::of_order(order), message)
 }
 
 /// All or nothing: one line that is refused refuses the order, and is named (`medication_requests[1].quantity`).
@@ -68,7 +68,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
         Some(ListQuery { status, patient: f.optional("patient_id", id), page: page(f) })
     })?;
     let found = orders::list(&web.app, &call, query).await?;
-    Ok(envelope::page(&found, |order| order.id.0, |order| OrderView::of_order(order, Audience::Partner)))
+    Ok(envelope::page(&found, |order| order.id.0, OrderView::of_order))
 }
 
 #[utoipa::path(get, path = "/medication-order/{id}", tag = "Medication Requests", operation_id = "getMedicationOrder",

@@ -178,7 +178,7 @@ pub struct OrderView {
 
 impl OrderView {
     /// An order by itself.
-    pub(crate) fn of_order(order: &Order, audience: Audience) -> Self {
+    pub(crate) fn of_order(order: &Order) -> Self {
         Self {
             id: order.id.0,
             medication_order_id: order.id.0,
@@ -187,7 +187,7 @@ impl OrderView {
             patient_id: order.patient_id.0,
             practitioner_id: order.practitioner_id.0,
             medication_requests: order.lines.iter().map(|line| RequestView::of_line(line, None)).collect(),
-            holds: order.holds.iter().map(|hold| HoldView::of(hold, audience)).collect(),
+            holds: order.holds.iter().map(HoldView::from).collect(),
             shipments: None,
             shipping: ShippingView::from(&order.shipping),
             shipping_address: AddressBody::from(order.shipping_address.expose()),
@@ -211,7 +211,7 @@ impl OrderView {
             medication_requests: lines.map(|line| RequestView::of_line(line, prescription(line))).collect(),
             shipments: Some(view.shipments.iter().map(ShipmentSummary::from).collect()),
             status_history: Some(view.history.iter().map(|row| HistoryView::of(row, audience)).collect()),
-            ..Self::of_order(&view.order, audience)
+            ..Self::of_order(&view.order)
         }
     }
 }
@@ -285,7 +285,7 @@ impl From<&LineView> for RequestView {
         let history = view.history.iter().map(|row| HistoryView::of(row, Audience::Partner));
         Self {
             medication_order_id: Some(view.order.id.0),
-            holds: Some(holds.map(|hold| HoldView::of(hold, Audience::Partner)).collect()),
+            holds: Some(holds.map(HoldView::from).collect()),
             status_history: Some(history.collect()),
             ..Self::of_line(&view.line, Some(&view.prescription))
         }
@@ -305,14 +305,12 @@ pub struct HoldView {
     pub how: &'static str,
     pub placed_at: Time,
     pub released_at: Option<Time>,
-    /// For staff only.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// What the pharmacy wrote about it for the partner.
     pub note: Option<String>,
 }
 
-impl HoldView {
-    fn of(hold: &Hold, audience: Audience) -> Self {
-        let note = hold.note.as_ref().filter(|_| audience == Audience::Staff);
+impl From<&Hold> for HoldView {
+    fn from(hold: &Hold) -> Self {
         Self {
             id: hold.id.0,
             medication_request_id: hold.line_id.0,
@@ -321,7 +319,7 @@ impl HoldView {
             how: hold.reason.how(),
             placed_at: Time(hold.placed_at),
             released_at: hold.released_at.map(Time),
-            note: note.map(|note| note.expose().clone()),
+            note: hold.note.as_ref().map(|note| note.expose().clone()),
         }
     }
 }
