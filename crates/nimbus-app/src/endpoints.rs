@@ -17,6 +17,7 @@ pub use nimbus_store::{
     endpoints::{AfterDeadLetter, Endpoint, EndpointStatus},
 };
 use nimbus_webhooks::{
+    client::Cause,
     payload::{DEFAULT_EVENT_TYPES, PEOPLE_EVENT_TYPES, is_known},
     signing::SigningSecret,
     url::EndpointUrl,
@@ -290,6 +291,8 @@ async fn update_in(tx: &mut Tx, cx: &Cx, command: &Update) -> Result<Endpoint> {
     found.updated_at = cx.now;
     store::endpoint_update(tx, &found).await?;
     found.version += 1;
+    // An endpoint that is active again has what it missed sent at once.
+    cx.wake_dispatcher();
     audited(tx, cx, clinic, "webhook.update", found.id).await?;
     Ok(found)
 }
@@ -393,6 +396,12 @@ pub async fn deliveries(app: &App, call: &Call, list: Deliveries) -> Result<Slic
     .await
 }
 
+/// What the owner of an endpoint can do about a failed attempt.
+pub fn hint(attempt: &AttemptView) -> Option<&'static str> {
+    let status = attempt.status_code.and_then(|status| u16::try_from(status).ok());
+    Some(Cause::parse(attempt.cause.as_deref()?)?.hint_for(status))
+}
+
 pub struct RetryDelivery {
     pub endpoint: EndpointId,
     pub delivery: DeliveryId,
@@ -416,6 +425,7 @@ pub async fn retry_delivery(
             if !deliveries::delivery_retry(tx, clinic, endpoint, delivery, cx.wall).await? {
                 return Err(Refusal::transition("sending", DeliveryState::Pending.as_str()).into());
             }
+            cx.wake_dispatcher();
             audited(tx, cx, clinic, "webhook.retry", endpoint).await
         })
     })

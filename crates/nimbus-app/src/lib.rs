@@ -114,7 +114,7 @@ impl App {
         self.inner.config.environment
     }
 
-    /// Rung after each commit that wrote deliveries.
+    /// Rung after each commit that made a delivery due.
     pub fn deliveries_written(&self) -> Arc<Notify> {
         Arc::clone(&self.inner.deliveries_written)
     }

@@ -34,7 +34,11 @@ impl Changes {
     pub(crate) async fn write(self, tx: &mut Tx, cx: &Cx) -> Result<()> {
         let mut statements = history::history_statements(tx, &self.history).await?;
         statements.extend(audit::audit_statements(&self.audit));
-        statements.extend(outbox::statements(tx, cx.wall, &self.events).await?);
+        let told = outbox::rows(tx, cx.wall, &self.events).await?;
+        statements.extend(told.statements);
+        if told.deliveries > 0 {
+            cx.wake_dispatcher();
+        }
         while !statements.is_empty() {
             let rest = statements.split_off(statements.len().min(BATCH));
             tx.batch(statements).await?;

@@ -1,6 +1,9 @@
 //! One unit of work: the job of a use case, its idempotency and its stored reply, in one transaction.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use nimbus_core::{
     access::By,
@@ -52,13 +55,26 @@ pub(crate) struct Cx {
     pub(crate) wall: Ts,
     /// Today in the pharmacy's time zone.
     pub(crate) today: Date,
+    wakes_dispatcher: Arc<AtomicBool>,
 }
 
 impl Cx {
     pub(crate) fn new(app: &App, call: &Call) -> Self {
         let now = app.clock().now();
         let today = now.date_in(&app.config().pharmacy_zone);
-        Self { app: app.clone(), call: call.clone(), now, wall: wall(), today }
+        let wakes_dispatcher = Arc::default();
+        Self { app: app.clone(), call: call.clone(), now, wall: wall(), today, wakes_dispatcher }
+    }
+
+    /// Has the dispatcher woken once this is committed: something is due now.
+    pub(crate) fn wake_dispatcher(&self) {
+        self.wakes_dispatcher.store(true, Ordering::Relaxed);
+    }
+
+    fn committed(&self) {
+        if self.wakes_dispatcher.load(Ordering::Relaxed) {
+            self.app.deliveries_written().notify_one();
+        }
     }
 
     pub(crate) fn by(&self) -> By {
@@ -107,7 +123,7 @@ impl App {
         T: Send + Sync + 'static,
     {
         let cx = Arc::new(Cx::new(self, call));
-        let command = Arc::new(command);
+        let (command, committed) = (Arc::new(command), Arc::clone(&cx));
         let reply = self
             .db()
             .write(move |tx| {
@@ -130,7 +146,7 @@ impl App {
             })
             .await;
         if reply.is_ok() {
-            self.deliveries_written().notify_one();
+            committed.committed();
         }
         reply
     }
@@ -142,7 +158,7 @@ impl App {
         T: Send + 'static,
     {
         let cx = Arc::new(Cx::new(self, call));
-        let command = Arc::new(command);
+        let (command, committed) = (Arc::new(command), Arc::clone(&cx));
         let outcome = self
             .db()
             .write(move |tx| {
@@ -151,7 +167,7 @@ impl App {
             })
             .await;
         if outcome.is_ok() {
-            self.deliveries_written().notify_one();
+            committed.committed();
         }
         outcome
     }

@@ -167,39 +167,60 @@ impl Cause {
             }
         }
     }
-}
 
-impl Answer {
-    /// What the owner of the endpoint can do about it, more closely where the status tells; `None` for a
-    /// success.
-    pub fn hint(&self) -> Option<&'static str> {
-        let cause = match self.outcome {
-            Outcome::Success => return None,
-            Outcome::Gone => Cause::Status,
-            Outcome::Failed(cause) => cause,
-        };
-        Some(match (cause, self.status) {
-            (Cause::Status, Some(300..=399)) => {
+    /// The cause of a code; 410, which ends a delivery's endpoint, is a status too.
+    pub fn parse(code: &str) -> Option<Self> {
+        const ALL: [Cause; 8] = [
+            Cause::Dns,
+            Cause::AddressRefused,
+            Cause::Refused,
+            Cause::Reset,
+            Cause::Tls,
+            Cause::Timeout,
+            Cause::Protocol,
+            Cause::Status,
+        ];
+        if code == "gone" {
+            return Some(Self::Status);
+        }
+        ALL.into_iter().find(|cause| cause.as_str() == code)
+    }
+
+    /// What the owner of the endpoint can do about it, more closely where the status tells.
+    pub const fn hint_for(self, status: Option<u16>) -> &'static str {
+        match (self, status) {
+            (Self::Status, Some(300..=399)) => {
                 "The endpoint redirected. Redirects are not followed; register the final URL."
             }
-            (Cause::Status, Some(401 | 403)) => {
+            (Self::Status, Some(401 | 403)) => {
                 "The endpoint refused the request. Check its signature or API key comparison, and any firewall \
                  or login in front of it."
             }
-            (Cause::Status, Some(404 | 405)) => {
+            (Self::Status, Some(404 | 405)) => {
                 "The endpoint does not take POST at this path. Check the registered URL."
             }
-            (Cause::Status, Some(410)) => {
+            (Self::Status, Some(410)) => {
                 "The endpoint answered 410 Gone and is disabled. Enable it again when it is ready."
             }
-            (Cause::Status, Some(413)) => {
+            (Self::Status, Some(413)) => {
                 "The endpoint found the body too large. Raise its limit, or ask for thin payloads."
             }
-            (Cause::Status, Some(429)) => {
+            (Self::Status, Some(429)) => {
                 "The endpoint asked for fewer requests. Set a rate limit on it here."
             }
-            _ => cause.hint(),
-        })
+            _ => self.hint(),
+        }
+    }
+}
+
+impl Answer {
+    /// What the owner of the endpoint can do about it; `None` for a success.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self.outcome {
+            Outcome::Success => None,
+            Outcome::Gone => Some(Cause::Status.hint_for(self.status)),
+            Outcome::Failed(cause) => Some(cause.hint_for(self.status)),
+        }
     }
 
     fn failed(cause: Cause) -> Self {

@@ -17,13 +17,20 @@ use uuid::Uuid;
 
 use crate::payload::{self, Told};
 
+/// What is to be written.
+pub struct Rows {
+    pub statements: Vec<Statement>,
+    /// How many of them are deliveries: with none, no dispatcher need be woken.
+    pub deliveries: usize,
+}
+
 /// The rows that tell these facts: each rendered once, numbered within its ordering key, and addressed to every
 /// endpoint that subscribes. `wall` is when they are due.
-pub async fn statements(tx: &mut Tx, wall: Ts, facts: &[Event]) -> Result<Vec<Statement>> {
+pub async fn rows(tx: &mut Tx, wall: Ts, facts: &[Event]) -> Result<Rows> {
     let (events, deliveries) = tell(tx, wall, facts).await?;
     let mut statements = events::event_statements(tx, &events).await?;
     statements.extend(deliveries::delivery_statements(&deliveries));
-    Ok(statements)
+    Ok(Rows { statements, deliveries: deliveries.len() })
 }
 
 async fn tell(tx: &mut Tx, wall: Ts, facts: &[Event]) -> Result<(Vec<NewEvent>, Vec<NewDelivery>)> {

@@ -35,7 +35,8 @@ fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> Result<(), Failure> {
     let settings = config::Settings::load(&cli.settings)?;
-    let default_filter = if matches!(cli.command, Command::Demo { .. }) { "warn" } else { "info" };
+    let default_filter =
+        if matches!(cli.command, Command::Demo { .. }) { "warn" } else { "info,refinery_core=warn" };
     boot::start_logging(&settings, default_filter);
     match cli.command {
         Command::Serve(options) => serve::serve(&settings, &options).await,

@@ -231,7 +231,7 @@ async fn disable(tx: &mut Tx, target: &Target, reason: &'static str, now: Ts) ->
     endpoints::endpoint_update(tx, &endpoint).await?;
     let fact = Fact::WebhookDisabled { endpoint_id: endpoint.id, reason };
     let event = Event { clinic_id: endpoint.clinic_id, ordering_key: None, at: now, fact };
-    let statements = outbox::statements(tx, now, &[event]).await?;
-    tx.batch(statements).await?;
+    let rows = outbox::rows(tx, now, &[event]).await?;
+    tx.batch(rows.statements).await?;
     Ok(())
 }

@@ -177,6 +177,8 @@ pub struct AttemptView {
     /// A word for what went wrong.
     #[schema(example = "timeout")]
     pub cause: Option<String>,
+    /// What can be done about it.
+    pub hint: Option<&'static str>,
     pub status_code: Option<i64>,
     /// The beginning of the receiver's answer.
     pub response_body: Option<String>,
@@ -191,6 +193,7 @@ impl From<&Attempt> for AttemptView {
             elapsed_ms: attempt.elapsed_ms,
             outcome: attempt.outcome.to_string(),
             cause: attempt.cause.clone(),
+            hint: endpoints::hint(attempt),
             status_code: attempt.status_code,
             response_body: (!body.is_empty()).then(|| body.into_owned()),
         }
