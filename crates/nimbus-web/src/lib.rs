@@ -1,7 +1,7 @@
 //! All HTTP in: the partner API, the operations API, inbound feeds and health.
 //!
 //! A handler checks who calls, reads its request into a command, calls one use case of `nimbus-app` and writes
-//! the outcome as its surface shows it. Refusals are written in one place, [`meta`], in the surface's shape.
+//! the outcome as its surface shows it. Refusals are written in one place, `meta`, in the surface's shape.
 
 mod auth;
 mod body;

@@ -1,0 +1,174 @@
+//! Reading deliveries: lists, attempts, and the ledger of them all.
+
+use nimbus_core::{
+    ids::{AttemptId, ClinicId, DeliveryId, EndpointId, EventId},
+    time::Ts,
+};
+use uuid::Uuid;
+
+use super::{DeliveryState, response_at};
+use crate::{
+    engine::{Row, Tx},
+    error::Result,
+    page::{Page, Slice},
+    rows::word,
+};
+
+/// A delivery as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryRow {
+    pub id: DeliveryId,
+    pub clinic_id: ClinicId,
+    pub endpoint_id: EndpointId,
+    pub event_id: EventId,
+    pub event_name: String,
+    pub state: DeliveryState,
+    pub attempts: i64,
+    pub due_at: Ts,
+    pub cause: Option<String>,
+    pub status_code: Option<i64>,
+    pub created_at: Ts,
+    pub finished_at: Option<Ts>,
+}
+
+/// An attempt as it is listed.
+#[derive(Clone)]
+pub struct AttemptView {
+    pub id: AttemptId,
+    pub number: i64,
+    pub started_at: Ts,
+    pub elapsed_ms: i64,
+    pub outcome: String,
+    pub cause: Option<String>,
+    pub status_code: Option<i64>,
+    pub response: Vec<u8>,
+}
+
+impl std::fmt::Debug for AttemptView {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AttemptView")
+            .field("id", &self.id)
+            .field("outcome", &self.outcome)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The conservation ledger: every accepted delivery is in exactly one state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ledger {
+    pub accepted: i64,
+    pub delivered: i64,
+    pub pending: i64,
+    pub dead: i64,
+    pub cancelled: i64,
+}
+
+impl Ledger {
+    /// Whether nothing is unaccounted for.
+    pub const fn is_balanced(&self) -> bool {
+        self.accepted == self.delivered + self.pending + self.dead + self.cancelled
+    }
+}
+
+macro_rules! columns {
+    () => {
+        "id, clinic_id, endpoint_id, event_id, event_name, state, attempts, due_at, cause, status_code, created_at,
+         finished_at"
+    };
+}
+
+fn read(row: &Row) -> Result<DeliveryRow> {
+    let mut columns = row.columns();
+    Ok(DeliveryRow {
+        id: columns.take()?,
+        clinic_id: columns.take()?,
+        endpoint_id: columns.take()?,
+        event_id: columns.take()?,
+        event_name: columns.take()?,
+        state: word(&columns.take::<String>()?, DeliveryState::parse, "deliveries.state")?,
+        attempts: columns.take()?,
+        due_at: columns.take()?,
+        cause: columns.take()?,
+        status_code: columns.take()?,
+        created_at: columns.take()?,
+        finished_at: columns.take()?,
+    })
+}
+
+/// The deliveries to an endpoint, newest first.
+pub async fn deliveries_of_endpoint(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    endpoint: EndpointId,
+    state: Option<DeliveryState>,
+    page: &Page,
+) -> Result<Slice<DeliveryRow>> {
+    let sql = concat!(
+        "select ",
+        columns!(),
+        " from deliveries
+          where clinic_id = $1 and endpoint_id = $2 and (state = $3 or $3 is null) and id < $4
+            and (created_at >= $5 or $5 is null) and (created_at < $6 or $6 is null)
+          order by id desc limit $7"
+    );
+    let limit = page.limit.clamp(1, Page::MAX);
+    let args = [
+        clinic.into(),
+        endpoint.into(),
+        state.map(DeliveryState::as_str).into(),
+        page.before.unwrap_or(Uuid::max()).into(),
+        page.created_from.into(),
+        page.created_until.into(),
+        (limit + 1).into(),
+    ];
+    let items = tx.query(sql, &args).await?.iter().map(read).collect::<Result<Vec<_>>>()?;
+    Ok(page.slice(items))
+}
+
+pub async fn delivery_get(tx: &mut Tx, clinic: ClinicId, id: DeliveryId) -> Result<Option<DeliveryRow>> {
+    let sql = concat!("select ", columns!(), " from deliveries where clinic_id = $1 and id = $2");
+    tx.query_opt(sql, &[clinic.into(), id.into()]).await?.as_ref().map(read).transpose()
+}
+
+/// The attempts of a delivery, oldest first, at most 100.
+pub async fn attempts_of(tx: &mut Tx, clinic: ClinicId, delivery: DeliveryId) -> Result<Vec<AttemptView>> {
+    let sql = "select id, number, started_at, elapsed_ms, outcome, cause, status_code, response
+        from attempts where clinic_id = $1 and delivery_id = $2 order by id limit 100";
+    let rows = tx.query(sql, &[clinic.into(), delivery.into()]).await?;
+    let keys = tx.keys(clinic).await?;
+    let view = |row: &Row| {
+        let mut columns = row.columns();
+        let id = columns.take()?;
+        Ok(AttemptView {
+            id,
+            number: columns.take()?,
+            started_at: columns.take()?,
+            elapsed_ms: columns.take()?,
+            outcome: columns.take()?,
+            cause: columns.take()?,
+            status_code: columns.take()?,
+            response: match columns.take::<Option<Vec<u8>>>()? {
+                Some(sealed) => keys.open(response_at(id), &sealed)?,
+                None => Vec::new(),
+            },
+        })
+    };
+    rows.iter().map(view).collect()
+}
+
+/// The ledger of all deliveries.
+pub async fn backlog(tx: &mut Tx) -> Result<Ledger> {
+    let sql = "select count(*), count(*) filter (where state = 'delivered'),
+            count(*) filter (where state = 'pending'), count(*) filter (where state = 'dead'),
+            count(*) filter (where state = 'cancelled')
+        from deliveries";
+    let row = tx.query_one(sql, &[]).await?;
+    let mut columns = row.columns();
+    Ok(Ledger {
+        accepted: columns.take()?,
+        delivered: columns.take()?,
+        pending: columns.take()?,
+        dead: columns.take()?,
+        cancelled: columns.take()?,
+    })
+}
