@@ -1,6 +1,6 @@
 //! The partner API's contract: the published samples, the exact texts and the shapes that clients read.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs};
 
 use nimbus_core::ids::{LineId, OrderId, PatientId, PrescriptionId};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use crate::support::{
 
 /// A published sample.
 fn sample(name: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/contract").join(name);
+    let path = crate::support::repository("testdata/contract").join(name);
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_str(&text).expect("the samples are JSON")
 }

@@ -84,7 +84,7 @@ impl Drop for Program {
 }
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/receivers")
+    crate::support::repository("tests/receivers")
 }
 
 /// Where scripts/test makes the virtual environment.

@@ -17,8 +17,8 @@ const PATIENT_DATA: &[&str] =
     &["jamie", "rivera", "1988-04-12", "patient@example.com", "semaglutide", "inject"];
 
 fn example(name: &str) -> Value {
-    let path = format!("{}/../../testdata/contract/{name}.json", env!("CARGO_MANIFEST_DIR"));
-    let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let path = crate::support::repository(&format!("testdata/contract/{name}.json"));
+    let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_slice(&bytes).expect("an example is JSON")
 }
 

@@ -51,3 +51,10 @@ pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T
         std::thread::sleep(Duration::from_millis(20));
     }
 }
+
+/// A file of the repository: by cargo's word at run time, since a build folder may be shared by several checkouts.
+pub(crate) fn repository(path: &str) -> std::path::PathBuf {
+    let package =
+        std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").to_owned());
+    std::path::Path::new(&package).join("../..").join(path)
+}
