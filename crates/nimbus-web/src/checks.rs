@@ -18,6 +18,12 @@ fn string(value: &Value) -> Checked<&str> {
     value.as_str().ok_or_else(|| "must be text".into())
 }
 
+/// Spaces, and marks that only join, separate or direct other characters.
+fn is_invisible(c: char) -> bool {
+    c.is_whitespace()
+        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
 /// The bounds of a text, in characters, without the white space around it. Control characters other than line
 /// feed, tab and carriage return are refused.
 pub(crate) fn text(range: RangeInclusive<usize>) -> impl Fn(&Value) -> Checked<String> + Clone {
@@ -25,6 +31,9 @@ pub(crate) fn text(range: RangeInclusive<usize>) -> impl Fn(&Value) -> Checked<S
         let text = string(value)?.trim();
         if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t' | '\r')) {
             return Err("must not have control characters".into());
+        }
+        if text.chars().all(is_invisible) && !text.is_empty() {
+            return Err("must have characters that can be seen".into());
         }
         // No character has more than four bytes: a long text is refused before it is counted.
         if text.len() > range.end() * 4 || !range.contains(&text.chars().count()) {
@@ -140,7 +149,8 @@ pub(crate) fn quantity(value: &Value) -> Checked<Quantity> {
 /// A measure that partners send as a number or as text with its unit.
 pub(crate) fn measure(value: &Value) -> Checked<String> {
     match value {
-        Value::Number(number) => Ok(number.to_string()),
+        Value::Number(number) if Quantity::parse(&number.to_string()).is_some() => Ok(number.to_string()),
+        Value::Number(_) => Err("must be over 0, with at most three decimal places, or a text".into()),
         other => text(1..=50)(other),
     }
 }
