@@ -21,9 +21,10 @@ pub mod shipment;
 pub mod time;
 pub mod us;
 
-/// A closed set of words: the enum, its text, and the way back.
+/// Closed sets of words: each enum, its text, and the way back.
+#[macro_export]
 macro_rules! words {
-    ($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)* }) => {
+    ($($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)* })*) => {$(
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         $vis enum $name { $($(#[$doc])* $variant,)* }
@@ -48,6 +49,5 @@ macro_rules! words {
                 f.write_str(self.as_str())
             }
         }
-    };
+    )*};
 }
-pub(crate) use words;

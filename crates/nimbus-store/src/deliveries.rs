@@ -5,6 +5,7 @@ mod reads;
 use nimbus_core::{
     ids::{AttemptId, ClinicId, DeliveryId, EndpointId, EventId},
     time::Ts,
+    words,
 };
 use uuid::Uuid;
 
@@ -13,7 +14,6 @@ use crate::{
     error::{Error, Result, SealError},
     events::body_at,
     seal::SealedAt,
-    words::words,
 };
 
 pub use reads::{

@@ -5,6 +5,7 @@ use nimbus_core::{
     ids::{ClinicId, EndpointId, KeyId},
     phi::Phi,
     time::Ts,
+    words,
 };
 
 use crate::{
@@ -14,7 +15,6 @@ use crate::{
     page::{Page, Slice, page_end, page_where},
     rows::{changed_one, read_opt, read_rows, word},
     seal::{ClinicKeys, SealedAt},
-    words::words,
 };
 
 words! {

@@ -3,6 +3,7 @@
 use nimbus_core::{
     ids::{ClinicId, JobId},
     time::Ts,
+    words,
 };
 use uuid::Uuid;
 
@@ -10,7 +11,6 @@ use crate::{
     engine::{Engine, Row, Tx},
     error::{Error, Result},
     rows::word,
-    words::words,
 };
 
 words! {

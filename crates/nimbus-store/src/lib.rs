@@ -28,7 +28,6 @@ pub mod shipments;
 pub mod tenants;
 #[cfg(feature = "testing")]
 pub mod testing;
-mod words;
 
 pub use engine::{
     BoxFuture, Cell, Columns, Db, Engine, FromColumn, Row, Statement, Tx, Value,

@@ -3,6 +3,7 @@
 use nimbus_core::{
     ids::{BaaId, ClinicId, PartnerId},
     time::{Date, Ts},
+    words,
 };
 
 use crate::{
@@ -10,7 +11,6 @@ use crate::{
     error::Result,
     keyring,
     rows::word,
-    words::words,
 };
 
 words! {
