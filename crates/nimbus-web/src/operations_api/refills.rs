@@ -12,6 +12,7 @@ use nimbus_core::{
 };
 use utoipa::ToSchema;
 
+use super::read_note;
 use crate::{
     Web,
     body::Incoming,
@@ -33,6 +34,9 @@ pub struct ApproveBody {
     pub quantity: Option<Amount>,
     /// For the history.
     #[schema(max_length = 1000)]
+    pub reason: Option<String>,
+    /// For the history too.
+    #[schema(max_length = 1000)]
     pub note: Option<String>,
 }
 
@@ -44,7 +48,7 @@ pub struct DenyBody {
 }
 
 fn read_approve(f: &mut Fields<'_>) -> Option<(Option<Quantity>, Option<String>)> {
-    Some((f.optional("quantity", quantity), f.optional("note", text(1..=1000))))
+    Some((f.optional("quantity", quantity), read_note(f)?))
 }
 
 fn read_deny(f: &mut Fields<'_>) -> Option<String> {
