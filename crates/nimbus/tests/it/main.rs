@@ -8,6 +8,7 @@ mod corners;
 mod crash;
 mod delivery;
 mod idempotency;
+mod idempotency_property;
 mod lifecycle;
 mod partner_api;
 mod privacy;

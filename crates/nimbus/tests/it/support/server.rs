@@ -241,6 +241,13 @@ impl Server {
         self.store.take().expect("the store is there while the server runs")
     }
 
+    /// Kills the server while others still talk to it; [`Self::kill`] then gives its store.
+    pub(crate) fn kill_now(&self) {
+        let id = self.child.as_ref().expect("the server runs").id().to_string();
+        let killed = Command::new("kill").args(["-KILL", &id]).status();
+        assert!(killed.expect("kill runs").success(), "the server was gone before it was killed");
+    }
+
     /// Asks the server to stop, with `SIGTERM`, without waiting for it.
     pub(crate) fn ask_to_stop(&mut self) {
         let asked = Command::new("kill").args(["-TERM", &self.child().id().to_string()]).status();
