@@ -10,11 +10,26 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub struct FieldError {
     pub field: String,
     pub message: String,
+    pub fault: Fault,
+}
+
+/// What kind of thing is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// The request itself: it cannot be read, or asks for what this version does not do.
+    Request,
+    /// A value in it.
+    Value,
 }
 
 impl FieldError {
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: field.into(), message: message.into() }
+        Self { field: field.into(), message: message.into(), fault: Fault::Value }
+    }
+
+    /// A part of the request that cannot be read, or that this version does not take.
+    pub fn of_request(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { fault: Fault::Request, ..Self::new(field, message) }
     }
 }
 
@@ -75,6 +90,11 @@ impl Error {
     /// One field that cannot be accepted.
     pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Invalid(vec![FieldError::new(field, message)])
+    }
+
+    /// A request that cannot be read; `$` stands for the whole of it.
+    pub fn unreadable(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Invalid(vec![FieldError::of_request(field, message)])
     }
 
     /// Whether the same request may well succeed in a moment: the store is busy, away, or lost a race too often.

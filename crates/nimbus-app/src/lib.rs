@@ -38,7 +38,7 @@ use nimbus_webhooks::guard::AddressPolicy;
 use tokio::sync::Notify;
 
 pub use actor::{Actor, Call, Idempotency, PartnerActor, StaffActor};
-pub use error::{Detail, Error, FieldError, RefusalCode, Result};
+pub use error::{Detail, Error, Fault, FieldError, RefusalCode, Result};
 pub use unit::{Render, Rendered, Reply};
 
 use crate::{auth::KeyCache, clock::Clock};

@@ -67,11 +67,11 @@ impl Incoming {
     /// Reads the query string, as an object whose values are strings.
     pub(crate) fn query<T>(&self, read: impl FnOnce(&mut Fields<'_>) -> Option<T>) -> Result<T, Failure> {
         let pairs = Query::<Vec<(String, String)>>::try_from_uri(&self.parts.uri)
-            .map_err(|_| Error::field("$", "The query string cannot be read."))?;
+            .map_err(|_| Error::unreadable("$", "The query string cannot be read."))?;
         let mut object = Map::new();
         for (name, value) in pairs.0 {
             if object.insert(name, Value::String(value)).is_some() {
-                return Err(Error::field("$", "A query parameter is given twice.").into());
+                return Err(Error::unreadable("$", "A query parameter is given twice.").into());
             }
         }
         Ok(fields::read(&Value::Object(object), read)?)
@@ -104,7 +104,7 @@ impl Incoming {
         let bytes = match Limited::new(body, MAX_BODY).collect().await {
             Ok(collected) => collected.to_bytes(),
             Err(error) if error.is::<LengthLimitError>() => return Err(Failure::PayloadTooLarge),
-            Err(_) => return Err(Error::field("$", "The body broke off.").into()),
+            Err(_) => return Err(Error::unreadable("$", "The body broke off.").into()),
         };
         call.idempotency = key
             .filter(|_| self.parts.method == Method::POST)
@@ -122,7 +122,9 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Failure> {
         Ok(text) if visible && (1..=MAX_IDEMPOTENCY_KEY).contains(&text.len()) && values.next().is_none() => {
             Ok(Some(text.to_owned()))
         }
-        _ => Err(Error::field(IDEMPOTENCY_KEY, "must be 1 to 255 visible ASCII characters, once").into()),
+        _ => {
+            Err(Error::unreadable(IDEMPOTENCY_KEY, "must be 1 to 255 visible ASCII characters, once").into())
+        }
     }
 }
 
@@ -151,7 +153,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 fn parse(body: &[u8]) -> Result<Value, Failure> {
     serde_json::from_slice::<Strict>(body)
         .map(|Strict(value)| value)
-        .map_err(|error| Error::field("$", format!("The body is not valid JSON: {error}")).into())
+        .map_err(|error| Error::unreadable("$", format!("The body is not valid JSON: {error}")).into())
 }
 
 /// A JSON value in which no object has a key twice.

@@ -1,10 +1,10 @@
 //! Why a request was refused, before a surface has put it into its own shape.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use nimbus_app::{Detail, Error, FieldError, RefusalCode, Reply, error::Unauthorized};
+use nimbus_app::{Detail, Error, Fault, FieldError, RefusalCode, Reply, error::Unauthorized};
 use nimbus_core::access::{Environment, Scope};
 
 /// Tells a caller whose request met a busy server when to come again.
@@ -89,6 +89,9 @@ pub(crate) async fn unknown_path() -> Failure {
     Failure::UnknownPath
 }
 
+/// How a surface calls the fields that use cases name in the partner API's words.
+pub(crate) type Names = fn(&str) -> Cow<'_, str>;
+
 /// A refusal as each surface tells it in its own shape. `code` is in lower case.
 #[derive(Debug, Clone)]
 pub(crate) struct Problem {
@@ -130,10 +133,10 @@ impl Problem {
 }
 
 impl Failure {
-    /// What the caller is told.
-    pub(crate) fn problem(&self, environment: Environment) -> Problem {
+    /// What the caller is told, with the fields called as its surface calls them.
+    pub(crate) fn problem(&self, environment: Environment, names: Names) -> Problem {
         match self {
-            Self::App(error) => app_problem(error, environment),
+            Self::App(error) => app_problem(error, environment, names),
             Self::Unauthorized(wanted) => Problem::unauthorized(wanted.wanted(), *wanted),
             Self::OtherEnvironment => other_environment(environment),
             Self::MissingScope(scope) => {
@@ -188,7 +191,7 @@ fn other_environment(environment: Environment) -> Problem {
     Problem::unauthorized(message, Credential::ApiKey)
 }
 
-fn app_problem(error: &Error, environment: Environment) -> Problem {
+fn app_problem(error: &Error, environment: Environment, names: Names) -> Problem {
     match error {
         Error::Unauthorized(Unauthorized::Credential) => {
             Problem::unauthorized(Credential::ApiKey.wanted(), Credential::ApiKey)
@@ -200,10 +203,14 @@ fn app_problem(error: &Error, environment: Environment) -> Problem {
         Error::NotFound(what) => {
             Problem::new(StatusCode::NOT_FOUND, "not_found", format!("{what} not found"))
         }
-        Error::Invalid(fields) => invalid(fields),
+        Error::Invalid(fields) => invalid(fields, names),
         Error::Refused { code, message, details } => {
             let problem = Problem::new(StatusCode::BAD_REQUEST, refusal_code(*code), message.clone());
-            Problem { details: details.clone(), ..problem }
+            let named = |detail: &Detail| Detail {
+                field: detail.field.as_deref().map(|field| names(field).into_owned()),
+                ..detail.clone()
+            };
+            Problem { details: details.iter().map(named).collect(), ..problem }
         }
         Error::IdempotencyConflict => Problem::new(
             StatusCode::CONFLICT,
@@ -225,8 +232,16 @@ fn app_problem(error: &Error, environment: Environment) -> Problem {
     }
 }
 
-fn invalid(fields: &[FieldError]) -> Problem {
-    let message = match fields {
+/// What is wrong with the request itself comes first, and gives the code.
+fn invalid(fields: &[FieldError], names: Names) -> Problem {
+    let named = |field: &FieldError| FieldError { field: names(&field.field).into_owned(), ..field.clone() };
+    let mut fields: Vec<FieldError> = fields.iter().map(named).collect();
+    fields.sort_by_key(|field| field.fault);
+    let code = match fields.first().map(|field| field.fault) {
+        Some(Fault::Request) => "invalid_request",
+        _ => "validation_error",
+    };
+    let message = match fields.as_slice() {
         [only] => sentence(only),
         _ => {
             let mut wrong: Vec<&str> = fields.iter().map(|field| field.field.as_str()).collect();
@@ -235,14 +250,10 @@ fn invalid(fields: &[FieldError]) -> Problem {
         }
     };
     let details = fields
-        .iter()
-        .map(|field| Detail {
-            field: Some(field.field.clone()),
-            message: field.message.clone(),
-            ..Detail::default()
-        })
+        .into_iter()
+        .map(|field| Detail { field: Some(field.field), message: field.message, ..Detail::default() })
         .collect();
-    Problem { details, ..Problem::new(StatusCode::BAD_REQUEST, "validation_error", message) }
+    Problem { details, ..Problem::new(StatusCode::BAD_REQUEST, code, message) }
 }
 
 /// A message that is a sentence by itself stands alone: clients compare `Clinic not found`. Others begin in

@@ -36,14 +36,14 @@ pub(crate) fn read<T>(
     reader: impl FnOnce(&mut Fields<'_>) -> Option<T>,
 ) -> Result<T, Error> {
     let Value::Object(object) = document else {
-        return Err(Error::field("$", "The body must be a JSON object."));
+        return Err(Error::unreadable("$", "The body must be a JSON object."));
     };
     let mut fields = Fields::new(object, String::new());
     let value = reader(&mut fields);
     fields.close();
     match value {
         Some(value) if fields.errors.is_empty() => Ok(value),
-        _ if fields.errors.is_empty() => Err(Error::field("$", "The body is not complete.")),
+        _ if fields.errors.is_empty() => Err(Error::unreadable("$", "The body is not complete.")),
         _ => {
             let unknown = fields.unknown_fields();
             fields.errors.extend(unknown);
@@ -206,7 +206,8 @@ impl<'a> Fields<'a> {
     /// A field that this version does not take.
     pub(crate) fn not_available(&mut self, name: &'static str) {
         if self.raw(name).is_some() {
-            self.refuse(name, "is not available yet");
+            let field = format!("{}{name}", self.path);
+            self.errors.push(FieldError::of_request(field, "is not available yet"));
         }
     }
 

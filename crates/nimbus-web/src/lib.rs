@@ -15,6 +15,7 @@ mod unread;
 pub mod health;
 pub mod openapi;
 pub mod operations_api;
+pub mod orders_api;
 pub mod paging;
 pub mod partner_api;
 pub mod wire;

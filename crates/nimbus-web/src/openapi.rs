@@ -11,11 +11,12 @@ use utoipa::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{Web, health, operations_api, partner_api};
+use crate::{Web, health, operations_api, orders_api, partner_api};
 
 /// The document of each surface that has routes of its own.
 pub struct Documents {
     pub partner: OpenApi,
+    pub orders: OpenApi,
     pub operations: OpenApi,
 }
 
@@ -23,6 +24,7 @@ pub struct Documents {
 pub fn documents() -> Documents {
     Documents {
         partner: partner_api::routes().into_openapi(),
+        orders: orders_api::routes().into_openapi(),
         operations: operations_api::routes().into_openapi(),
     }
 }
@@ -39,6 +41,7 @@ pub(crate) fn all_routes() -> OpenApiRouter<Web> {
         .routes(routes!(health::ready))
         .nest(partner_api::ROOT, partner_api::routes())
         .nest(operations_api::ROOT, operations_api::routes())
+        .merge(orders_api::routes())
 }
 
 #[derive(utoipa::OpenApi)]
@@ -74,20 +77,29 @@ const INTERNAL: (&str, &str) = ("500", "Something went wrong on our side");
 const UNAVAILABLE: (&str, &str) =
     ("503", "Nimbus cannot answer right now; `Retry-After` says when to try again");
 
+/// The statuses of the orders API that tell more finely what is wrong.
+mod orders {
+    pub(super) const UNREADABLE: (&str, &str) =
+        ("400", "The request cannot be read, or asks for what is not available yet");
+    pub(super) const INVALID: (&str, &str) =
+        ("422", "A field or a parameter is not valid; `details` names every one");
+}
+
 macro_rules! errors {
-    ($($(#[$doc:meta])* $name:ident: $($error:expr),*;)*) => {$(
+    ($schema:literal; $($(#[$doc:meta])* $name:ident: $($error:expr),*;)*) => {$(
         $(#[$doc])*
         pub(crate) struct $name;
 
         impl IntoResponses for $name {
             fn responses() -> BTreeMap<String, RefOr<Response>> {
-                responses(&[$($error),*])
+                responses($schema, &[$($error),*])
             }
         }
     )*};
 }
 
 errors! {
+    "ErrorReply";
     /// The errors of a list or another read that names no id in its path.
     ListErrors: INVALID, UNAUTHORIZED, FORBIDDEN, INTERNAL, UNAVAILABLE;
     /// The errors of a read of one resource.
@@ -102,11 +114,19 @@ errors! {
     FeedErrors: REFUSED, UNAUTHORIZED, TOO_LARGE, NOT_JSON, INTERNAL, UNAVAILABLE;
 }
 
-fn responses(errors: &[(&str, &str)]) -> BTreeMap<String, RefOr<Response>> {
+errors! {
+    "OrdersErrorReply";
+    /// The errors of a list of the orders API.
+    OrdersListErrors: orders::UNREADABLE, UNAUTHORIZED, FORBIDDEN, orders::INVALID, INTERNAL, UNAVAILABLE;
+    /// The errors of a read of one resource of the orders API.
+    OrdersReadErrors: UNAUTHORIZED, FORBIDDEN, NOT_FOUND, INTERNAL, UNAVAILABLE;
+}
+
+fn responses(schema: &str, errors: &[(&str, &str)]) -> BTreeMap<String, RefOr<Response>> {
     errors
         .iter()
         .map(|&(status, description)| {
-            let content = Content::new(Some(Ref::from_schema_name("ErrorReply")));
+            let content = Content::new(Some(Ref::from_schema_name(schema)));
             let response =
                 ResponseBuilder::new().description(description).content("application/json", content).build();
             (status.to_owned(), RefOr::T(response))

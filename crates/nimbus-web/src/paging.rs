@@ -36,21 +36,50 @@ pub struct PageParams {
     pub updated_until: Option<String>,
 }
 
+/// What a surface calls the ranges.
+struct Ranges {
+    created_from: &'static str,
+    created_until: &'static str,
+    updated_from: &'static str,
+    updated_until: &'static str,
+}
+
 /// Reads what [`PageParams`] describes.
 pub(crate) fn page(f: &mut Fields<'_>) -> Page {
+    let ranges = Ranges {
+        created_from: "created_from",
+        created_until: "created_until",
+        updated_from: "updated_from",
+        updated_until: "updated_until",
+    };
+    read(f, &ranges)
+}
+
+/// Reads the same in camel case.
+pub(crate) fn camel_case_page(f: &mut Fields<'_>) -> Page {
+    let ranges = Ranges {
+        created_from: "createdFrom",
+        created_until: "createdUntil",
+        updated_from: "updatedFrom",
+        updated_until: "updatedUntil",
+    };
+    read(f, &ranges)
+}
+
+fn read(f: &mut Fields<'_>, ranges: &Ranges) -> Page {
     Page {
         limit: f.optional("limit", count(1..=Page::MAX)).unwrap_or(Page::DEFAULT),
         before: f.optional("cursor", cursor),
-        created_from: f.optional("created_from", timestamp),
-        created_until: f.optional("created_until", timestamp),
-        updated_from: f.optional("updated_from", timestamp),
-        updated_until: f.optional("updated_until", timestamp),
+        created_from: f.optional(ranges.created_from, timestamp),
+        created_until: f.optional(ranges.created_until, timestamp),
+        updated_from: f.optional(ranges.updated_from, timestamp),
+        updated_until: f.optional(ranges.updated_until, timestamp),
     }
 }
 
 fn cursor(value: &Value) -> Checked<Uuid> {
     let id = value.as_str().and_then(from_base62).map(Uuid::from_u128);
-    id.ok_or_else(|| "must be next_cursor of the page before".into())
+    id.ok_or_else(|| "must be the next cursor of the page before".into())
 }
 
 /// The cursor of the page after the one that ends with this id.

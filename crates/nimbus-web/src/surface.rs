@@ -3,11 +3,10 @@
 use axum::response::Response;
 use http::HeaderValue;
 use nimbus_core::access::Environment;
-use serde_json::json;
 
 use crate::{
-    failure::{Failure, Problem},
-    partner_api,
+    failure::{Failure, Names},
+    orders_api, partner_api,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,21 +17,22 @@ pub(crate) enum Surface {
     Orders,
 }
 
-/// The first segments of the orders API.
-const ORDERS_ROOTS: [&str; 5] = ["orders", "refills", "webhooks", "events", "prescriptions"];
-
 impl Surface {
     pub(crate) fn of(path: &str) -> Self {
         let root = path.trim_start_matches('/').split('/').next().unwrap_or_default();
-        if ORDERS_ROOTS.contains(&root) { Self::Orders } else { Self::Partner }
+        if orders_api::ROOTS.contains(&root) { Self::Orders } else { Self::Partner }
     }
 
     /// Writes a refusal in this surface's shape.
     pub(crate) fn refuse(self, failure: &Failure, environment: Environment, request_id: &str) -> Response {
-        let problem = failure.problem(environment);
+        let names: Names = match self {
+            Self::Partner => |field| field.into(),
+            Self::Orders => orders_api::error::field_name,
+        };
+        let problem = failure.problem(environment, names);
         let mut response = match self {
             Self::Partner => partner_api::error::render(&problem, request_id),
-            Self::Orders => orders_shape(&problem, request_id),
+            Self::Orders => orders_api::error::render(&problem, request_id),
         };
         let headers = response.headers_mut();
         if let Some(seconds) = problem.retry_after {
@@ -43,15 +43,6 @@ impl Surface {
         }
         response
     }
-}
-
-fn orders_shape(problem: &Problem, request_id: &str) -> Response {
-    let body = json!({ "error": {
-        "code": problem.code,
-        "message": problem.message,
-        "requestId": request_id,
-    }});
-    crate::wire::json_response(problem.status, &body)
 }
 
 #[cfg(test)]

@@ -57,10 +57,18 @@ impl From<&Detail> for ErrorDetail {
     }
 }
 
+/// A request that cannot be read is a validation error here, like a value that cannot be accepted.
+fn code(problem: &Problem) -> String {
+    match problem.code {
+        "invalid_request" => "VALIDATION_ERROR".to_owned(),
+        other => other.to_ascii_uppercase(),
+    }
+}
+
 /// Writes a refusal.
 pub(crate) fn render(problem: &Problem, request_id: &str) -> Response {
     let error = ErrorBody {
-        code: problem.code.to_ascii_uppercase(),
+        code: code(problem),
         message: problem.message.clone(),
         details: problem.details.iter().map(ErrorDetail::from).collect(),
         request_id: request_id.to_owned(),

@@ -63,6 +63,22 @@ struct Operation {
     query: Vec<String>,
 }
 
+impl Operation {
+    /// Whether it belongs to the orders API, whose paths begin at the root.
+    fn is_of_orders(&self) -> bool {
+        !["/api/", "/health"].iter().any(|root| self.template.starts_with(root))
+    }
+
+    /// A refusal in the shape of its surface.
+    #[track_caller]
+    fn refused<'a>(&self, reply: &'a Reply, status: u16, code: &str) -> &'a Value {
+        match self.is_of_orders() {
+            true => reply.orders_refused(status, &code.to_lowercase()),
+            false => reply.refused(status, code),
+        }
+    }
+}
+
 /// Every operation of the document.
 fn operations() -> Vec<Operation> {
     let document = serde_json::to_value(api_document()).expect("the document is JSON");
@@ -104,23 +120,31 @@ impl World {
         Self { seed, refill, shipment, webhook, delivery }
     }
 
-    /// The path of an operation with ids that its clinic has. A new kind of id must be named here.
+    /// The id that follows a segment of a path. A new kind of id must be named here.
+    fn id_after(&self, operation: &Operation, segment: &str) -> &str {
+        match segment {
+            "practitioner" | "practitioners" => &self.seed.practitioner_id,
+            "patient" => &self.seed.patient_id,
+            "medication-order" | "orders" => &self.seed.medication_order_id,
+            "medication-request" => &self.seed.medication_request_id,
+            "prescription" | "prescriptions" => &self.seed.prescription_id,
+            "refill-request" | "refill-requests" => &self.refill,
+            "shipment" | "shipments" => &self.shipment,
+            "webhook" => &self.webhook,
+            "deliveries" => &self.delivery,
+            other => panic!("{}: which id follows {other}?", operation.name),
+        }
+    }
+
+    /// The path of an operation with ids that its clinic has.
     fn path(&self, operation: &Operation) -> String {
         let segments: Vec<&str> = operation.template.split('/').collect();
         let mut path = Vec::with_capacity(segments.len());
         for (index, segment) in segments.iter().enumerate() {
-            path.push(match (*segment, segments.get(index.wrapping_sub(1)).copied().unwrap_or_default()) {
-                ("{id}", "practitioner" | "practitioners") => &self.seed.practitioner_id,
-                ("{id}", "patient") => &self.seed.patient_id,
-                ("{id}", "medication-order" | "orders") => &self.seed.medication_order_id,
-                ("{id}", "medication-request") => &self.seed.medication_request_id,
-                ("{id}", "prescription" | "prescriptions") => &self.seed.prescription_id,
-                ("{id}", "refill-request" | "refill-requests") => &self.refill,
-                ("{id}", "shipment" | "shipments") => &self.shipment,
-                ("{id}", "webhook") => &self.webhook,
-                (_, "deliveries") => &self.delivery,
-                (literal, _) if !literal.starts_with('{') => literal,
-                (unknown, after) => panic!("{}: which id is {unknown} after {after}?", operation.name),
+            let after = segments.get(index.wrapping_sub(1)).copied().unwrap_or_default();
+            path.push(match segment.starts_with('{') {
+                true => self.id_after(operation, after),
+                false => segment,
             });
         }
         let query = operation.query.iter().map(|name| match name.as_str() {
@@ -253,11 +277,15 @@ impl Matrix {
         let bare = self.send(operation, &path, &[]);
         let apart = |reply: &Reply| {
             let mut body = reply.body.clone();
-            body["error"]["request_id"] = Value::Null;
+            for name in ["request_id", "requestId"] {
+                if let Some(id) = body["error"].get_mut(name) {
+                    *id = Value::Null;
+                }
+            }
             body
         };
         assert_eq!(apart(&reply), apart(&bare), "{} with {what}", operation.name);
-        let message = text(&reply.refused(401, "UNAUTHORIZED")["message"]);
+        let message = text(&operation.refused(&reply, 401, "UNAUTHORIZED")["message"]);
         assert!(message.starts_with("Unauthorized"), "{message}");
         assert!(reply.header("www-authenticate").is_some(), "{} with {what}", operation.name);
     }
@@ -266,7 +294,7 @@ impl Matrix {
         for path in [self.world.path(operation), unknown_ids(operation, &self.world)] {
             let reply = self.send(operation, &path, headers);
             assert_eq!(reply.status, 403, "{} with {what}: {}", operation.name, reply.body);
-            reply.refused(403, "FORBIDDEN");
+            operation.refused(&reply, 403, "FORBIDDEN");
         }
     }
 
@@ -298,7 +326,7 @@ impl Matrix {
         let path = self.world.path(operation);
         let production = credentials::from_seed("prod_", b"any");
         let other = self.send(operation, &path, &[("x-api-key", &production)]);
-        let message = text(&other.refused(401, "UNAUTHORIZED")["message"]);
+        let message = text(&operation.refused(&other, 401, "UNAUTHORIZED")["message"]);
         assert!(message.contains("sandbox") && message.contains("production"), "{message}");
 
         let stranger = self.send(operation, &path, &[("x-api-key", &seed.keys.other_clinic)]);
@@ -410,6 +438,7 @@ fn surfaces_ask_for_their_own_credential() {
             Some("pharmacy" | "admin") => matches!(operation.needs, Needs::Staff(_)),
             Some("pharmetika") => operation.needs == Needs::FeedSecret,
             Some("rpa") => operation.needs == Needs::OnboardingToken,
+            _ if operation.is_of_orders() => matches!(operation.needs, Needs::Key(_)),
             _ => operation.needs == Needs::Nothing,
         };
         assert!(expected, "{} needs {:?}", operation.name, operation.needs);

@@ -50,6 +50,17 @@ impl Reply {
         error
     }
 
+    /// The error of a refusal of the orders API, which must have this status and code, and the id of the request
+    /// twice.
+    #[track_caller]
+    pub(crate) fn orders_refused(&self, status: u16, code: &str) -> &Value {
+        assert_eq!(self.status, status, "{}", self.body);
+        let error = &self.body["error"];
+        assert_eq!(error["code"], code, "{}", self.body);
+        assert_eq!(error["requestId"].as_str(), self.header("x-request-id"), "{}", self.body);
+        error
+    }
+
     /// Refused as not valid; the fields named, in the order of `details`.
     #[track_caller]
     pub(crate) fn invalid(&self) -> Vec<&str> {

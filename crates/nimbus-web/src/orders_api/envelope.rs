@@ -1,0 +1,56 @@
+//! Replies of the orders API: a resource by itself, or a page of them.
+
+use axum::response::Response;
+use http::StatusCode;
+use nimbus_app::page::Slice;
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::{paging::cursor_after, wire::json_response};
+
+/// The query parameters of every list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub struct ListParams {
+    /// How many items, 1 to 100.
+    #[param(minimum = 1, maximum = 100, default = 25)]
+    pub limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    pub cursor: Option<String>,
+    /// Created at this time or later (RFC 3339).
+    #[param(format = DateTime)]
+    pub created_from: Option<String>,
+    /// Created before this time.
+    #[param(format = DateTime)]
+    pub created_until: Option<String>,
+    /// Changed at this time or later.
+    #[param(format = DateTime)]
+    pub updated_from: Option<String>,
+    /// Changed before this time.
+    #[param(format = DateTime)]
+    pub updated_until: Option<String>,
+}
+
+/// A page of a list, newest first.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Page<T> {
+    pub data: Vec<T>,
+    /// Whether there is a page after this one.
+    pub has_more: bool,
+    /// What to send as `cursor` for the next page.
+    pub next_cursor: Option<String>,
+}
+
+/// Sends what was read.
+pub(crate) fn found<T: Serialize>(resource: T) -> Response {
+    json_response(StatusCode::OK, &resource)
+}
+
+/// Sends a page; `id` says what the cursor is made of.
+pub(crate) fn page<T, V: Serialize>(slice: &Slice<T>, id: fn(&T) -> Uuid, view: fn(&T) -> V) -> Response {
+    let next_cursor = slice.items.last().filter(|_| slice.has_more).map(|last| cursor_after(id(last)));
+    let data = slice.items.iter().map(view).collect();
+    json_response(StatusCode::OK, &Page { data, has_more: slice.has_more, next_cursor })
+}

@@ -1,0 +1,40 @@
+//! The orders API: `/orders`, `/refills`, `/prescriptions` and what goes with them, in camel case, with prefixed
+//! ids and bare resources.
+
+pub mod envelope;
+pub mod error;
+pub mod prescriptions;
+
+use utoipa::OpenApi as _;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{Web, openapi};
+
+/// The first segments of its paths, which begin at the root.
+pub(crate) const ROOTS: [&str; 5] = ["orders", "refills", "webhooks", "events", "prescriptions"];
+
+#[derive(utoipa::OpenApi)]
+#[openapi(components(schemas(error::OrdersErrorReply)))]
+struct Shared;
+
+/// The routes, from the root.
+pub(crate) fn routes() -> OpenApiRouter<Web> {
+    let mut document = openapi::base("Nimbus OS API");
+    document.merge(Shared::openapi());
+    OpenApiRouter::with_openapi(document)
+        .routes(routes!(prescriptions::list))
+        .routes(routes!(prescriptions::show))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ROOTS, routes};
+
+    #[test]
+    fn every_path_has_one_of_the_roots() {
+        for path in routes().into_openapi().paths.paths.keys() {
+            let root = path.split('/').nth(1).unwrap_or_default();
+            assert!(ROOTS.contains(&root), "{path}");
+        }
+    }
+}
