@@ -1,7 +1,7 @@
 //! What a change of an order means elsewhere: its refill request, its prescriptions, its parcels, its jobs.
 
 use nimbus_core::{
-    event::PrescriptionChange,
+    event::{Fact, OrderChange, PrescriptionChange},
     ids::ShipmentId,
     order::{FillStatus, Line, Order},
     prescription::{Prescription, PrescriptionAct, PrescriptionStatus, change_status},
@@ -32,10 +32,29 @@ pub(crate) async fn order_changed(
 ) -> Result<()> {
     orders::order_update(tx, before, after).await?;
     after.version += 1;
+    name_parcel(tx, after, changes).await?;
     verified(tx, cx, before, after, changes).await?;
     refill_follows(tx, cx, after, changes).await?;
     shipped_or_delivered(tx, cx, before, after, changes).await?;
     cancelled(tx, cx, before, after, changes).await
+}
+
+/// An order that has left because what had not was cancelled is told with the parcel of what had.
+async fn name_parcel(tx: &mut Tx, after: &Order, changes: &mut Changes) -> Result<()> {
+    for event in &mut changes.events {
+        let Fact::OrderChanged { change: OrderChange::Fulfilled, order_id, parcel, .. } = &mut event.fact
+        else {
+            continue;
+        };
+        let left = after.lines.iter().find(|line| line.status == FillStatus::Shipped);
+        if let Some(id) =
+            left.filter(|_| parcel.is_none() && *order_id == after.id).and_then(|l| l.shipment_id)
+        {
+            let found = shipments::shipment_get(tx, after.clinic_id, id).await?;
+            *parcel = found.as_ref().map(Shipment::told);
+        }
+    }
+    Ok(())
 }
 
 /// A prescription whose Rx number was given is verified.

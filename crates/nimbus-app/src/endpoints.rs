@@ -8,17 +8,16 @@ use nimbus_core::{
     refusal::Refusal,
 };
 use nimbus_store::{
-    Tx, deliveries,
-    endpoints::{self as store, Shape},
+    Tx, deliveries, endpoints as store,
     page::{Page, Slice},
 };
 pub use nimbus_store::{
     deliveries::{AttemptView, DeliveryRow, DeliveryState},
-    endpoints::{AfterDeadLetter, Endpoint, EndpointStatus},
+    endpoints::{AfterDeadLetter, Endpoint, EndpointStatus, Shape},
 };
 use nimbus_webhooks::{
     client::Cause,
-    payload::{DEFAULT_EVENT_TYPES, PEOPLE_EVENT_TYPES, is_known},
+    payload::{default_event_types, is_known},
     signing::SigningSecret,
     url::EndpointUrl,
 };
@@ -26,7 +25,7 @@ use uuid::Uuid;
 
 use crate::{
     App,
-    actor::{Call, PartnerActor},
+    actor::Call,
     error::{Error, FieldError, Result},
     outbox::Changes,
     practitioners::set,
@@ -46,10 +45,37 @@ const MAX_HEADERS: usize = 20;
 /// The longest value of a static header.
 const MAX_HEADER_VALUE: usize = 1024;
 
+/// What a surface calls the fields that are judged here, so that a refusal names what the caller wrote.
+#[derive(Debug, PartialEq, Eq)]
+pub struct FieldNames {
+    pub url: &'static str,
+    pub event_types: &'static str,
+    pub headers: &'static str,
+    pub status: &'static str,
+    /// What a refusal names that is about the clinic, not about a field of its own.
+    pub clinic: &'static str,
+}
+
+/// An endpoint as one surface knows it: each sees only those of its own shape.
+#[derive(Debug, Clone, Copy)]
+pub struct Which {
+    pub shape: Shape,
+    pub id: EndpointId,
+}
+
+/// The endpoint of the clinic that is meant.
+async fn find(tx: &mut Tx, clinic: ClinicId, which: Which) -> Result<Endpoint> {
+    let found = store::endpoint_get(tx, clinic, which.id).await?;
+    found.filter(|found| found.shape == which.shape).ok_or(NOT_FOUND)
+}
+
 pub struct Create {
-    pub clinic_id: ClinicId,
+    pub shape: Shape,
+    pub names: &'static FieldNames,
+    /// The clinic that the caller named; the key's own if the surface asks for none.
+    pub clinic_id: Option<ClinicId>,
     pub url: String,
-    /// The published names, if not given.
+    /// The shape's default, if not given.
     pub event_types: Option<Vec<String>>,
     pub description: Option<String>,
     pub send_api_key: bool,
@@ -65,38 +91,42 @@ pub struct Created {
     pub warnings: Vec<String>,
 }
 
-/// Registers an endpoint of the partner shape. The same URL again answers the one there is.
+/// Registers an endpoint. The same URL again answers the one there is.
 pub async fn create(app: &App, call: &Call, mut command: Create, render: Render<Created>) -> Result<Reply> {
     let partner = call.partner(Scope::WebhooksWrite)?;
-    if partner.clinic_id != command.clinic_id {
-        return Err(Error::field("clinic_id", "Clinic not found"));
+    let names = command.names;
+    if command.clinic_id.is_some_and(|clinic| clinic != partner.clinic_id) {
+        return Err(Error::field(names.clinic, "Clinic not found"));
     }
     let mut errors = Vec::new();
     match EndpointUrl::parse(&command.url, app.config().address_policy) {
         Ok(url) => {
             if !url.resolves().await {
-                command.warnings.push("webhook_url: the host does not resolve yet".to_owned());
+                command.warnings.push(format!("{}: the host does not resolve yet", names.url));
             }
             url.as_str().clone_into(&mut command.url);
         }
-        Err(refusal) => errors.push(FieldError::new("webhook_url", refusal.to_string())),
+        Err(refusal) => errors.push(FieldError::new(names.url, refusal.to_string())),
     }
-    errors.extend(event_type_errors(command.event_types.as_deref()));
-    errors.extend(header_errors(&command.headers));
+    errors.extend(event_type_errors(names, command.shape, command.event_types.as_deref()));
+    errors.extend(header_errors(names, &command.headers));
     if !errors.is_empty() {
         return Err(Error::Invalid(errors));
     }
     app.write(call, command, render, |tx, cx, command| Box::pin(create_in(tx, cx, command))).await
 }
 
-fn event_type_errors(event_types: Option<&[String]>) -> Vec<FieldError> {
+fn event_type_errors(names: &FieldNames, shape: Shape, event_types: Option<&[String]>) -> Vec<FieldError> {
     let Some(event_types) = event_types else { return Vec::new() };
     if event_types.is_empty() || event_types.len() > MAX_EVENT_TYPES {
-        return vec![FieldError::new("event_types", format!("must name 1 to {MAX_EVENT_TYPES} event types"))];
+        return vec![FieldError::new(
+            names.event_types,
+            format!("must name 1 to {MAX_EVENT_TYPES} event types"),
+        )];
     }
     let unknown = |(index, event_type): (usize, &String)| {
-        let field = format!("event_types[{index}]");
-        (!is_known(event_type)).then(|| FieldError::new(field, "is not an event type"))
+        let field = format!("{}[{index}]", names.event_types);
+        (!is_known(shape, event_type)).then(|| FieldError::new(field, "is not an event type"))
     };
     event_types.iter().enumerate().filter_map(unknown).collect()
 }
@@ -119,9 +149,9 @@ const RESERVED_HEADERS: &[&str] = &[
     "webhook-signature",
 ];
 
-fn header_errors(headers: &[(String, String)]) -> Vec<FieldError> {
+fn header_errors(names: &FieldNames, headers: &[(String, String)]) -> Vec<FieldError> {
     if headers.len() > MAX_HEADERS {
-        return vec![FieldError::new("headers", format!("must be at most {MAX_HEADERS}"))];
+        return vec![FieldError::new(names.headers, format!("must be at most {MAX_HEADERS}"))];
     }
     let is_token = |c: u8| c.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&c);
     let refusal = |name: &str, value: &str| {
@@ -137,7 +167,9 @@ fn header_errors(headers: &[(String, String)]) -> Vec<FieldError> {
     };
     headers
         .iter()
-        .filter_map(|(name, value)| Some(FieldError::new(format!("headers.{name}"), refusal(name, value)?)))
+        .filter_map(|(name, value)| {
+            Some(FieldError::new(format!("{}.{name}", names.headers), refusal(name, value)?))
+        })
         .collect()
 }
 
@@ -145,21 +177,27 @@ async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Created> {
     let partner = cx.call.partner(Scope::WebhooksWrite)?;
     let clinic = partner.clinic_id;
     let warnings = command.warnings.clone();
-    if let Some(endpoint) = store::endpoint_by_url(tx, clinic, Shape::Partner, &command.url).await? {
+    if let Some(endpoint) = store::endpoint_by_url(tx, clinic, command.shape, &command.url).await? {
         return Ok(Created { endpoint, existing: true, warnings });
     }
     let all = Page { limit: MAX_ENDPOINTS, ..Page::default() };
-    let existing = store::endpoint_list(tx, clinic, None, &all).await?;
+    let existing = store::endpoint_list(tx, clinic, None, None, &all).await?;
     if existing.items.len() >= MAX_ENDPOINTS as usize {
-        return Err(Error::field("clinic_id", format!("has {MAX_ENDPOINTS} webhooks, which is the most")));
+        return Err(Error::field(
+            command.names.clinic,
+            format!("has {MAX_ENDPOINTS} webhooks, which is the most"),
+        ));
     }
     let secret = new_secret();
     let endpoint = Endpoint {
         id: EndpointId(Uuid::now_v7()),
         clinic_id: clinic,
-        shape: Shape::Partner,
+        shape: command.shape,
         url: command.url.clone(),
-        event_types: command.event_types.clone().unwrap_or_else(|| default_event_types(partner)),
+        event_types: command
+            .event_types
+            .clone()
+            .unwrap_or_else(|| default_event_types(command.shape, partner.scopes)),
         description: command.description.clone(),
         secret,
         previous_secret: None,
@@ -185,14 +223,6 @@ fn new_secret() -> Phi<String> {
     Phi::new(SigningSecret::generate().as_str().to_owned())
 }
 
-fn default_event_types(partner: &PartnerActor) -> Vec<String> {
-    let people: &[&str] = match partner.scopes.has(Scope::PractitionersRead) {
-        true => PEOPLE_EVENT_TYPES,
-        false => &[],
-    };
-    DEFAULT_EVENT_TYPES.iter().chain(people).map(|&name| name.to_owned()).collect()
-}
-
 async fn audited(tx: &mut Tx, cx: &Cx, clinic: ClinicId, action: &'static str, id: EndpointId) -> Result<()> {
     let mut changes = Changes::default();
     changes.audit.push(cx.audit(Some(clinic), action, "webhook", Some(id.0)));
@@ -200,27 +230,27 @@ async fn audited(tx: &mut Tx, cx: &Cx, clinic: ClinicId, action: &'static str, i
 }
 
 /// One endpoint of the key's clinic.
-pub async fn get(app: &App, call: &Call, id: EndpointId) -> Result<Endpoint> {
+pub async fn get(app: &App, call: &Call, which: Which) -> Result<Endpoint> {
     let clinic = call.partner(Scope::WebhooksRead)?.clinic_id;
-    app.read(call, (clinic, id), |tx, _, &(clinic, id)| {
-        Box::pin(
-            async move { Ok((store::endpoint_get(tx, clinic, id).await?.ok_or(NOT_FOUND)?, Vec::new())) },
-        )
+    app.read(call, (clinic, which), |tx, _, &(clinic, which)| {
+        Box::pin(async move { Ok((find(tx, clinic, which).await?, Vec::new())) })
     })
     .await
 }
 
 pub struct List {
+    pub shape: Shape,
     pub status: Option<EndpointStatus>,
     pub page: Page,
 }
 
-/// The endpoints of the key's clinic, newest first.
+/// The endpoints of one shape of the key's clinic, newest first.
 pub async fn list(app: &App, call: &Call, list: List) -> Result<Slice<Endpoint>> {
     let clinic = call.partner(Scope::WebhooksRead)?.clinic_id;
     app.read(call, (clinic, list), |tx, _, (clinic, list)| {
         Box::pin(async move {
-            Ok((store::endpoint_list(tx, *clinic, list.status, &list.page).await?, Vec::new()))
+            let (shape, status) = (Some(list.shape), list.status);
+            Ok((store::endpoint_list(tx, *clinic, shape, status, &list.page).await?, Vec::new()))
         })
     })
     .await
@@ -240,25 +270,27 @@ pub struct EndpointChange {
 }
 
 pub struct Update {
-    pub id: EndpointId,
+    pub which: Which,
+    pub names: &'static FieldNames,
     pub change: EndpointChange,
 }
 
 /// Changes an endpoint. What it missed while paused or disabled is sent when it is active again.
 pub async fn update(app: &App, call: &Call, mut command: Update, render: Render<Endpoint>) -> Result<Reply> {
     call.partner(Scope::WebhooksWrite)?;
+    let (names, shape) = (command.names, command.which.shape);
     let change = &mut command.change;
     let mut errors = Vec::new();
     if let Some(url) = &mut change.url {
         match EndpointUrl::parse(url, app.config().address_policy) {
             Ok(parsed) => parsed.as_str().clone_into(url),
-            Err(refusal) => errors.push(FieldError::new("webhook_url", refusal.to_string())),
+            Err(refusal) => errors.push(FieldError::new(names.url, refusal.to_string())),
         }
     }
-    errors.extend(event_type_errors(change.event_types.as_deref()));
-    errors.extend(header_errors(change.headers.as_deref().unwrap_or_default()));
+    errors.extend(event_type_errors(names, shape, change.event_types.as_deref()));
+    errors.extend(header_errors(names, change.headers.as_deref().unwrap_or_default()));
     if !matches!(change.status, None | Some(EndpointStatus::Active | EndpointStatus::Paused)) {
-        errors.push(FieldError::new("status", "must be active or paused"));
+        errors.push(FieldError::new(names.status, "must be active or paused"));
     }
     if !errors.is_empty() {
         return Err(Error::Invalid(errors));
@@ -268,12 +300,12 @@ pub async fn update(app: &App, call: &Call, mut command: Update, render: Render<
 
 async fn update_in(tx: &mut Tx, cx: &Cx, command: &Update) -> Result<Endpoint> {
     let clinic = cx.call.partner(Scope::WebhooksWrite)?.clinic_id;
-    let mut found = store::endpoint_get(tx, clinic, command.id).await?.ok_or(NOT_FOUND)?;
+    let mut found = find(tx, clinic, command.which).await?;
     let change = &command.change;
     if let Some(url) = change.url.as_deref().filter(|url| *url != found.url)
         && store::endpoint_by_url(tx, clinic, found.shape, url).await?.is_some()
     {
-        return Err(Error::field("webhook_url", "is registered already"));
+        return Err(Error::field(command.names.url, "is registered already"));
     }
     set(&mut found.url, &change.url);
     set(&mut found.event_types, &change.event_types);
@@ -298,18 +330,18 @@ async fn update_in(tx: &mut Tx, cx: &Cx, command: &Update) -> Result<Endpoint> {
 }
 
 /// Deletes an endpoint: what waits for it is cancelled at once, what was sent stays on record.
-pub async fn delete(app: &App, call: &Call, id: EndpointId, render: Render<()>) -> Result<Reply> {
+pub async fn delete(app: &App, call: &Call, which: Which, render: Render<()>) -> Result<Reply> {
     call.partner(Scope::WebhooksWrite)?;
-    app.write(call, id, render, |tx, cx, &id| {
+    app.write(call, which, render, |tx, cx, &which| {
         Box::pin(async move {
             let clinic = cx.call.partner(Scope::WebhooksWrite)?.clinic_id;
-            let mut found = store::endpoint_get(tx, clinic, id).await?.ok_or(NOT_FOUND)?;
+            let mut found = find(tx, clinic, which).await?;
             found.status = EndpointStatus::Deleted;
             found.deleted_at = Some(cx.now);
             found.updated_at = cx.now;
             store::endpoint_update(tx, &found).await?;
-            deliveries::deliveries_cancel(tx, clinic, id, cx.wall).await?;
-            audited(tx, cx, clinic, "webhook.delete", id).await
+            deliveries::deliveries_cancel(tx, clinic, which.id, cx.wall).await?;
+            audited(tx, cx, clinic, "webhook.delete", which.id).await
         })
     })
     .await
@@ -319,13 +351,13 @@ pub struct Tested {
     pub endpoint_id: EndpointId,
 }
 
-/// Sends a `webhook:test` event to one endpoint, whatever it subscribes to.
+/// Sends a `webhook:test` event to one endpoint of the partner shape, whatever it subscribes to.
 pub async fn test(app: &App, call: &Call, id: EndpointId, render: Render<Tested>) -> Result<Reply> {
     call.partner(Scope::WebhooksWrite)?;
     app.write(call, id, render, |tx, cx, &id| {
         Box::pin(async move {
             let clinic = cx.call.partner(Scope::WebhooksWrite)?.clinic_id;
-            let found = store::endpoint_get(tx, clinic, id).await?.ok_or(NOT_FOUND)?;
+            let found = find(tx, clinic, Which { shape: Shape::Partner, id }).await?;
             let fact = Fact::WebhookTest { endpoint_id: found.id };
             let event = Event { clinic_id: clinic, ordering_key: None, at: cx.now, fact };
             let audit = cx.audit(Some(clinic), "webhook.test", "webhook", Some(id.0));
@@ -338,24 +370,19 @@ pub async fn test(app: &App, call: &Call, id: EndpointId, render: Render<Tested>
 }
 
 /// Gives an endpoint a new signing secret; the old one signs too until the overlap ends.
-pub async fn rotate_secret(
-    app: &App,
-    call: &Call,
-    id: EndpointId,
-    render: Render<Endpoint>,
-) -> Result<Reply> {
+pub async fn rotate_secret(app: &App, call: &Call, which: Which, render: Render<Endpoint>) -> Result<Reply> {
     call.partner(Scope::WebhooksWrite)?;
-    app.write(call, id, render, |tx, cx, &id| {
+    app.write(call, which, render, |tx, cx, &which| {
         Box::pin(async move {
             let clinic = cx.call.partner(Scope::WebhooksWrite)?.clinic_id;
-            let mut found = store::endpoint_get(tx, clinic, id).await?.ok_or(NOT_FOUND)?;
+            let mut found = find(tx, clinic, which).await?;
             let old = std::mem::replace(&mut found.secret, new_secret());
             found.previous_secret = Some(old);
             found.previous_secret_until = Some(cx.wall.plus_seconds(SECRET_OVERLAP_HOURS * 3600));
             found.updated_at = cx.now;
             store::endpoint_update(tx, &found).await?;
             found.version += 1;
-            audited(tx, cx, clinic, "webhook.rotate_secret", id).await?;
+            audited(tx, cx, clinic, "webhook.rotate_secret", found.id).await?;
             Ok(found)
         })
     })
@@ -363,7 +390,7 @@ pub async fn rotate_secret(
 }
 
 pub struct Deliveries {
-    pub endpoint: EndpointId,
+    pub endpoint: Which,
     pub state: Option<DeliveryState>,
     pub page: Page,
 }
@@ -381,15 +408,14 @@ pub async fn deliveries(app: &App, call: &Call, list: Deliveries) -> Result<Slic
     app.read(call, list, |tx, cx, list| {
         Box::pin(async move {
             let clinic = cx.call.partner(Scope::WebhooksRead)?.clinic_id;
-            store::endpoint_get(tx, clinic, list.endpoint).await?.ok_or(NOT_FOUND)?;
-            let found =
-                deliveries::deliveries_of_endpoint(tx, clinic, list.endpoint, list.state, &list.page).await?;
+            let id = find(tx, clinic, list.endpoint).await?.id;
+            let found = deliveries::deliveries_of_endpoint(tx, clinic, id, list.state, &list.page).await?;
             let mut items = Vec::with_capacity(found.items.len());
             for delivery in found.items {
                 let attempts = deliveries::attempts_of(tx, clinic, delivery.id).await?;
                 items.push(DeliveryView { delivery, attempts });
             }
-            let audit = cx.audit(Some(clinic), "webhook.deliveries", "webhook", Some(list.endpoint.0));
+            let audit = cx.audit(Some(clinic), "webhook.deliveries", "webhook", Some(id.0));
             Ok((Slice { items, has_more: found.has_more }, vec![audit]))
         })
     })
@@ -403,7 +429,7 @@ pub fn hint(attempt: &AttemptView) -> Option<&'static str> {
 }
 
 pub struct RetryDelivery {
-    pub endpoint: EndpointId,
+    pub endpoint: Which,
     pub delivery: DeliveryId,
 }
 
@@ -419,7 +445,7 @@ pub async fn retry_delivery(
         Box::pin(async move {
             let clinic = cx.call.partner(Scope::WebhooksWrite)?.clinic_id;
             let RetryDelivery { endpoint, delivery } = *command;
-            store::endpoint_get(tx, clinic, endpoint).await?.ok_or(NOT_FOUND)?;
+            let endpoint = find(tx, clinic, endpoint).await?.id;
             let found = deliveries::delivery_get(tx, clinic, delivery).await?;
             found.filter(|found| found.endpoint_id == endpoint).ok_or(Error::NotFound("Delivery"))?;
             if !deliveries::delivery_retry(tx, clinic, endpoint, delivery, cx.wall).await? {

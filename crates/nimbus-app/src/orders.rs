@@ -2,7 +2,7 @@
 
 use nimbus_core::{
     access::Scope,
-    event::PrescriptionChange,
+    event::{OrderChange, PrescriptionChange},
     ids::{ClinicId, LineId, OrderId, PatientId, PractitionerId, PrescriptionId},
     order::{FillStatus, Line, Order, Shipping, open_order, order_status, request_cancellation},
     patient::{Address, PatientStatus},
@@ -176,6 +176,7 @@ pub(crate) async fn insert(
 ) -> Result<()> {
     store::order_insert(tx, order).await?;
     changes.history.extend(open_order(order, &cx.act(note, None)));
+    changes.events.push(order.event(OrderChange::Created, None, cx.now));
     changes.audit.push(cx.audit(Some(order.clinic_id), action, "order", Some(order.id.0)));
     Ok(())
 }

@@ -285,7 +285,8 @@ pub(crate) async fn move_in(tx: &mut Tx, cx: &Cx, command: &MoveTo) -> Result<Sh
     if let Some(goal) = command.status.order_goal() {
         for id in orders::orders_of_shipment(tx, found.clinic_id, found.id).await? {
             let Some(before) = orders::order_get(tx, found.clinic_id, id).await? else { continue };
-            let decision = after_shipment(&before, found.id, goal, &cx.act(None, command.note.clone()));
+            let decision =
+                after_shipment(&before, &moved.shipment, goal, &cx.act(None, command.note.clone()));
             let mut after = changes.take(decision);
             order_changed(tx, cx, &before, &mut after, &mut changes).await?;
         }

@@ -62,6 +62,36 @@ words! {
     }
 }
 
+impl MedicationChange {
+    /// Whether the orders API tells of it: holds, and what becomes of a parcel after it left, are not told there.
+    pub const fn is_told_of_order(self) -> bool {
+        !matches!(self, Self::OnHold | Self::Released | Self::Returned | Self::Lost)
+    }
+}
+
+words! {
+    /// What happened to an order as a whole; the word follows `order.`.
+    pub enum OrderChange {
+        Created = "created",
+        /// Any progress that is none of the others.
+        Updated = "updated",
+        /// It left the pharmacy.
+        Fulfilled = "fulfilled",
+        Delivered = "delivered",
+        /// Cancelled or rejected.
+        Cancelled = "cancelled",
+    }
+}
+
+/// What an order left in, as far as it is told with the order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parcel {
+    pub tracking_number: Option<String>,
+    pub carrier_name: String,
+    pub tracking_url: Option<String>,
+    pub estimated_delivery_date: Option<Date>,
+}
+
 /// A fact, when it became one, and what it is ordered by.
 #[derive(Debug, Clone)]
 pub struct Event {
@@ -74,6 +104,20 @@ pub struct Event {
 
 #[derive(Debug, Clone)]
 pub enum Fact {
+    /// An order changed: once for each decision, however many of its lines it moved.
+    OrderChanged {
+        change: OrderChange,
+        order_id: OrderId,
+        patient_id: PatientId,
+        /// Those of its lines, in their order.
+        prescriptions: Vec<PrescriptionId>,
+        /// The order's standing.
+        status: FillStatus,
+        /// Of [`OrderChange::Fulfilled`], where a parcel was made.
+        parcel: Option<Parcel>,
+        /// What staff wrote for the partner.
+        reason: Option<String>,
+    },
     MedicationChanged {
         change: MedicationChange,
         order_id: OrderId,
@@ -117,6 +161,7 @@ pub enum Fact {
     RefillChanged {
         change: RefillChange,
         refill_id: RefillId,
+        prescription_id: PrescriptionId,
         line_id: LineId,
         order_id: Option<OrderId>,
         status: RefillStatus,

@@ -107,6 +107,7 @@ impl Refill {
             fact: Fact::RefillChanged {
                 change,
                 refill_id: self.id,
+                prescription_id: self.prescription_id,
                 line_id: self.line_id,
                 order_id: self.order_id,
                 status,

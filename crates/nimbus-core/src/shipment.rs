@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use crate::{
     access::By,
-    event::{Event, Fact},
+    event::{Event, Fact, Parcel},
     history::{Subject, Transition},
     ids::{ClinicId, LineId, OrderId, PatientId, ScanId, ShipmentId},
     order::{DeliverySpeed, FillStatus},
@@ -141,6 +141,16 @@ impl Shipment {
             }
         }
         orders
+    }
+
+    /// What is told of it with an order that left in it.
+    pub fn told(&self) -> Parcel {
+        Parcel {
+            tracking_number: self.tracking_number.clone(),
+            carrier_name: self.carrier_name.clone(),
+            tracking_url: self.tracking_url.clone(),
+            estimated_delivery_date: self.estimated_delivery_date,
+        }
     }
 
     fn transition(&self, from: Option<ShipmentStatus>, by: By, note: Option<&str>, now: Ts) -> Transition {

@@ -86,6 +86,7 @@ pub struct Subscription {
 pub struct Target {
     pub endpoint_id: EndpointId,
     pub clinic_id: ClinicId,
+    pub shape: Shape,
     pub url: String,
     pub secret: Phi<String>,
     /// Only while it still signs.
@@ -254,10 +255,11 @@ pub async fn endpoint_update(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
     changed_one(tx.execute(sql, &values).await?)
 }
 
-/// The endpoints of a clinic that are not deleted, newest first.
+/// The endpoints of a clinic that are not deleted, of one shape or of both, newest first.
 pub async fn endpoint_list(
     tx: &mut Tx,
     clinic: ClinicId,
+    shape: Option<Shape>,
     status: Option<EndpointStatus>,
     page: &Page,
 ) -> Result<Slice<Endpoint>> {
@@ -265,12 +267,13 @@ pub async fn endpoint_list(
         "select ",
         columns!(),
         " from webhook_endpoints
-          where clinic_id = $7 and (status = $8 or $8 is null) and deleted_at is null and ",
+          where clinic_id = $7 and (shape = $8 or $8 is null) and (status = $9 or $9 is null)
+            and deleted_at is null and ",
         page_where!(),
         page_end!()
     );
-    let args = page.args([clinic.into(), status.map(EndpointStatus::as_str).into()]);
-    let rows = tx.query(sql, &args).await?;
+    let (shape, status) = (shape.map(Shape::as_str), status.map(EndpointStatus::as_str));
+    let rows = tx.query(sql, &page.args([clinic.into(), shape.into(), status.into()])).await?;
     Ok(page.slice(read_rows(tx, rows, read).await?))
 }
 
@@ -325,6 +328,7 @@ pub async fn endpoint_target(tx: &mut Tx, id: EndpointId, now: Ts) -> Result<Opt
     Ok(Some(Target {
         endpoint_id: endpoint.id,
         clinic_id: endpoint.clinic_id,
+        shape: endpoint.shape,
         url: endpoint.url,
         secret: endpoint.secret,
         previous_secret: endpoint.previous_secret.filter(|_| overlap),

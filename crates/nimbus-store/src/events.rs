@@ -27,7 +27,7 @@ pub struct NewEvent {
     /// The record that it is about.
     pub subject_id: Uuid,
     pub ordering_key: Option<Uuid>,
-    /// The number that [`sequence_take`] gave, if there is an ordering key.
+    /// The number that [`sequences_take`] gave, if there is an ordering key.
     pub sequence: Option<i64>,
     /// The payload's bytes as they are signed and sent.
     pub body: Vec<u8>,
@@ -74,21 +74,29 @@ pub(crate) const fn body_at(id: EventId) -> SealedAt {
     SealedAt { table: "events", column: "body", row: id.0 }
 }
 
-/// Takes `count` consecutive numbers of an ordering key; the first of them. The row stays locked until the
-/// transaction ends, so that a rollback leaves no gap.
-pub async fn sequence_take(
+/// Takes consecutive numbers of an ordering key, so many in each shape (in the order of [`Shape::ALL`]); the first
+/// of each. The rows stay locked until the transaction ends, so that a rollback leaves no gap.
+pub async fn sequences_take(
     tx: &mut Tx,
     clinic: ClinicId,
-    shape: Shape,
     ordering_key: Uuid,
-    count: i64,
-) -> Result<i64> {
-    let sql = "insert into event_sequences (clinic_id, shape, ordering_key, last) values ($1, $2, $3, $4)
+    counts: [i64; Shape::ALL.len()],
+) -> Result<[i64; Shape::ALL.len()]> {
+    let sql = "insert into event_sequences (clinic_id, shape, ordering_key, last)
+        values ($1, $3, $2, $4), ($1, $5, $2, $6)
         on conflict (clinic_id, shape, ordering_key) do update set last = event_sequences.last + excluded.last
-        returning last";
-    let args = [clinic.into(), shape.as_str().into(), ordering_key.into(), count.into()];
-    let last: i64 = tx.query_one(sql, &args).await?.columns().take()?;
-    Ok(last - count + 1)
+        returning shape, last";
+    let mut args = vec![clinic.into(), ordering_key.into()];
+    for (shape, count) in Shape::ALL.iter().zip(counts) {
+        args.extend([shape.as_str().into(), count.into()]);
+    }
+    let mut firsts = counts.map(|count| 1 - count);
+    for row in tx.query(sql, &args).await? {
+        let mut columns = row.columns();
+        let shape = word(&columns.take::<String>()?, Shape::parse, "event_sequences.shape")?;
+        firsts[shape as usize] += columns.take::<i64>()?;
+    }
+    Ok(firsts)
 }
 
 /// The statements that write events, to ride with the fact itself.

@@ -15,7 +15,7 @@ use nimbus_store::{
 };
 use uuid::Uuid;
 
-use crate::payload::{self, Told};
+use crate::payload::{self, EventName};
 
 /// What is to be written.
 pub struct Rows {
@@ -24,8 +24,8 @@ pub struct Rows {
     pub deliveries: usize,
 }
 
-/// The rows that tell these facts: each rendered once, numbered within its ordering key, and addressed to every
-/// endpoint that subscribes. `wall` is when they are due.
+/// The rows that tell these facts in each shape: each event rendered once, numbered within its ordering key, and
+/// addressed to every endpoint that subscribes. `wall` is when they are due.
 pub async fn rows(tx: &mut Tx, wall: Ts, facts: &[Event]) -> Result<Rows> {
     let (events, deliveries) = tell(tx, wall, facts).await?;
     let mut statements = events::event_statements(tx, &events).await?;
@@ -39,35 +39,39 @@ async fn tell(tx: &mut Tx, wall: Ts, facts: &[Event]) -> Result<(Vec<NewEvent>, 
     sequences.take_all(tx, facts).await?;
     let (mut events, mut deliveries) = (Vec::with_capacity(facts.len()), Vec::new());
     for fact in facts {
-        let told = payload::told(fact);
-        let id = EventId(Uuid::now_v7());
-        let sequence = fact.ordering_key.map(|key| sequences.next(fact.clinic_id, key));
         let subscribed = match subscriptions.entry(fact.clinic_id) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(place) => place.insert(endpoints::subscriptions(tx, fact.clinic_id).await?),
         };
-        deliveries.extend(addressed(subscribed, &told, fact, id, wall));
-        events.push(NewEvent {
-            id,
-            clinic_id: fact.clinic_id,
-            shape: Shape::Partner,
-            name: told.name.name.to_owned(),
-            type_: told.name.type_.to_owned(),
-            subject_id: told.subject_id,
-            ordering_key: fact.ordering_key,
-            sequence,
-            body: payload::render(&told, id, fact.at, sequence),
-            created_at: fact.at,
-        });
+        for &shape in Shape::ALL {
+            let Some((name, subject_id)) = payload::named(shape, &fact.fact) else { continue };
+            let id = EventId(Uuid::now_v7());
+            let sequence = fact.ordering_key.map(|key| sequences.next(fact.clinic_id, key, shape));
+            let Some(body) = payload::render(shape, fact, id, sequence) else { continue };
+            let of_shape = subscribed.iter().filter(|subscription| subscription.shape == shape);
+            deliveries.extend(addressed(of_shape, &name, fact, id, wall));
+            events.push(NewEvent {
+                id,
+                clinic_id: fact.clinic_id,
+                shape,
+                name: name.name.to_owned(),
+                type_: name.type_.to_owned(),
+                subject_id,
+                ordering_key: fact.ordering_key,
+                sequence,
+                body,
+                created_at: fact.at,
+            });
+        }
     }
     Ok((events, deliveries))
 }
 
 /// One delivery for each endpoint that subscribes. A paused or disabled endpoint's wait for it; a test goes to
 /// its own endpoint alone, and the news that an endpoint was disabled to the others.
-fn addressed(
-    subscribed: &[Subscription],
-    told: &Told,
+fn addressed<'a>(
+    subscribed: impl Iterator<Item = &'a Subscription>,
+    event: &EventName,
     fact: &Event,
     event_id: EventId,
     wall: Ts,
@@ -78,14 +82,11 @@ fn addressed(
         _ => true,
     };
     let name = |subscription: &Subscription| match &fact.fact {
-        Fact::WebhookTest { .. } => Some(told.name.name),
-        _ => payload::subscribed_name(&told.name, &subscription.event_types, subscription.scopes),
+        Fact::WebhookTest { .. } => Some(event.name),
+        _ => payload::subscribed_name(event, &subscription.event_types, subscription.scopes),
     };
     subscribed
-        .iter()
-        .filter(|subscription| {
-            subscription.shape == Shape::Partner && subscription.status != EndpointStatus::Deleted
-        })
+        .filter(|subscription| subscription.status != EndpointStatus::Deleted)
         .filter(wanted)
         .filter_map(|subscription| {
             Some(NewDelivery {
@@ -102,27 +103,44 @@ fn addressed(
         .collect()
 }
 
-/// The places in each ordering key that a change takes: taken together, handed out in order.
+/// The places in each ordering key that a change takes in each shape: taken together, handed out in order.
 #[derive(Default)]
-struct Sequences(BTreeMap<(ClinicId, Uuid), (i64, i64)>);
+struct Sequences(BTreeMap<(ClinicId, Uuid), [Places; Shape::ALL.len()]>);
+
+#[derive(Default, Clone, Copy)]
+struct Places {
+    next: i64,
+    count: i64,
+}
 
 impl Sequences {
     async fn take_all(&mut self, tx: &mut Tx, facts: &[Event]) -> Result<()> {
         for fact in facts {
-            if let Some(key) = fact.ordering_key {
-                self.0.entry((fact.clinic_id, key)).or_default().1 += 1;
+            let Some(key) = fact.ordering_key else { continue };
+            for &shape in Shape::ALL {
+                if payload::named(shape, &fact.fact).is_some() {
+                    self.of(fact.clinic_id, key)[shape as usize].count += 1;
+                }
             }
         }
         // In key order, so that two changes that share keys cannot wait for each other in a circle.
-        for (&(clinic, key), (next, count)) in &mut self.0 {
-            *next = events::sequence_take(tx, clinic, Shape::Partner, key, *count).await?;
+        for (&(clinic, key), shapes) in &mut self.0 {
+            let counts = shapes.map(|places| places.count);
+            let firsts = events::sequences_take(tx, clinic, key, counts).await?;
+            for (places, first) in shapes.iter_mut().zip(firsts) {
+                places.next = first;
+            }
         }
         Ok(())
     }
 
-    fn next(&mut self, clinic: ClinicId, key: Uuid) -> i64 {
-        let (next, _) = self.0.entry((clinic, key)).or_default();
-        *next += 1;
-        *next - 1
+    fn of(&mut self, clinic: ClinicId, key: Uuid) -> &mut [Places; Shape::ALL.len()] {
+        self.0.entry((clinic, key)).or_default()
+    }
+
+    fn next(&mut self, clinic: ClinicId, key: Uuid, shape: Shape) -> i64 {
+        let places = &mut self.of(clinic, key)[shape as usize];
+        places.next += 1;
+        places.next - 1
     }
 }

@@ -12,7 +12,7 @@ pub use work::{Lines, Work, after_shipment, open_order, place_hold, release_hold
 
 use crate::{
     access::By,
-    event::{Event, Fact, MedicationChange},
+    event::{Event, Fact, MedicationChange, OrderChange, Parcel},
     history::{Subject, Transition},
     ids::{
         ClinicId, HoldId, LineId, OrderId, PatientId, PractitionerId, PrescriptionId, RefillId, ShipmentId,
@@ -126,6 +126,24 @@ impl Order {
             .unwrap_or(self.status)
     }
 
+    /// What partners are told of the order as it now stands.
+    pub fn event(&self, change: OrderChange, reason: Option<String>, now: Ts) -> Event {
+        Event {
+            clinic_id: self.clinic_id,
+            ordering_key: Some(self.ordering_key),
+            at: now,
+            fact: Fact::OrderChanged {
+                change,
+                order_id: self.id,
+                patient_id: self.patient_id,
+                prescriptions: self.lines.iter().map(|line| line.prescription_id).collect(),
+                status: self.standing(),
+                parcel: None,
+                reason,
+            },
+        }
+    }
+
     pub fn open_holds(&self) -> impl Iterator<Item = &Hold> {
         self.holds.iter().filter(|hold| hold.released_at.is_none())
     }
@@ -222,7 +240,8 @@ impl Decision {
         });
     }
 
-    /// Reads the order's own status off its lines, with a row of history if it changed.
+    /// Reads the order's own status off its lines, with a row of history if it changed, and tells of the order
+    /// if partners were told of a line.
     fn settle(mut self, act: &Act) -> Self {
         let from = self.order.status;
         let to = order_status(self.order.lines.iter().map(|line| (line.status, line.standing())));
@@ -246,6 +265,26 @@ impl Decision {
                 note: None,
                 at: act.now,
             });
+        }
+        let concerns_order = |event: &Event| matches!(&event.fact, Fact::MedicationChanged { change, .. } if change.is_told_of_order());
+        if self.events.iter().any(concerns_order) {
+            let change = match to {
+                FillStatus::Shipped if from != to => OrderChange::Fulfilled,
+                FillStatus::Delivered if from != to => OrderChange::Delivered,
+                FillStatus::Cancelled | FillStatus::Rejected if from != to => OrderChange::Cancelled,
+                _ => OrderChange::Updated,
+            };
+            self.events.push(self.order.event(change, act.note.clone(), act.now));
+        }
+        self
+    }
+
+    /// Names the parcel that the order left in, where it is told that it left.
+    fn in_parcel(mut self, parcel: &Parcel) -> Self {
+        for event in &mut self.events {
+            if let Fact::OrderChanged { change: OrderChange::Fulfilled, parcel: told, .. } = &mut event.fact {
+                *told = Some(parcel.clone());
+            }
         }
         self
     }

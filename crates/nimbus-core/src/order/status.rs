@@ -86,6 +86,18 @@ impl FillStatus {
             other => other.as_str(),
         }
     }
+
+    /// The word of the orders API (status-model, projections). It is asked of an order's standing, which is a
+    /// held state only for a line that never stood anywhere else.
+    pub const fn orders_word(self) -> &'static str {
+        match self {
+            Self::Received | Self::Verified | Self::OnHold => "pending",
+            Self::Submitted | Self::Acknowledged | Self::Filling | Self::Filled => "processing",
+            Self::Shipped | Self::Returned | Self::Lost => "shipped",
+            Self::Delivered => "delivered",
+            Self::Cancelled | Self::Rejected | Self::Profiled => "cancelled",
+        }
+    }
 }
 
 words! {

@@ -3,7 +3,12 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{access::SystemActor, event::MedicationChange, refusal::Refusal};
+use crate::{
+    access::SystemActor,
+    event::{MedicationChange, OrderChange},
+    refusal::Refusal,
+    shipment::{Packed, Shipment, ShipmentStatus},
+};
 
 fn address() -> Address {
     Address {
@@ -67,12 +72,56 @@ fn act() -> Act {
     }
 }
 
+/// What is told of the medication requests, in its order.
 fn told(decision: &Decision) -> Vec<MedicationChange> {
     let change = |event: &Event| match event.fact {
-        Fact::MedicationChanged { change, .. } => change,
-        _ => panic!("an order tells of its medication requests alone"),
+        Fact::MedicationChanged { change, .. } => Some(change),
+        _ => None,
     };
-    decision.events.iter().map(change).collect()
+    decision.events.iter().filter_map(change).collect()
+}
+
+/// What is told of the order, with the status that it is told to have.
+fn told_of_order(decision: &Decision) -> Option<(OrderChange, &'static str)> {
+    let change = |event: &Event| match event.fact {
+        Fact::OrderChanged { change, status, .. } => Some((change, status.orders_word())),
+        _ => None,
+    };
+    let told: Vec<_> = decision.events.iter().filter_map(change).collect();
+    assert!(told.len() <= 1, "an order is told of once for each decision");
+    told.first().copied()
+}
+
+/// A parcel with every line of the order in it.
+fn parcel(order: &mut Order) -> Shipment {
+    let shipment = Shipment {
+        id: ShipmentId(Uuid::from_u128(500)),
+        clinic_id: order.clinic_id,
+        patient_id: order.patient_id,
+        ordering_key: order.ordering_key,
+        status: ShipmentStatus::InTransit,
+        carrier_id: "se-11226".to_owned(),
+        carrier_name: "UPS".to_owned(),
+        service_id: "ups_ground".to_owned(),
+        tracking_number: Some("1Z999AA10123456784".to_owned()),
+        tracking_url: None,
+        delivery_method: DeliverySpeed::BusinessDay,
+        delivery_location: order.shipping_address.clone(),
+        notes: None,
+        ships_at: act().now,
+        estimated_delivery_date: Some(act().today),
+        latest_scan_at: None,
+        cancellation_reason: None,
+        cancelled_at: None,
+        version: 1,
+        created_at: act().now,
+        updated_at: act().now,
+        packed: order.lines.iter().map(|l| Packed { order_id: order.id, line_id: l.id }).collect(),
+    };
+    for line in &mut order.lines {
+        line.shipment_id = Some(shipment.id);
+    }
+    shipment
 }
 
 use FillStatus::{
@@ -100,14 +149,65 @@ fn the_whole_way_is_told_step_by_step() {
         changes.extend(told(&decision));
         order = decision.order;
     }
-    order.lines[0].shipment_id = Some(ShipmentId(Uuid::nil()));
-    let decision = after_shipment(&order, ShipmentId(Uuid::nil()), Delivered, &act());
+    let parcel = parcel(&mut order);
+    let decision = after_shipment(&order, &parcel, Delivered, &act());
     changes.extend(told(&decision));
     use MedicationChange as M;
     assert_eq!(changes, [M::Validated, M::Submitted, M::Acknowledged, M::Filled, M::Shipped, M::Delivered]);
     assert_eq!(decision.order.status, Delivered);
     assert_eq!(decision.order.lines[0].rx_number.as_deref(), Some("1000001"));
     assert_eq!(decision.order.lines[0].filled_on, Some(act().today));
+}
+
+#[test]
+fn an_order_is_told_of_once_for_each_decision() {
+    use OrderChange as O;
+    let number = [(PrescriptionId(Uuid::from_u128(100)), "1000001".to_owned())];
+    let mut order = order(&[Received, Received]);
+    for (work, expected) in [
+        (Work::Verify { rx_numbers: &number }, Some((O::Updated, "pending"))),
+        (Work::Submit { practitioner_active: true }, Some((O::Updated, "processing"))),
+        (Work::Acknowledge, Some((O::Updated, "processing"))),
+        (Work::StartFill, None),
+        (Work::Fill, Some((O::Updated, "processing"))),
+    ] {
+        let decision = step(&order, work);
+        assert_eq!(told_of_order(&decision), expected, "{work:?}");
+        order = decision.order;
+    }
+    let parcel = parcel(&mut order);
+    let left = after_shipment(&order, &parcel, Shipped, &act());
+    assert_eq!(told_of_order(&left), Some((O::Fulfilled, "shipped")));
+    let named = left.events.iter().any(
+        |event| matches!(&event.fact, Fact::OrderChanged { parcel: Some(told), .. } if *told == parcel.told()),
+    );
+    assert!(named, "with the parcel that it left in");
+    let arrived = after_shipment(&left.order, &parcel, Delivered, &act());
+    assert_eq!(told_of_order(&arrived), Some((O::Delivered, "delivered")));
+    assert_eq!(told_of_order(&after_shipment(&left.order, &parcel, FillStatus::Lost, &act())), None);
+}
+
+#[test]
+fn holds_are_not_told_of_an_order_and_a_lost_line_updates_it() {
+    use OrderChange as O;
+    let order = order(&[Submitted, Submitted]);
+    let first = [order.lines[0].id];
+    let held = place_hold(&order, HoldReason::Address, Lines::EveryLive, &act()).unwrap();
+    assert_eq!(told_of_order(&held), None);
+    assert_eq!(held.order.standing().orders_word(), "processing", "that of the state it left");
+    let released = release_holds(&held.order, None, None, Lines::EveryLive, &act()).unwrap();
+    assert_eq!(told_of_order(&released), None);
+    let rejected = super::work(&order, Work::Reject, Lines::These(&first), &act()).unwrap();
+    assert_eq!(told_of_order(&rejected), Some((O::Updated, "processing")), "the other line goes on");
+    let ended = step(&rejected.order, Work::Reject);
+    assert_eq!(told_of_order(&ended), Some((O::Cancelled, "cancelled")));
+}
+
+#[test]
+fn cancelling_what_has_not_left_fulfils_what_has() {
+    let order = order(&[Filled, Shipped]);
+    let decision = cancel(&order, Lines::These(&[order.lines[0].id]), &act()).unwrap();
+    assert_eq!(told_of_order(&decision), Some((OrderChange::Fulfilled, "shipped")));
 }
 
 #[test]
@@ -170,6 +270,7 @@ fn a_partner_cancels_at_once_before_filling_and_asks_afterwards() {
     assert!(asked.events.is_empty());
     let declined = decline_cancellation(&asked.order, &act()).unwrap();
     assert_eq!(told(&declined), [MedicationChange::CancellationDeclined]);
+    assert_eq!(told_of_order(&declined), Some((OrderChange::Updated, "processing")));
     assert_eq!(declined.order.cancellation_requested_at, None);
     let accepted = accept_cancellation(&asked.order, &act()).unwrap();
     assert_eq!((accepted.order.status, accepted.order.cancellation_requested_at), (Cancelled, None));

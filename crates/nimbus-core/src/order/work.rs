@@ -4,9 +4,10 @@ use super::{Act, Decision, FillStatus, Hold, HoldReason, Line, Order, cancel::de
 use crate::{
     event::MedicationChange,
     history::{Subject, Transition},
-    ids::{HoldId, LineId, PrescriptionId, ShipmentId},
+    ids::{HoldId, LineId, PrescriptionId},
     phi::Phi,
     refusal::Refusal,
+    shipment::Shipment,
 };
 
 /// Which lines an act is for.
@@ -216,7 +217,8 @@ pub fn release_holds(
 
 /// What a parcel's way means for the lines in it: `goal` is `shipped`, `delivered`, `returned` or `lost`. A
 /// line that had not left yet passes through `shipped`, and both are told.
-pub fn after_shipment(order: &Order, shipment: ShipmentId, goal: FillStatus, act: &Act) -> Decision {
+pub fn after_shipment(order: &Order, parcel: &Shipment, goal: FillStatus, act: &Act) -> Decision {
+    let shipment = parcel.id;
     let mut decision = Decision::unchanged(order);
     let leaves = |line: &Line| {
         line.shipment_id == Some(shipment) && line.status.is_live() && line.standing().is_before_shipped()
@@ -244,7 +246,7 @@ pub fn after_shipment(order: &Order, shipment: ShipmentId, goal: FillStatus, act
             decision.move_line(index, goal, Some(change), act, None);
         }
     }
-    decision.settle(act)
+    decision.settle(act).in_parcel(&parcel.told())
 }
 
 pub(super) fn release_open_holds(decision: &mut Decision, index: usize, act: &Act) {

@@ -95,12 +95,14 @@ async fn told(tx: &mut Tx) -> Result<()> {
     first.version = 2;
     assert_same(&endpoint_get(tx, here, first.id).await?.unwrap(), &first);
     let page = Page { limit: 2, ..Page::default() };
-    let listed = endpoint_list(tx, here, None, &page).await?;
+    let listed = endpoint_list(tx, here, None, None, &page).await?;
     assert_eq!(listed.items.iter().map(|e| e.id).collect::<Vec<_>>(), [orders.id, bare.id]);
     assert!(listed.has_more);
-    let disabled = endpoint_list(tx, here, Some(EndpointStatus::Disabled), &page).await?;
+    let of_orders = endpoint_list(tx, here, Some(Shape::Orders), None, &page).await?;
+    assert_eq!(of_orders.items.iter().map(|e| e.id).collect::<Vec<_>>(), [orders.id]);
+    let disabled = endpoint_list(tx, here, None, Some(EndpointStatus::Disabled), &page).await?;
     assert_eq!(disabled.items.iter().map(|e| e.id).collect::<Vec<_>>(), [first.id]);
-    assert!(endpoint_list(tx, there, None, &page).await?.items.is_empty());
+    assert!(endpoint_list(tx, there, None, None, &page).await?.items.is_empty());
 
     (first.status, first.deleted_at) = (EndpointStatus::Deleted, Some(after(9)));
     endpoint_update(tx, &first).await?;

@@ -4,7 +4,7 @@ use nimbus_core::{ids::EventId, time::Ts};
 use nimbus_store::{
     Db, Error, Result, Tx,
     endpoints::Shape,
-    events::{EventRow, NewEvent, event_body, event_get, event_list, event_statements, sequence_take},
+    events::{EventRow, NewEvent, event_body, event_get, event_list, event_statements, sequences_take},
     two_engines,
 };
 use uuid::Uuid;
@@ -26,7 +26,7 @@ two_engines! {
         let clinic = db.write(|tx: &mut Tx| Box::pin(clinic(tx))).await.unwrap();
         let key: Uuid = id();
         let take = |fails: bool| db.write(move |tx: &mut Tx| Box::pin(async move {
-            let first = sequence_take(tx, clinic, Shape::Partner, key, 2).await?;
+            let [first, _] = sequences_take(tx, clinic, key, [2, 0]).await?;
             if fails { Err(Error::Corrupt("on purpose")) } else { Ok(first) }
         }));
         let taken = futures_util::future::join_all((0..24).map(|i| take(i % 3 == 0))).await;
@@ -90,11 +90,10 @@ async fn told(tx: &mut Tx) -> Result<()> {
 async fn sequences_told(tx: &mut Tx) -> Result<()> {
     let (here, there) = (clinic(tx).await?, clinic(tx).await?);
     let (key, other): (Uuid, Uuid) = (id(), id());
-    assert_eq!(sequence_take(tx, here, Shape::Partner, key, 1).await?, 1);
-    assert_eq!(sequence_take(tx, here, Shape::Partner, key, 3).await?, 2);
-    assert_eq!(sequence_take(tx, here, Shape::Partner, key, 1).await?, 5);
-    assert_eq!(sequence_take(tx, here, Shape::Orders, key, 1).await?, 1, "each shape counts");
-    assert_eq!(sequence_take(tx, here, Shape::Partner, other, 1).await?, 1, "each key counts");
-    assert_eq!(sequence_take(tx, there, Shape::Partner, key, 1).await?, 1, "each clinic counts");
+    assert_eq!(sequences_take(tx, here, key, [1, 2]).await?, [1, 1]);
+    assert_eq!(sequences_take(tx, here, key, [3, 0]).await?, [2, 3]);
+    assert_eq!(sequences_take(tx, here, key, [1, 1]).await?, [5, 3], "each shape counts");
+    assert_eq!(sequences_take(tx, here, other, [1, 1]).await?, [1, 1], "each key counts");
+    assert_eq!(sequences_take(tx, there, key, [1, 1]).await?, [1, 1], "each clinic counts");
     Ok(())
 }

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use nimbus_core::time::Ts;
 use nimbus_store::{
     Db,
-    endpoints::{self, EndpointStatus, Target},
+    endpoints::{self, EndpointStatus, Shape, Target},
 };
 
 use super::{DEADLINE, lane::Leased, record::Finished};
@@ -37,8 +37,11 @@ pub(super) async fn send(
         }
     }
     let target = leased.target.clone();
-    let body = payload::renamed(std::mem::take(&mut leased.row.body), &leased.row.event_name);
-    let id = leased.row.event_id.to_string();
+    let body = std::mem::take(&mut leased.row.body);
+    let (id, body) = match target.shape {
+        Shape::Partner => (leased.row.event_id.to_string(), payload::renamed(body, &leased.row.event_name)),
+        Shape::Orders => (leased.row.event_id.prefixed(), body),
+    };
     let (Ok(url), Some(headers)) =
         (EndpointUrl::parse(&target.url, policy), headers(&target, &id, started_at, &body))
     else {

@@ -1,19 +1,38 @@
-//! The event shapes on the wire: what a fact is called and what its payload says.
+//! The event shapes on the wire: what a fact is called in each, what its payload says, and the catalogue of both.
 //!
-//! A payload is rendered once, when its fact is written, and kept as the bytes that are signed and sent.
+//! A payload is rendered once for each shape, when its fact is written, and kept as the bytes that are signed and
+//! sent.
 
+mod catalogue;
 mod names;
+mod orders;
 mod partner;
+mod samples;
+mod wire;
 
-pub use names::{DEFAULT_EVENT_TYPES, EventName, PEOPLE_EVENT_TYPES, is_known, subscribed_name};
-pub use partner::{renamed, render, told};
+use nimbus_core::{
+    event::{Event, Fact},
+    ids::EventId,
+};
+use nimbus_store::endpoints::Shape;
+use uuid::Uuid;
 
-/// An event as one vocabulary tells it, before it has an id and a place in its sequence.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Told {
-    pub name: EventName,
-    /// The resource that it is about.
-    pub subject_id: uuid::Uuid,
-    /// The payload's `event_data`.
-    pub data: serde_json::Value,
+pub use catalogue::{CatalogueEntry, any_event, catalogue, sample};
+pub use names::{EventName, default_event_types, is_known, subscribed_name, types_of};
+pub use partner::renamed;
+
+/// What a fact is called in a shape, and which resource it is about; `None` where the shape does not tell of it.
+pub fn named(shape: Shape, fact: &Fact) -> Option<(EventName, Uuid)> {
+    match shape {
+        Shape::Partner => partner::named(fact),
+        Shape::Orders => orders::named(fact),
+    }
+}
+
+/// The payload's bytes, as they are signed and sent; `None` where the shape does not tell of the fact.
+pub fn render(shape: Shape, event: &Event, id: EventId, sequence: Option<i64>) -> Option<Vec<u8>> {
+    match shape {
+        Shape::Partner => partner::render(event, id, sequence),
+        Shape::Orders => orders::render(event, id, sequence),
+    }
 }

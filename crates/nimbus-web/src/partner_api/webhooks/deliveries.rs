@@ -7,7 +7,7 @@ use nimbus_app::{
 };
 use nimbus_core::access::Scope;
 
-use super::{NOUN, types::DeliveryView};
+use super::{NOUN, of_partners, types::DeliveryView};
 use crate::{
     Web,
     body::Incoming,
@@ -29,7 +29,7 @@ use crate::{
         PartErrors))]
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::WebhooksRead).await?;
-    let endpoint = request.id("id", NOUN)?;
+    let endpoint = of_partners(request.id("id", NOUN)?);
     let query = request.query(|f| {
         let state = f.optional("state", one_of(DeliveryState::ALL, DeliveryState::as_str));
         Some(Deliveries { endpoint, state, page: page(f) })
@@ -48,8 +48,8 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     responses((status = 200, description = "It is sent again", body = Success<Nothing>), ChangeErrors))]
 pub(crate) async fn retry(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.partner(&request, Scope::WebhooksWrite).await?;
-    let command =
-        RetryDelivery { endpoint: request.id("id", NOUN)?, delivery: request.id("deliveryId", "Delivery")? };
+    let endpoint = of_partners(request.id("id", NOUN)?);
+    let command = RetryDelivery { endpoint, delivery: request.id("deliveryId", "Delivery")? };
     request.no_body(&mut call).await?;
     let render = |(): &()| -> Rendered { envelope::written(Nothing {}, "Delivery will be sent again") };
     Ok(envelope::reply(endpoints::retry_delivery(&web.app, &call, command, render).await?))

@@ -7,7 +7,7 @@ pub mod types;
 use axum::extract::State;
 use nimbus_app::{
     Rendered,
-    endpoints::{self, Created, Endpoint, EndpointStatus, List as ListQuery, Tested},
+    endpoints::{self, Created, Endpoint, EndpointStatus, List as ListQuery, Shape, Tested, Which},
 };
 use nimbus_core::{access::Scope, ids::EndpointId};
 
@@ -26,6 +26,11 @@ use crate::{
 };
 
 const NOUN: &str = "Webhook";
+
+/// An endpoint of this API; those of the orders API are not seen here.
+fn of_partners(id: EndpointId) -> Which {
+    Which { shape: Shape::Partner, id }
+}
 
 fn render_created(created: &Created) -> Rendered {
     let endpoint = &created.endpoint;
@@ -66,7 +71,8 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::WebhooksRead).await?;
     let query = request.query(|f| {
         let known = &[EndpointStatus::Active, EndpointStatus::Paused, EndpointStatus::Disabled];
-        Some(ListQuery { status: f.optional("status", one_of(known, EndpointStatus::as_str)), page: page(f) })
+        let status = f.optional("status", one_of(known, EndpointStatus::as_str));
+        Some(ListQuery { shape: Shape::Partner, status, page: page(f) })
     })?;
     let found = endpoints::list(&web.app, &call, query).await?;
     Ok(envelope::page(&found, |endpoint| endpoint.id.0, |item| WebhookView::from(item)))
@@ -78,7 +84,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     responses((status = 200, description = "The webhook", body = Success<WebhookView>), ReadErrors))]
 pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::WebhooksRead).await?;
-    let found = endpoints::get(&web.app, &call, request.id("id", NOUN)?).await?;
+    let found = endpoints::get(&web.app, &call, of_partners(request.id("id", NOUN)?)).await?;
     Ok(envelope::found(WebhookView::from(&found)))
 }
 
@@ -105,7 +111,7 @@ pub(crate) async fn update(State(web): State<Web>, mut request: Incoming) -> Ans
 pub(crate) async fn delete(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::WebhooksWrite).await?;
     let endpoint = request.id("id", NOUN)?;
-    Ok(envelope::reply(endpoints::delete(&web.app, &call, endpoint, render_deleted).await?))
+    Ok(envelope::reply(endpoints::delete(&web.app, &call, of_partners(endpoint), render_deleted).await?))
 }
 
 /// Names the webhook by the query (`?id=`) or by the body (`{"webhook_id": …}`).
@@ -121,7 +127,7 @@ pub(crate) async fn delete_named(State(web): State<Web>, mut request: Incoming) 
         Some(endpoint) => ("id", endpoint),
         None => ("webhook_id", request.json(&mut call, read_delete).await?),
     };
-    let deleted = endpoints::delete(&web.app, &call, endpoint, render_deleted).await;
+    let deleted = endpoints::delete(&web.app, &call, of_partners(endpoint), render_deleted).await;
     Ok(envelope::reply(named_by(field, deleted)?))
 }
 
@@ -152,5 +158,5 @@ pub(crate) async fn rotate_secret(State(web): State<Web>, mut request: Incoming)
     let render = |found: &Endpoint| {
         envelope::written(WebhookView::from(found).with_secret(found), "Signing secret rotated successfully")
     };
-    Ok(envelope::reply(endpoints::rotate_secret(&web.app, &call, endpoint, render).await?))
+    Ok(envelope::reply(endpoints::rotate_secret(&web.app, &call, of_partners(endpoint), render).await?))
 }

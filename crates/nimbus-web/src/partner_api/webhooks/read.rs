@@ -1,9 +1,12 @@
 //! Reading requests about webhooks. Names of event types, URLs and headers are judged by the use case.
 
-use nimbus_app::endpoints::{AfterDeadLetter, Create, EndpointChange, EndpointStatus, Update};
+use nimbus_app::endpoints::{
+    AfterDeadLetter, Create, EndpointChange, EndpointStatus, FieldNames, Shape, Update,
+};
 use nimbus_core::ids::EndpointId;
 use serde_json::Value;
 
+use super::of_partners;
 use crate::{
     checks::{boolean, id, one_of, text},
     fields::{Checked, Fields},
@@ -13,6 +16,14 @@ const MAX_EVENT_TYPES: usize = 50;
 
 /// Options of the contract that this version does not take.
 const LATER: [&str; 5] = ["signing", "ordered", "rate_limit_per_second", "payload", "retry_schedule"];
+
+const NAMES: FieldNames = FieldNames {
+    url: "webhook_url",
+    event_types: "event_types",
+    headers: "headers",
+    status: "status",
+    clinic: "clinic_id",
+};
 
 pub(super) fn read_create(f: &mut Fields<'_>) -> Option<Create> {
     let clinic_id = f.required("clinic_id", id);
@@ -25,7 +36,9 @@ pub(super) fn read_create(f: &mut Fields<'_>) -> Option<Create> {
         f.not_available(name);
     }
     Some(Create {
-        clinic_id: clinic_id?,
+        shape: Shape::Partner,
+        names: &NAMES,
+        clinic_id: Some(clinic_id?),
         url: url?,
         event_types,
         description,
@@ -56,7 +69,7 @@ pub(super) fn read_update(f: &mut Fields<'_>, endpoint: EndpointId) -> Option<Up
     for name in LATER {
         f.not_available(name);
     }
-    Some(Update { id: endpoint, change })
+    Some(Update { which: of_partners(endpoint), names: &NAMES, change })
 }
 
 pub(super) fn read_delete(f: &mut Fields<'_>) -> Option<EndpointId> {
