@@ -104,7 +104,7 @@ pub struct Event {
 
 #[derive(Debug, Clone)]
 pub enum Fact {
-    /// An order changed: once for each decision, however many of its lines it moved.
+    /// An order changed: told once for each decision, however many of its lines it moved.
     OrderChanged {
         change: OrderChange,
         order_id: OrderId,

@@ -137,7 +137,10 @@ impl Order {
                 order_id: self.id,
                 patient_id: self.patient_id,
                 prescriptions: self.lines.iter().map(|line| line.prescription_id).collect(),
-                status: self.standing(),
+                status: match change {
+                    OrderChange::Fulfilled => FillStatus::Shipped,
+                    _ => self.standing(),
+                },
                 parcel: None,
                 reason,
             },
@@ -266,15 +269,14 @@ impl Decision {
                 at: act.now,
             });
         }
-        let concerns_order = |event: &Event| matches!(&event.fact, Fact::MedicationChanged { change, .. } if change.is_told_of_order());
+        let concerns_order = |event: &Event| match &event.fact {
+            Fact::MedicationChanged { change, .. } => change.is_told_of_order(),
+            _ => false,
+        };
         if self.events.iter().any(concerns_order) {
-            let change = match to {
-                FillStatus::Shipped if from != to => OrderChange::Fulfilled,
-                FillStatus::Delivered if from != to => OrderChange::Delivered,
-                FillStatus::Cancelled | FillStatus::Rejected if from != to => OrderChange::Cancelled,
-                _ => OrderChange::Updated,
-            };
-            self.events.push(self.order.event(change, act.note.clone(), act.now));
+            for &change in told_of_order(from, to) {
+                self.events.push(self.order.event(change, act.note.clone(), act.now));
+            }
         }
         self
     }
@@ -287,6 +289,19 @@ impl Decision {
             }
         }
         self
+    }
+}
+
+/// What is told of an order whose status went from one to the other. A parcel that is first heard of when it has
+/// arrived has left as well.
+const fn told_of_order(from: FillStatus, to: FillStatus) -> &'static [OrderChange] {
+    match (from.has_shipped(), to) {
+        (false, FillStatus::Delivered) => &[OrderChange::Fulfilled, OrderChange::Delivered],
+        (false, FillStatus::Shipped | FillStatus::Returned | FillStatus::Lost) => &[OrderChange::Fulfilled],
+        (true, FillStatus::Delivered) if !matches!(from, FillStatus::Delivered) => &[OrderChange::Delivered],
+        (_, FillStatus::Cancelled) if !matches!(from, FillStatus::Cancelled) => &[OrderChange::Cancelled],
+        (_, FillStatus::Rejected) if !matches!(from, FillStatus::Rejected) => &[OrderChange::Cancelled],
+        _ => &[OrderChange::Updated],
     }
 }
 

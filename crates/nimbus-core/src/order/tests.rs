@@ -82,12 +82,17 @@ fn told(decision: &Decision) -> Vec<MedicationChange> {
 }
 
 /// What is told of the order, with the status that it is told to have.
-fn told_of_order(decision: &Decision) -> Option<(OrderChange, &'static str)> {
+fn all_told_of_order(decision: &Decision) -> Vec<(OrderChange, &'static str)> {
     let change = |event: &Event| match event.fact {
         Fact::OrderChanged { change, status, .. } => Some((change, status.orders_word())),
         _ => None,
     };
-    let told: Vec<_> = decision.events.iter().filter_map(change).collect();
+    decision.events.iter().filter_map(change).collect()
+}
+
+/// The same where it is told of once at most.
+fn told_of_order(decision: &Decision) -> Option<(OrderChange, &'static str)> {
+    let told = all_told_of_order(decision);
     assert!(told.len() <= 1, "an order is told of once for each decision");
     told.first().copied()
 }
@@ -176,6 +181,10 @@ fn an_order_is_told_of_once_for_each_decision() {
         order = decision.order;
     }
     let parcel = parcel(&mut order);
+    let heard_late = after_shipment(&order, &parcel, Delivered, &act());
+    assert_eq!(all_told_of_order(&heard_late), [(O::Fulfilled, "shipped"), (O::Delivered, "delivered")]);
+    let lost = after_shipment(&order, &parcel, FillStatus::Lost, &act());
+    assert_eq!(told_of_order(&lost), Some((O::Fulfilled, "shipped")));
     let left = after_shipment(&order, &parcel, Shipped, &act());
     assert_eq!(told_of_order(&left), Some((O::Fulfilled, "shipped")));
     let named = left.events.iter().any(
