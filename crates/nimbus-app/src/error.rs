@@ -120,6 +120,7 @@ impl From<Refusal> for Error {
             Refusal::UnknownHold => return Self::field("hold_id", "Hold not found"),
             Refusal::NoCancellationRequested => ("no_cancellation_requested", Vec::new()),
             Refusal::CancellationRequested => ("cancellation_requested", Vec::new()),
+            Refusal::Inactive(_) => ("inactive", Vec::new()),
             Refusal::Prescription(status) => {
                 ("prescription_not_active", vec![("prescription_status", (*status).to_owned())])
             }

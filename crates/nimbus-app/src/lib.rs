@@ -17,6 +17,7 @@ pub mod operations;
 pub mod orders;
 mod outbox;
 pub mod patients;
+pub mod people;
 pub mod pharmacy;
 pub mod pharmacy_feed;
 pub mod practitioners;
@@ -24,6 +25,7 @@ pub mod prescriptions;
 pub mod refills;
 pub mod sandbox;
 pub mod shipments;
+pub mod signatures;
 pub mod tenancy;
 pub mod unit;
 

@@ -21,11 +21,12 @@ use crate::{
     actor::Call,
     error::{Detail, Error, RefusalCode, Result},
     outbox::Changes,
+    people::{self, Seen},
     practitioners::set,
     unit::{Cx, Render, Reply},
 };
 
-const NOT_FOUND: Error = Error::NotFound("Patient");
+pub(crate) const NOT_FOUND: Error = Error::NotFound("Patient");
 
 pub struct Create {
     pub clinic_id: ClinicId,
@@ -97,11 +98,12 @@ async fn must_be_new(
 }
 
 /// One patient of the key's clinic.
-pub async fn get(app: &App, call: &Call, id: PatientId) -> Result<Patient> {
+pub async fn get(app: &App, call: &Call, id: PatientId) -> Result<Seen<Patient>> {
     let clinic = call.partner(Scope::PatientsRead)?.clinic_id;
     app.read(call, (clinic, id), |tx, cx, &(clinic, id)| {
         Box::pin(async move {
             let found = store::patient_get(tx, clinic, id).await?.ok_or(NOT_FOUND)?;
+            let found = people::seen_one(tx, clinic, found, |found| found.id.0).await?;
             Ok((found, vec![cx.audit(Some(clinic), "patient.read", "patient", Some(id.0))]))
         })
     })
@@ -122,7 +124,7 @@ pub struct List {
 }
 
 /// The patients of the key's clinic, newest first.
-pub async fn list(app: &App, call: &Call, list: List) -> Result<Slice<Patient>> {
+pub async fn list(app: &App, call: &Call, list: List) -> Result<Slice<Seen<Patient>>> {
     call.partner(Scope::PatientsRead)?;
     app.read(call, list, |tx, cx, list| {
         Box::pin(async move {
@@ -133,7 +135,7 @@ pub async fn list(app: &App, call: &Call, list: List) -> Result<Slice<Patient>> 
             let read =
                 |patient: &Patient| cx.audit(Some(clinic), "patient.list", "patient", Some(patient.id.0));
             let audit = found.items.iter().map(read).collect();
-            Ok((found, audit))
+            Ok((people::seen_page(tx, clinic, found, |found| found.id.0).await?, audit))
         })
     })
     .await
@@ -193,7 +195,7 @@ pub struct Update {
 }
 
 pub struct Updated {
-    pub patient: Patient,
+    pub patient: Seen<Patient>,
     pub warnings: Vec<String>,
 }
 
@@ -219,7 +221,8 @@ pub async fn update(app: &App, call: &Call, command: Update, render: Render<Upda
             let mut changes = Changes::default();
             changes.audit.push(cx.audit(Some(clinic), "patient.update", "patient", Some(found.id.0)));
             changes.write(tx, cx).await?;
-            Ok(Updated { patient: found, warnings: command.warnings.clone() })
+            let patient = people::seen_one(tx, clinic, found, |found| found.id.0).await?;
+            Ok(Updated { patient, warnings: command.warnings.clone() })
         })
     })
     .await

@@ -23,10 +23,11 @@ use crate::{
     actor::{Call, MANAGERS},
     error::{Error, Result},
     outbox::Changes,
+    people::{self, Seen},
     unit::{Cx, Render, Reply},
 };
 
-const NOT_FOUND: Error = Error::NotFound("Practitioner");
+pub(crate) const NOT_FOUND: Error = Error::NotFound("Practitioner");
 
 pub struct Create {
     pub clinic_id: ClinicId,
@@ -65,6 +66,7 @@ async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Created> {
         clinic_id,
         status: PractitionerStatus::Pending,
         profile: Phi::new(command.profile.clone()),
+        has_signature: false,
         version: 1,
         created_at: cx.now,
         updated_at: cx.now,
@@ -95,11 +97,12 @@ async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Created> {
 }
 
 /// One practitioner of the key's clinic.
-pub async fn get(app: &App, call: &Call, id: PractitionerId) -> Result<Practitioner> {
+pub async fn get(app: &App, call: &Call, id: PractitionerId) -> Result<Seen<Practitioner>> {
     let clinic = call.partner(Scope::PractitionersRead)?.clinic_id;
     app.read(call, (clinic, id), |tx, cx, &(clinic, id)| {
         Box::pin(async move {
             let found = store::practitioner_get(tx, clinic, id).await?.ok_or(NOT_FOUND)?;
+            let found = people::seen_one(tx, clinic, found, |found| found.id.0).await?;
             Ok((found, vec![cx.audit(Some(clinic), "practitioner.read", "practitioner", Some(id.0))]))
         })
     })
@@ -112,9 +115,17 @@ pub struct List {
 }
 
 /// The practitioners of the key's clinic, newest first.
-pub async fn list(app: &App, call: &Call, list: List) -> Result<Slice<Practitioner>> {
-    let clinic = call.partner(Scope::PractitionersRead)?.clinic_id;
-    list_in_clinics(app, call, ListAny { clinic: Some(clinic), status: list.status, page: list.page }).await
+pub async fn list(app: &App, call: &Call, list: List) -> Result<Slice<Seen<Practitioner>>> {
+    call.partner(Scope::PractitionersRead)?;
+    app.read(call, list, |tx, cx, list| {
+        Box::pin(async move {
+            let clinic = cx.call.partner(Scope::PractitionersRead)?.clinic_id;
+            let found = store::practitioner_list(tx, Some(clinic), list.status, &list.page).await?;
+            let found = people::seen_page(tx, clinic, found, |found| found.id.0).await?;
+            Ok((found, vec![cx.audit(Some(clinic), "practitioner.list", "practitioner", None)]))
+        })
+    })
+    .await
 }
 
 pub struct ListAny {
@@ -126,10 +137,6 @@ pub struct ListAny {
 /// Practitioners of every clinic, for staff.
 pub async fn list_any(app: &App, call: &Call, list: ListAny) -> Result<Slice<Practitioner>> {
     call.staff(MANAGERS)?;
-    list_in_clinics(app, call, list).await
-}
-
-async fn list_in_clinics(app: &App, call: &Call, list: ListAny) -> Result<Slice<Practitioner>> {
     app.read(call, list, |tx, cx, list| {
         Box::pin(async move {
             let found = store::practitioner_list(tx, list.clinic, list.status, &list.page).await?;
@@ -205,7 +212,7 @@ pub struct Update {
 }
 
 pub struct Updated {
-    pub practitioner: Practitioner,
+    pub practitioner: Seen<Practitioner>,
     pub warnings: Vec<String>,
 }
 
@@ -233,7 +240,8 @@ pub async fn update(app: &App, call: &Call, command: Update, render: Render<Upda
             let id = found.id.0;
             changes.audit.push(cx.audit(Some(clinic), "practitioner.update", "practitioner", Some(id)));
             changes.write(tx, cx).await?;
-            Ok(Updated { practitioner: found, warnings })
+            let practitioner = people::seen_one(tx, clinic, found, |found| found.id.0).await?;
+            Ok(Updated { practitioner, warnings })
         })
     })
     .await
@@ -259,8 +267,25 @@ pub async fn set_status(
     .await
 }
 
-/// Moves a practitioner; on activation, lines that were held for it go back to where they were.
+/// Moves a practitioner. On activation, copies in other clinics that waited for it are activated too.
 pub(crate) async fn set_status_in(
+    tx: &mut Tx,
+    cx: &Cx,
+    id: PractitionerId,
+    status: PractitionerStatus,
+    note: Option<&str>,
+) -> Result<Practitioner> {
+    let moved = move_one(tx, cx, id, status, note).await?;
+    if status == PractitionerStatus::Active {
+        for copy in people::waiting_copies(tx, &moved).await? {
+            move_one(tx, cx, copy, status, None).await?;
+        }
+    }
+    Ok(moved)
+}
+
+/// Moves one row; on activation, lines that were held for it go back to where they were.
+async fn move_one(
     tx: &mut Tx,
     cx: &Cx,
     id: PractitionerId,
@@ -284,7 +309,8 @@ pub(crate) async fn set_status_in(
     Ok(moved)
 }
 
-async fn release_held_orders(
+/// Puts the lines that waited for a practitioner back to where they were.
+pub(crate) async fn release_held_orders(
     tx: &mut Tx,
     cx: &Cx,
     practitioner: &Practitioner,

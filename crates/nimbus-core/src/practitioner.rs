@@ -32,6 +32,14 @@ impl PractitionerStatus {
     }
 }
 
+words! {
+    /// What the image of a signature is, by its media type.
+    pub enum ImageKind {
+        Png = "image/png",
+        Svg = "image/svg+xml",
+    }
+}
+
 /// A practitioner's details and credentials.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PractitionerProfile {
@@ -58,6 +66,8 @@ pub struct Practitioner {
     pub clinic_id: ClinicId,
     pub status: PractitionerStatus,
     pub profile: Phi<PractitionerProfile>,
+    /// Whether the image of a signature is on file.
+    pub has_signature: bool,
     pub version: i64,
     pub created_at: Ts,
     pub updated_at: Ts,
@@ -74,20 +84,74 @@ pub fn change_status(
     if !practitioner.status.can_become(next) {
         return Err(Refusal::transition(practitioner.status.as_str(), next.as_str()));
     }
+    let moved = Practitioner { status: next, updated_at: now, ..practitioner.clone() };
     let transition = Transition {
-        clinic_id: practitioner.clinic_id,
+        note: note.map(|note| Phi::new(note.to_owned())),
+        ..entry(&moved, Some(practitioner.status), by, now)
+    };
+    let events = activation(&moved, now);
+    Ok((moved, transition, events))
+}
+
+/// The practitioner as another clinic of the partner comes to know them. Who they are has been verified once, so
+/// that they stand there as they stand here.
+///
+/// # Errors
+/// An inactive practitioner is not assigned.
+pub fn assign(
+    practitioner: &Practitioner,
+    clinic_id: ClinicId,
+    id: PractitionerId,
+    by: By,
+    now: Ts,
+) -> Result<(Practitioner, Transition, Vec<Event>), Refusal> {
+    if practitioner.status == PractitionerStatus::Inactive {
+        return Err(Refusal::Inactive("practitioner"));
+    }
+    let copy = Practitioner {
+        id,
+        clinic_id,
+        has_signature: false,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+        ..practitioner.clone()
+    };
+    let (transition, events) = (entry(&copy, None, by, now), activation(&copy, now));
+    Ok((copy, transition, events))
+}
+
+/// Takes a practitioner out of `inactive`, which an ended assignment had put them into and which nothing else
+/// leads out of: the assignment is made again.
+pub fn reassign(
+    practitioner: &Practitioner,
+    status: PractitionerStatus,
+    by: By,
+    now: Ts,
+) -> (Practitioner, Transition, Vec<Event>) {
+    let moved = Practitioner { status, updated_at: now, ..practitioner.clone() };
+    let (transition, events) = (entry(&moved, Some(practitioner.status), by, now), activation(&moved, now));
+    (moved, transition, events)
+}
+
+fn entry(moved: &Practitioner, from: Option<PractitionerStatus>, by: By, now: Ts) -> Transition {
+    Transition {
+        clinic_id: moved.clinic_id,
         subject: Subject::Practitioner,
-        subject_id: practitioner.id.0,
+        subject_id: moved.id.0,
         order_id: None,
-        from: Some(practitioner.status.as_str()),
-        to: next.as_str(),
+        from: from.map(PractitionerStatus::as_str),
+        to: moved.status.as_str(),
         by,
         reason: None,
-        note: note.map(|note| Phi::new(note.to_owned())),
+        note: None,
         at: now,
-    };
-    let moved = Practitioner { status: next, updated_at: now, ..practitioner.clone() };
-    let events = match next {
+    }
+}
+
+/// What partners are told of a practitioner's entry to its status.
+fn activation(moved: &Practitioner, now: Ts) -> Vec<Event> {
+    match moved.status {
         PractitionerStatus::Active => vec![Event {
             clinic_id: moved.clinic_id,
             ordering_key: None,
@@ -95,6 +159,5 @@ pub fn change_status(
             fact: Fact::PractitionerActivated { practitioner: moved.clone() },
         }],
         _ => Vec::new(),
-    };
-    Ok((moved, transition, events))
+    }
 }

@@ -17,6 +17,8 @@ pub enum Refusal {
     CancellationRequested,
     #[error("a prescription of the order is {0}")]
     Prescription(&'static str),
+    #[error("the {0} is inactive")]
+    Inactive(&'static str),
 }
 
 impl Refusal {

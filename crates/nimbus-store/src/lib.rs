@@ -18,6 +18,7 @@ pub mod migrate;
 pub mod orders;
 pub mod page;
 pub mod patients;
+pub mod people;
 pub mod practitioners;
 pub mod prescriptions;
 pub mod refills;
@@ -25,6 +26,7 @@ mod rows;
 mod seal;
 pub mod settings;
 pub mod shipments;
+pub mod signatures;
 pub mod tenants;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -17,10 +17,21 @@ use crate::{
 
 const STATUS: &str = "practitioners.status";
 
-/// What is read; `npi_hash` is written beside it and never read.
+/// What is written, before `npi_hash`, which is never read.
 macro_rules! columns {
     () => {
         "clinic_id, id, status, profile, version, created_at, updated_at"
+    };
+}
+
+/// What is read.
+macro_rules! read_columns {
+    () => {
+        concat!(
+            columns!(),
+            ", exists (select 1 from signatures s
+                where s.clinic_id = practitioners.clinic_id and s.practitioner_id = practitioners.id)"
+        )
     };
 }
 
@@ -34,6 +45,7 @@ fn read(columns: &mut Columns<'_>, clinic_id: ClinicId, keys: &ClinicKeys) -> Re
         version: columns.take()?,
         created_at: columns.take()?,
         updated_at: columns.take()?,
+        has_signature: columns.take()?,
     })
 }
 
@@ -99,14 +111,14 @@ pub async fn practitioner_get(
     clinic: ClinicId,
     id: PractitionerId,
 ) -> Result<Option<Practitioner>> {
-    let sql = concat!("select ", columns!(), " from practitioners where clinic_id = $1 and id = $2");
+    let sql = concat!("select ", read_columns!(), " from practitioners where clinic_id = $1 and id = $2");
     let row = tx.query_opt(sql, &[clinic.into(), id.into()]).await?;
     read_opt(tx, row, read).await
 }
 
 /// A practitioner of any clinic, for staff.
 pub async fn practitioner_get_any(tx: &mut Tx, id: PractitionerId) -> Result<Option<Practitioner>> {
-    let sql = concat!("select ", columns!(), " from practitioners where id = $1");
+    let sql = concat!("select ", read_columns!(), " from practitioners where id = $1");
     let row = tx.query_opt(sql, &[id.into()]).await?;
     read_opt(tx, row, read).await
 }
@@ -132,7 +144,7 @@ pub async fn practitioner_list(
 ) -> Result<Slice<Practitioner>> {
     let sql = concat!(
         "select ",
-        columns!(),
+        read_columns!(),
         " from practitioners
           where (clinic_id = $7 or $7 is null) and (status = $8 or $8 is null) and ",
         page_where!(),

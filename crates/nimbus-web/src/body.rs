@@ -25,8 +25,15 @@ use crate::{
     fields::{self, Fields},
 };
 
-/// The largest body that is read.
-const MAX_BODY: usize = 1024 * 1024;
+/// The largest body that a route reads, in bytes and in words.
+#[derive(Clone, Copy)]
+pub(crate) struct BodyLimit {
+    pub(crate) bytes: usize,
+    pub(crate) words: &'static str,
+}
+
+const MAX_JSON: BodyLimit = BodyLimit { bytes: 1024 * 1024, words: "1 MiB" };
+const JSON: &str = "JSON, sent with Content-Type: application/json";
 /// The longest `Idempotency-Key`.
 const MAX_IDEMPOTENCY_KEY: usize = 255;
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
@@ -84,26 +91,34 @@ impl Incoming {
         call: &mut Call,
         read: impl FnOnce(&mut Fields<'_>) -> Option<T>,
     ) -> Result<T, Failure> {
-        let body = self.bytes(call).await?;
+        let body = self.bytes(call, MAX_JSON).await?;
         let value = match body.is_empty() {
             true => Value::Object(Map::new()),
             false if is_json(self.headers()) => parse(&body)?,
-            false => return Err(Failure::UnsupportedMediaType),
+            false => return Err(Failure::UnsupportedMediaType(JSON)),
         };
         Ok(fields::read(&value, read)?)
     }
 
     /// Reads the body of a request that needs none, and binds an `Idempotency-Key` to the call.
     pub(crate) async fn no_body(&mut self, call: &mut Call) -> Result<(), Failure> {
-        self.bytes(call).await.map(|_| ())
+        self.bytes(call, MAX_JSON).await.map(|_| ())
     }
 
-    async fn bytes(&mut self, call: &mut Call) -> Result<Bytes, Failure> {
+    /// The media type of the body, in lower case and without its parameters.
+    pub(crate) fn media_type(&self) -> Option<String> {
+        media_type(self.headers())
+    }
+
+    /// Reads a body of any kind, and binds an `Idempotency-Key` to the call.
+    pub(crate) async fn bytes(&mut self, call: &mut Call, limit: BodyLimit) -> Result<Bytes, Failure> {
         let key = idempotency_key(self.headers())?;
         let body = std::mem::take(self.body.get_mut().unwrap_or_else(PoisonError::into_inner));
-        let bytes = match Limited::new(body, MAX_BODY).collect().await {
+        let bytes = match Limited::new(body, limit.bytes).collect().await {
             Ok(collected) => collected.to_bytes(),
-            Err(error) if error.is::<LengthLimitError>() => return Err(Failure::PayloadTooLarge),
+            Err(error) if error.is::<LengthLimitError>() => {
+                return Err(Failure::PayloadTooLarge(limit.words));
+            }
             Err(_) => return Err(Error::unreadable("$", "The body broke off.").into()),
         };
         call.idempotency = key
@@ -143,9 +158,14 @@ fn fingerprint(parts: &Parts, body: &[u8]) -> [u8; 32] {
 
 /// `application/json` or a type that ends in `+json`, whatever its parameters and letter case.
 fn is_json(headers: &HeaderMap) -> bool {
-    let Some(kind) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
-    let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+    media_type(headers).is_some_and(|essence| {
+        essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+    })
+}
+
+fn media_type(headers: &HeaderMap) -> Option<String> {
+    let kind = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    Some(kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }
 
 /// Parses a document that holds no key twice; nesting ends at serde_json's 128 levels. The parser's messages

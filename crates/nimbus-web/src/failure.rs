@@ -49,8 +49,10 @@ pub(crate) enum Failure {
     MissingScope(Scope),
     UnknownPath,
     MethodNotAllowed,
-    PayloadTooLarge,
-    UnsupportedMediaType,
+    /// The most that the route reads, in words.
+    PayloadTooLarge(&'static str),
+    /// What the route reads.
+    UnsupportedMediaType(&'static str),
     Timeout,
     Panic,
 }
@@ -149,16 +151,14 @@ impl Failure {
                 "method_not_allowed",
                 "The path does not take this method; the Allow header names those it takes.",
             ),
-            Self::PayloadTooLarge => Problem::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "payload_too_large",
-                "The body is larger than 1 MiB.",
-            ),
-            Self::UnsupportedMediaType => Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_media_type",
-                "The body must be JSON, sent with Content-Type: application/json.",
-            ),
+            Self::PayloadTooLarge(limit) => {
+                let message = format!("The body is larger than {limit}.");
+                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message)
+            }
+            Self::UnsupportedMediaType(wanted) => {
+                let message = format!("The body must be {wanted}.");
+                Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+            }
             Self::Timeout => Problem::unavailable(),
             Self::Panic => Problem::internal(),
         }

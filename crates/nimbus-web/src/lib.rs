@@ -8,6 +8,7 @@ mod body;
 mod checks;
 mod failure;
 mod fields;
+mod images;
 mod meta;
 mod surface;
 mod unread;

@@ -73,6 +73,8 @@ const CONFLICT: (&str, &str) =
     ("409", "The `Idempotency-Key` was used with another request, or its request is still running");
 const TOO_LARGE: (&str, &str) = ("413", "The body is larger than 1 MiB");
 const NOT_JSON: (&str, &str) = ("415", "The body is not sent as `application/json`");
+const IMAGE_TOO_LARGE: (&str, &str) = ("413", "The image is larger than 256 KiB");
+const NOT_AN_IMAGE: (&str, &str) = ("415", "The body is not sent as `image/png` or `image/svg+xml`");
 const INTERNAL: (&str, &str) = ("500", "Something went wrong on our side");
 const UNAVAILABLE: (&str, &str) =
     ("503", "Nimbus cannot answer right now; `Retry-After` says when to try again");
@@ -110,6 +112,8 @@ errors! {
     CreateErrors: REFUSED, UNAUTHORIZED, FORBIDDEN, CONFLICT, TOO_LARGE, NOT_JSON, INTERNAL, UNAVAILABLE;
     /// The errors of a change of one resource.
     ChangeErrors: REFUSED, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT, TOO_LARGE, NOT_JSON, INTERNAL, UNAVAILABLE;
+    /// The errors of a change of one resource by an image.
+    ImageErrors: INVALID, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, IMAGE_TOO_LARGE, NOT_AN_IMAGE, INTERNAL, UNAVAILABLE;
     /// The errors of a machine's report.
     FeedErrors: REFUSED, UNAUTHORIZED, TOO_LARGE, NOT_JSON, INTERNAL, UNAVAILABLE;
 }

@@ -3,6 +3,7 @@
 mod history;
 mod orders;
 mod patients;
+mod people;
 mod practitioners;
 mod prescriptions;
 mod refills;

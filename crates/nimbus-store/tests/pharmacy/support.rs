@@ -92,6 +92,7 @@ pub(crate) fn practitioner(clinic: ClinicId) -> Practitioner {
             license_number: some("036.123456"),
             license_state: some("IL"),
         }),
+        has_signature: false,
         version: 1,
         created_at: now(),
         updated_at: now(),

@@ -5,6 +5,7 @@ pub mod envelope;
 pub mod error;
 pub mod orders;
 pub mod patients;
+pub mod people;
 pub mod practitioners;
 pub mod prescriptions;
 pub mod refills;
@@ -23,8 +24,15 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(clinic::show))
         .routes(routes!(practitioners::create, practitioners::list))
         .routes(routes!(practitioners::show, practitioners::update))
+        .routes(routes!(practitioners::clinics::assign, practitioners::clinics::end))
+        .routes(routes!(
+            practitioners::signature::put,
+            practitioners::signature::show,
+            practitioners::signature::delete
+        ))
         .routes(routes!(patients::create, patients::list))
         .routes(routes!(patients::show, patients::update))
+        .routes(routes!(patients::clinics::assign, patients::clinics::end))
         .routes(routes!(orders::create, orders::list))
         .routes(routes!(orders::show))
         .routes(routes!(orders::cancel))

@@ -1,7 +1,13 @@
 //! Practitioners: registering, reading and changing them.
 
+pub mod clinics;
+pub mod signature;
+
 use axum::extract::State;
-use nimbus_app::practitioners::{self, Create, Created, List as ListQuery, ProfileChange, Update, Updated};
+use nimbus_app::{
+    people::Seen,
+    practitioners::{self, Create, Created, List as ListQuery, ProfileChange, Update, Updated},
+};
 use nimbus_core::{
     access::{Environment, Scope},
     contact::Phone,
@@ -13,7 +19,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::envelope::{self, List, Success};
+use super::{
+    envelope::{self, List, Success},
+    people::ClinicRow,
+};
 use crate::{
     Web,
     body::Incoming,
@@ -126,6 +135,11 @@ pub struct PractitionerView {
     pub dea_number: Option<String>,
     pub license_number: Option<String>,
     pub license_state: Option<String>,
+    /// Whether the image of a signature is on file.
+    pub has_signature: bool,
+    /// The clinics of the partner that the practitioner is in, the key's own first. Staff are not shown them here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clinics: Option<Vec<ClinicRow>>,
     pub created_at: Time,
     pub updated_at: Time,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -154,10 +168,19 @@ impl From<&Practitioner> for PractitionerView {
             dea_number: profile.dea_number,
             license_number: profile.license_number,
             license_state: profile.license_state,
+            has_signature: practitioner.has_signature,
+            clinics: None,
             created_at: Time(practitioner.created_at),
             updated_at: Time(practitioner.updated_at),
             warnings: Vec::new(),
         }
+    }
+}
+
+impl From<&Seen<Practitioner>> for PractitionerView {
+    fn from(seen: &Seen<Practitioner>) -> Self {
+        let clinics = seen.clinics.iter().map(ClinicRow::from).collect();
+        Self { clinics: Some(clinics), ..Self::from(&seen.person) }
     }
 }
 
@@ -277,7 +300,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
         Some(ListQuery { status, page: page(f) })
     })?;
     let found = practitioners::list(&web.app, &call, query).await?;
-    Ok(envelope::page(&found, |practitioner| practitioner.id.0, |item| PractitionerView::from(item)))
+    Ok(envelope::page(&found, |seen| seen.person.id.0, |item| PractitionerView::from(item)))
 }
 
 #[utoipa::path(get, path = "/practitioner/{id}", tag = "Practitioners", operation_id = "getPractitioner",

@@ -236,6 +236,7 @@ fn activated() -> Practitioner {
             license_number: None,
             license_state: None,
         }),
+        has_signature: false,
         version: 1,
         created_at: AT,
         updated_at: AT,

@@ -59,6 +59,8 @@ struct Operation {
     method: Method,
     template: String,
     needs: Needs,
+    /// The media type of a body, where it is not JSON.
+    media_type: String,
     /// Required parameters of the query.
     query: Vec<String>,
 }
@@ -91,6 +93,7 @@ fn operations() -> Vec<Operation> {
             found.push(Operation {
                 method: method.to_uppercase().parse().expect("a method"),
                 needs: Needs::of(&name, &operation["security"]),
+                media_type: media_type(&operation["requestBody"]),
                 query: parameters.iter().filter(in_query).map(|it| text(&it["name"])).collect(),
                 template: template.clone(),
                 name,
@@ -99,6 +102,12 @@ fn operations() -> Vec<Operation> {
     }
     assert!(found.len() > 40, "the document has all routes, not {}", found.len());
     found
+}
+
+/// What a body is sent as: JSON, or the first type that is documented.
+fn media_type(body: &Value) -> String {
+    let json = "application/json".to_owned();
+    body["content"].as_object().and_then(|types| types.keys().next()).cloned().unwrap_or(json)
 }
 
 /// Everything there is to name in a path.
@@ -117,6 +126,7 @@ impl World {
         let refill = text(&partner.post("/refill-request", &refill).data()["refill_request_id"]);
         let shipment = text(&partner.read_order(&seed.medication_order_id)["shipments"][0]["id"]);
         let (webhook, delivery) = webhook(server, &seed, 1);
+        sign(server, &seed);
         Self { seed, refill, shipment, webhook, delivery }
     }
 
@@ -167,6 +177,13 @@ fn webhook(server: &Server, seed: &Seed, number: usize) -> (String, String) {
     let delivery =
         eventually("the delivery is dead", || partner.get(&dead).data().get(0).map(|row| text(&row["id"])));
     (id, delivery)
+}
+
+/// Puts the signature of the practitioner on file.
+fn sign(server: &Server, seed: &Seed) {
+    let path = format!("/practitioner/{}/signature", seed.practitioner_id);
+    let image = b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>";
+    server.partner(seed).send(Method::PUT, &path, &[("content-type", "image/svg+xml")], Some(image)).data();
 }
 
 /// The credentials that are good for nothing, each with a name for messages.
@@ -265,7 +282,7 @@ impl Matrix {
     fn send(&self, operation: &Operation, path: &str, headers: &[(&str, &str)]) -> Reply {
         let with_body = operation.method != Method::GET;
         let mut headers = headers.to_vec();
-        headers.push(("content-type", "application/json"));
+        headers.push(("content-type", &operation.media_type));
         self.client.send(operation.method.clone(), path, &headers, with_body.then_some(b"{"))
     }
 
@@ -307,6 +324,7 @@ impl Matrix {
             self.webhooks += 1;
             (self.world.webhook, self.world.delivery) =
                 webhook(&self.server, &self.world.seed, self.webhooks);
+            sign(&self.server, &self.world.seed);
         }
     }
 

@@ -11,6 +11,7 @@ mod idempotency;
 mod idempotency_property;
 mod lifecycle;
 mod partner_api;
+mod people;
 mod privacy;
 mod races;
 mod receivers;

@@ -18,7 +18,7 @@ use crate::support::{
 
 const DOB: &str = "1951-07-23";
 /// Every value of the scenario that is patient data, and long enough to be told from chance.
-const PHI: [&str; 23] = [
+const PHI: [&str; 24] = [
     "Quentavius",
     "Montgommery",
     "Zylbersztajn",
@@ -42,6 +42,7 @@ const PHI: [&str; 23] = [
     "asked about the moonrise",
     "the gardener signed for it",
     "Oleander Fitzwhistle",
+    "M7 313 C 42 717 271 828 1828 459",
 ];
 
 /// What would betray a value: as it is, in base64 at any offset, and in hexadecimal; letter case apart.
@@ -121,6 +122,13 @@ fn live_through(server: &Server, seed: &Seed) {
         "medication_allergies": [PHI[9]], "medical_history": PHI[10], "notes": PHI[11],
         "species": "canine", "animal_owner_name": PHI[22], "weight": "30 kg",
     });
+    let signature = format!("<svg xmlns=\"http://www.w3.org/2000/svg\"><path d=\"{}\"/></svg>", PHI[23]);
+    let signature_path = format!("/practitioner/{}/signature", seed.practitioner_id);
+    let as_svg = [("content-type", "image/svg+xml")];
+    partner.send(ureq::http::Method::PUT, &signature_path, &as_svg, Some(signature.as_bytes())).data();
+    assert_eq!(partner.get(&signature_path).bytes, signature.as_bytes());
+    let unfit = signature.replace("path", "script");
+    partner.send(ureq::http::Method::PUT, &signature_path, &as_svg, Some(unfit.as_bytes())).invalid();
     let made = partner.post_keyed("/patient", "patient-1", &patient);
     let patient_id = text(&made.data()["patient_id"]);
     partner.post("/patient", &patient).refused(400, "DUPLICATE_PATIENT");

@@ -1,5 +1,6 @@
 //! Patients: registering, reading, finding and changing them.
 
+pub mod clinics;
 mod read;
 pub mod types;
 
@@ -52,7 +53,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::PatientsRead).await?;
     let query = request.query(|f| read_list(f, web.today()))?;
     let found = patients::list(&web.app, &call, query).await?;
-    Ok(envelope::page(&found, |patient| patient.id.0, |item| PatientView::from(item)))
+    Ok(envelope::page(&found, |seen| seen.person.id.0, |item| PatientView::from(item)))
 }
 
 #[utoipa::path(get, path = "/patient/{id}", tag = "Patients", operation_id = "getPatient",

@@ -1,11 +1,15 @@
 //! Patients on the wire.
 
+use nimbus_app::people::Seen;
 use nimbus_core::patient::{Address, Patient, PreferredContact};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::wire::{Day, Time};
+use crate::{
+    partner_api::people::ClinicRow,
+    wire::{Day, Time},
+};
 
 #[derive(ToSchema)]
 pub struct PatientCreate {
@@ -189,14 +193,17 @@ pub struct PatientView {
     pub medical_history: Option<String>,
     pub preferred_contact_methods: Option<PreferredContactBody>,
     pub notes: Option<String>,
+    /// The clinics of the partner that the patient is in, the key's own first.
+    pub clinics: Vec<ClinicRow>,
     pub created_at: Time,
     pub updated_at: Time,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
 
-impl From<&Patient> for PatientView {
-    fn from(patient: &Patient) -> Self {
+impl From<&Seen<Patient>> for PatientView {
+    fn from(seen: &Seen<Patient>) -> Self {
+        let patient: &Patient = &seen.person;
         let profile = patient.profile.expose().clone();
         let contact = |contact: nimbus_core::patient::Contact| ContactBody {
             key: contact.kind.as_str().to_owned(),
@@ -224,6 +231,7 @@ impl From<&Patient> for PatientView {
             medical_history: profile.medical_history,
             preferred_contact_methods: profile.preferred_contact.map(PreferredContactBody::from),
             notes: profile.notes,
+            clinics: seen.clinics.iter().map(ClinicRow::from).collect(),
             created_at: Time(patient.created_at),
             updated_at: Time(patient.updated_at),
             warnings: Vec::new(),
