@@ -3,6 +3,7 @@
 use nimbus_core::{
     access::{By, Role, Scope, Scopes, SystemActor},
     ids::{ClinicId, KeyId, OpsTokenId, PartnerId},
+    rate::KeyRates,
 };
 use uuid::Uuid;
 
@@ -16,6 +17,8 @@ pub struct PartnerActor {
     pub clinic_name: String,
     pub partner_id: PartnerId,
     pub scopes: Scopes,
+    /// What an admin has given its key.
+    pub rates: KeyRates,
 }
 
 /// A member of staff, or a machine of the pharmacy, through an operations token.
@@ -38,6 +41,16 @@ impl Actor {
             Self::Partner(partner) => By::Key(partner.key_id),
             Self::Staff(staff) => By::Staff(staff.token_id),
             Self::System(actor) => By::System(*actor),
+        }
+    }
+
+    /// Whose idempotency keys and whose counted requests these are.
+    pub(crate) fn owner(&self) -> Uuid {
+        match self {
+            Self::Partner(partner) => partner.key_id.0,
+            Self::Staff(staff) => staff.token_id.0,
+            // No key or token has such a small id.
+            Self::System(actor) => Uuid::from_u128(1 + *actor as u128),
         }
     }
 }
@@ -92,12 +105,11 @@ impl Call {
 
     /// Whose idempotency keys these are, and which clinic's key seals the stored reply.
     pub(crate) fn idempotency_owner(&self) -> (Uuid, ClinicId) {
-        match &self.actor {
-            Actor::Partner(partner) => (partner.key_id.0, partner.clinic_id),
-            Actor::Staff(staff) => (staff.token_id.0, ClinicId(Uuid::nil())),
-            // No key or token has such a small id.
-            Actor::System(actor) => (Uuid::from_u128(1 + *actor as u128), ClinicId(Uuid::nil())),
-        }
+        let clinic = match &self.actor {
+            Actor::Partner(partner) => partner.clinic_id,
+            Actor::Staff(_) | Actor::System(_) => ClinicId(Uuid::nil()),
+        };
+        (self.actor.owner(), clinic)
     }
 }
 
@@ -107,5 +119,7 @@ pub const WORKERS: &[Role] = &[Role::Pharmacist, Role::Technician];
 pub const PHARMACISTS: &[Role] = &[Role::Pharmacist];
 /// The roles that may read the queue and what is in it.
 pub const READERS: &[Role] = &[Role::Pharmacist, Role::Technician];
+/// The role that manages partners, clinics and keys.
+pub const ADMINISTRATORS: &[Role] = &[Role::SuperAdmin];
 /// The roles that manage practitioners.
 pub const MANAGERS: &[Role] = &[Role::SuperAdmin, Role::Pharmacist];

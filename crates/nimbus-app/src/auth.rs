@@ -1,8 +1,9 @@
 //! Who a credential stands for. Unknown, revoked and expired ones get the same answer in the same time.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    collections::{HashMap, HashSet},
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use nimbus_core::{access::Environment, time::Ts};
@@ -23,6 +24,8 @@ use crate::{
 const CACHE_MS: i64 = 1000;
 /// More keys than this are not remembered.
 const CACHE_MAX: usize = 10_000;
+/// So many credentials are remembered to have worked; the rest are looked up as if they were new.
+const PROVEN_MAX: usize = 100_000;
 /// "Last used" is written at most this often for each key.
 const TOUCH_SECONDS: i64 = 60;
 
@@ -50,8 +53,36 @@ impl KeyCache {
     }
 }
 
-/// The partner behind an API key.
-pub async fn authenticate_key(app: &App, presented: &str) -> Result<PartnerActor> {
+/// Hashes of credentials that have worked here: these are looked up whatever else their address sends.
+#[derive(Default)]
+pub(crate) struct Proven(Mutex<HashSet<[u8; 32]>>);
+
+impl Proven {
+    fn set(&self) -> MutexGuard<'_, HashSet<[u8; 32]>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has(&self, hash: &[u8; 32]) -> bool {
+        self.set().contains(hash)
+    }
+
+    fn note(&self, hash: [u8; 32], works: bool) {
+        let mut set = self.set();
+        if !works {
+            set.remove(&hash);
+        } else if set.len() < PROVEN_MAX {
+            set.insert(hash);
+        }
+    }
+}
+
+/// Refuses a credential without a look-up where its address has sent too many that nobody has.
+fn spare_look_up(app: &App, hash: &[u8; 32], address: IpAddr) -> Result<()> {
+    if app.proven().has(hash) || app.limits().may_look_up(address) { Ok(()) } else { Err(REFUSED) }
+}
+
+/// The partner behind an API key that came from this address.
+pub async fn authenticate_key(app: &App, presented: &str, address: IpAddr) -> Result<PartnerActor> {
     let environment = app.environment();
     match credentials::environment_of(presented) {
         Some(other) if other != environment => {
@@ -64,7 +95,10 @@ pub async fn authenticate_key(app: &App, presented: &str) -> Result<PartnerActor
     let hash = credentials::hash(presented);
     let found = match app.keys().get(&hash, now) {
         Some(found) => found,
-        None => look_up(app, hash, now).await?,
+        None => {
+            spare_look_up(app, &hash, address)?;
+            look_up(app, hash, now).await?
+        }
     };
     if !is_in_force(&found, environment, now) {
         return Err(REFUSED);
@@ -75,6 +109,7 @@ pub async fn authenticate_key(app: &App, presented: &str) -> Result<PartnerActor
         clinic_name: found.clinic.name.clone(),
         partner_id: found.partner.id,
         scopes: found.key.scopes,
+        rates: found.key.rates,
     })
 }
 
@@ -86,8 +121,10 @@ async fn look_up(app: &App, hash: [u8; 32], now: Ts) -> Result<Arc<Authenticated
             Box::pin(async move { keys::key_authenticate(tx, &hash, now.date()).await.map_err(Error::from) })
         })
         .await?;
+    let works = found.as_ref().is_some_and(|found| is_in_force(found, app.environment(), now));
+    app.proven().note(hash, works);
     let found = Arc::new(found.ok_or(REFUSED)?);
-    if is_in_force(&found, app.environment(), now) {
+    if works {
         app.keys().put(hash, now, &found);
         touch(app, &found, now);
     }
@@ -125,22 +162,23 @@ fn touch(app: &App, found: &Authenticated, now: Ts) {
 }
 
 /// The member of staff, or machine, behind an operations token.
-pub async fn authenticate_staff(app: &App, presented: &str) -> Result<StaffActor> {
+pub async fn authenticate_staff(app: &App, presented: &str, address: IpAddr) -> Result<StaffActor> {
     if !credentials::is_well_formed(credentials::OPS_PREFIX, presented) {
         return Err(REFUSED);
     }
     let now = wall();
     let hash = credentials::hash(presented);
+    spare_look_up(app, &hash, address)?;
     let token = app
         .db()
         .read(move |tx| {
             Box::pin(async move { keys::ops_token_authenticate(tx, &hash).await.map_err(Error::from) })
         })
         .await?
-        .ok_or(REFUSED)?;
-    let in_force = token.revoked_at.is_none_or(|at| at > now) && token.expires_at.is_none_or(|at| at > now);
-    if !in_force {
-        return Err(REFUSED);
-    }
+        .filter(|token| {
+            token.revoked_at.is_none_or(|at| at > now) && token.expires_at.is_none_or(|at| at > now)
+        });
+    app.proven().note(hash, token.is_some());
+    let token = token.ok_or(REFUSED)?;
     Ok(StaffActor { token_id: token.id, roles: token.roles })
 }

@@ -12,6 +12,7 @@ mod eligibility;
 pub mod endpoints;
 pub mod error;
 pub mod jobs;
+pub mod limits;
 pub mod onboarding;
 pub mod operations;
 pub mod orders;
@@ -43,7 +44,11 @@ pub use actor::{Actor, Call, Idempotency, PartnerActor, StaffActor};
 pub use error::{Detail, Error, Fault, FieldError, RefusalCode, Result};
 pub use unit::{Render, Rendered, Reply};
 
-use crate::{auth::KeyCache, clock::Clock};
+use crate::{
+    auth::{KeyCache, Proven},
+    clock::Clock,
+    limits::{Limits, Rates},
+};
 
 /// What differs between deployments.
 #[derive(Debug, Clone)]
@@ -58,6 +63,8 @@ pub struct Config {
     pub onboarding: Option<Onboarding>,
     /// The shared secret of the pharmacy system's inbound feed.
     pub pharmacy_feed_secret: Option<String>,
+    /// How many requests a minute are admitted.
+    pub rates: Rates,
 }
 
 /// The onboarding robot.
@@ -85,16 +92,21 @@ struct Inner {
     config: Config,
     clock: Clock,
     keys: KeyCache,
+    proven: Proven,
+    limits: Limits,
     deliveries_written: Arc<Notify>,
 }
 
 impl App {
     pub fn new(db: Db, config: Config, clock: Clock) -> Self {
+        let limits = Limits::new(config.rates);
         let inner = Inner {
             db,
             config,
             clock,
             keys: KeyCache::default(),
+            proven: Proven::default(),
+            limits,
             deliveries_written: Arc::new(Notify::new()),
         };
         Self { inner: Arc::new(inner) }
@@ -121,7 +133,16 @@ impl App {
         Arc::clone(&self.inner.deliveries_written)
     }
 
+    /// The counts of requests.
+    pub fn limits(&self) -> &Limits {
+        &self.inner.limits
+    }
+
     pub(crate) fn keys(&self) -> &KeyCache {
         &self.inner.keys
+    }
+
+    pub(crate) fn proven(&self) -> &Proven {
+        &self.inner.proven
     }
 }

@@ -179,6 +179,7 @@ fn as_partner(clinic_id: ClinicId) -> Call {
     use nimbus_core::{
         access::Scopes,
         ids::{KeyId, PartnerId},
+        rate::KeyRates,
     };
     let nobody = uuid::Uuid::nil();
     let actor = Actor::Partner(PartnerActor {
@@ -187,13 +188,14 @@ fn as_partner(clinic_id: ClinicId) -> Call {
         clinic_name: String::new(),
         partner_id: PartnerId(nobody),
         scopes: Scopes::profile(Profile::Integration),
+        rates: KeyRates::default(),
     });
     Call { actor, ..Call::system(SystemActor::CommandLine) }
 }
 
 /// A render that keeps an id out of a reply.
 fn text(id: impl ToString) -> Rendered {
-    Rendered { status: 200, body: id.to_string().into_bytes() }
+    Rendered::new(200, id.to_string().into_bytes())
 }
 
 fn id_of<T: std::str::FromStr>(reply: &crate::Reply) -> Result<T> {

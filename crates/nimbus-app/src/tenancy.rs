@@ -3,24 +3,28 @@
 use nimbus_core::{
     access::{Environment, Profile, Role, Scopes},
     ids::{BaaId, ClinicId, KeyId, OpsTokenId, PartnerId},
+    rate::KeyRates,
     time::{Date, Ts},
 };
-pub use nimbus_store::tenants::{Clinic, Partner, PartnerStatus};
 use nimbus_store::{
     Tx,
-    keys::{self, Key, OpsToken},
+    keys::{self, OpsToken},
     tenants::{self, Baa},
+};
+pub use nimbus_store::{
+    keys::Key,
+    tenants::{Clinic, Partner, PartnerStatus},
 };
 use uuid::Uuid;
 
 use crate::{
     App,
-    actor::Call,
+    actor::{ADMINISTRATORS, Call},
     clock::wall,
     credentials,
     error::{Error, Result},
     outbox::Changes,
-    unit::Cx,
+    unit::{Cx, Render, Reply},
 };
 
 /// What a key sees of its own clinic.
@@ -230,6 +234,7 @@ async fn key_issue_in(tx: &mut Tx, cx: &Cx, order: &KeyOrder) -> Result<IssuedKe
         expires_at: order.expires_at,
         revoked_at: None,
         last_used_at: None,
+        rates: KeyRates::default(),
     };
     keys::key_insert(tx, &key, &credentials::hash(&text), &text).await?;
     audited(tx, cx, Some(clinic.id), "key.issue", "key", key.id.0).await?;
@@ -238,6 +243,52 @@ async fn key_issue_in(tx: &mut Tx, cx: &Cx, order: &KeyOrder) -> Result<IssuedKe
 
 pub async fn key_list(app: &App, clinic: ClinicId) -> Result<Vec<Key>> {
     app.db().read(move |tx| Box::pin(async move { Ok::<_, Error>(keys::key_list(tx, clinic).await?) })).await
+}
+
+/// What a key is to be given. `None` leaves a limit as it is, `Some(None)` gives the deployment's default.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyLimits {
+    pub id: KeyId,
+    pub reads: Option<Option<u32>>,
+    pub writes: Option<Option<u32>>,
+}
+
+/// Changes the limits of a key, within a second on every node.
+pub async fn key_limit(app: &App, call: &Call, limits: KeyLimits) -> Result<Key> {
+    app.act(call, (None, limits), |tx, cx, command| Box::pin(key_limit_in(tx, cx, command))).await
+}
+
+/// [`key_limit`] as staff ask for it, by clinic and key.
+pub async fn clinic_key_limit(
+    app: &App,
+    call: &Call,
+    clinic: ClinicId,
+    limits: KeyLimits,
+    render: Render<Key>,
+) -> Result<Reply> {
+    call.staff(ADMINISTRATORS)?;
+    app.write(call, (Some(clinic), limits), render, |tx, cx, command| Box::pin(key_limit_in(tx, cx, command)))
+        .await
+}
+
+async fn key_limit_in(tx: &mut Tx, cx: &Cx, (clinic, limits): &(Option<ClinicId>, KeyLimits)) -> Result<Key> {
+    for (field, given) in [("reads_per_minute", limits.reads), ("writes_per_minute", limits.writes)] {
+        if given.flatten().is_some_and(|rate| !(1..=KeyRates::MAX).contains(&rate)) {
+            return Err(Error::field(field, format!("must be 1 to {}", KeyRates::MAX)));
+        }
+    }
+    let clinic = match clinic {
+        Some(clinic) => *clinic,
+        None => keys::key_clinic_any(tx, limits.id).await?.ok_or(Error::NotFound("Key"))?,
+    };
+    let mut key = keys::key_get(tx, clinic, limits.id).await?.ok_or(Error::NotFound("Key"))?;
+    key.rates = KeyRates {
+        reads: limits.reads.unwrap_or(key.rates.reads),
+        writes: limits.writes.unwrap_or(key.rates.writes),
+    };
+    keys::key_set_rates(tx, clinic, key.id, key.rates).await?;
+    audited(tx, cx, Some(clinic), "key.limits", "key", key.id.0).await?;
+    Ok(key)
 }
 
 /// Revokes a key; it stops working within a second on every node.

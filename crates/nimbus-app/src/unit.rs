@@ -29,6 +29,26 @@ const IDEMPOTENCY_HOURS: i64 = 24;
 pub struct Rendered {
     pub status: u16,
     pub body: Vec<u8>,
+    /// The path of a resource that was made, for the `Location` header. It holds ids alone.
+    pub location: Option<String>,
+    /// The stored version of the resource in the body, for the `ETag` of a change. It is not stored with the reply.
+    pub version: Option<i64>,
+}
+
+impl Rendered {
+    pub fn new(status: u16, body: Vec<u8>) -> Self {
+        Self { status, body, location: None, version: None }
+    }
+
+    /// Says where the resource is that was made.
+    pub fn at(self, location: String) -> Self {
+        Self { location: Some(location), ..self }
+    }
+
+    /// Says which version of its resource this is.
+    pub fn of_version(self, version: i64) -> Self {
+        Self { version: Some(version), ..self }
+    }
 }
 
 /// What a write answers: its own rendered reply, or the stored one of the same request before.
@@ -140,7 +160,8 @@ impl App {
                     let rendered = render(&outcome);
                     let (owner, clinic) = cx.call.idempotency_owner();
                     let (key, status) = (idempotency.key.as_str(), rendered.status);
-                    idempotency::idempotency_complete(tx, owner, key, clinic, status, &rendered.body).await?;
+                    let (body, location) = (rendered.body.as_slice(), rendered.location.as_deref());
+                    idempotency::idempotency_complete(tx, owner, key, clinic, status, body, location).await?;
                     Ok(Reply { rendered, replayed: false })
                 })
             })
@@ -219,7 +240,7 @@ async fn claim(tx: &mut Tx, cx: &Cx, idempotency: &Idempotency) -> Result<Option
     let stored = idempotency::idempotency_get(tx, owner, key, clinic, cx.wall).await?;
     match stored {
         Some(stored) if stored.fingerprint == fingerprint => Ok(Some(Reply {
-            rendered: Rendered { status: stored.status, body: stored.reply },
+            rendered: Rendered { location: stored.location, ..Rendered::new(stored.status, stored.reply) },
             replayed: true,
         })),
         Some(_) => Err(Error::IdempotencyConflict),

@@ -5,6 +5,7 @@ use nimbus_app::{
     App, Config,
     clock::Clock,
     jobs,
+    limits::Rates,
     sandbox::{self, Seed},
 };
 use nimbus_carriers::onboarding::OnboardingClient;
@@ -34,6 +35,7 @@ fn app(db: &Db, days_later: i64) -> App {
         address_policy: AddressPolicy::default(),
         onboarding: None,
         pharmacy_feed_secret: None,
+        rates: Rates::OFF,
     };
     App::new(db.clone(), config, Clock::shifted(days_later))
 }

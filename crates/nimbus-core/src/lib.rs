@@ -15,6 +15,7 @@ pub mod phi;
 pub mod practitioner;
 pub mod prescription;
 pub mod quantity;
+pub mod rate;
 pub mod refill;
 pub mod refusal;
 pub mod shipment;

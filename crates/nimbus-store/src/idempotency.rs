@@ -17,6 +17,8 @@ pub struct Stored {
     /// The HTTP status.
     pub status: u16,
     pub reply: Vec<u8>,
+    /// The path that the reply's `Location` header named.
+    pub location: Option<String>,
 }
 
 /// Owners count up keys of their own, so a row's place is a hash of both. The owner's length is fixed: no two
@@ -41,15 +43,15 @@ pub async fn idempotency_get(
     now: Ts,
 ) -> Result<Option<Stored>> {
     // A claim has the status 0 until it is completed.
-    let sql = "select fingerprint, status, reply from idempotency
+    let sql = "select fingerprint, status, location, reply from idempotency
         where owner = $1 and key = $2 and expires_at > $3 and status <> 0";
     let Some(row) = tx.query_opt(sql, &[owner.into(), key.into(), now.into()]).await? else {
         return Ok(None);
     };
     let mut columns = row.columns();
-    let (fingerprint, status) = (columns.take()?, columns.take()?);
+    let (fingerprint, status, location) = (columns.take()?, columns.take()?, columns.take()?);
     let reply = tx.keys(clinic).await?.open(reply_at(owner, key), &columns.take::<Vec<u8>>()?)?;
-    Ok(Some(Stored { fingerprint, status, reply }))
+    Ok(Some(Stored { fingerprint, status, reply, location }))
 }
 
 /// Takes a key for this transaction, which is to complete it; an expired one is taken anew. False if the key is
@@ -67,7 +69,7 @@ pub async fn idempotency_claim(
         values ($1, $2, $3, 0, $4, $5, $6)
         on conflict (owner, key) do update
         set fingerprint = excluded.fingerprint, status = excluded.status, reply = excluded.reply,
-            created_at = excluded.created_at, expires_at = excluded.expires_at
+            location = null, created_at = excluded.created_at, expires_at = excluded.expires_at
         where idempotency.expires_at <= excluded.created_at";
     let args = [
         owner.into(),
@@ -91,10 +93,12 @@ pub async fn idempotency_complete(
     clinic: ClinicId,
     status: u16,
     reply: &[u8],
+    location: Option<&str>,
 ) -> Result<()> {
     let sealed = tx.keys(clinic).await?.seal(reply_at(owner, key), reply);
-    let sql = "update idempotency set status = $3, reply = $4 where owner = $1 and key = $2";
-    match tx.execute(sql, &[owner.into(), key.into(), status.into(), sealed.into()]).await? {
+    let sql = "update idempotency set status = $3, reply = $4, location = $5 where owner = $1 and key = $2";
+    let args = [owner.into(), key.into(), status.into(), sealed.into(), location.into()];
+    match tx.execute(sql, &args).await? {
         1 => Ok(()),
         _ => Err(Error::Corrupt("an idempotency key was completed and never claimed")),
     }

@@ -4,6 +4,7 @@ use nimbus_core::{
     access::{Environment, Role, Scopes},
     ids::{ClinicId, KeyId, OpsTokenId},
     phi::Phi,
+    rate::KeyRates,
     time::{Date, Ts},
 };
 
@@ -30,6 +31,8 @@ pub struct Key {
     pub expires_at: Option<Ts>,
     pub revoked_at: Option<Ts>,
     pub last_used_at: Option<Ts>,
+    /// What an admin has given it.
+    pub rates: KeyRates,
 }
 
 /// A key that somebody presented, with all that decides whether it works. It may be revoked or expired, its
@@ -57,7 +60,7 @@ pub struct OpsToken {
 macro_rules! key_columns {
     () => {
         "k.id, k.clinic_id, k.name, k.environment, k.prefix, k.scopes, k.created_at, k.expires_at, k.revoked_at,
-         k.last_used_at"
+         k.last_used_at, k.reads_per_minute, k.writes_per_minute"
     };
 }
 
@@ -79,7 +82,13 @@ fn read_key(columns: &mut Columns<'_>) -> Result<Key> {
         expires_at: columns.take()?,
         revoked_at: columns.take()?,
         last_used_at: columns.take()?,
+        rates: KeyRates { reads: rate(columns)?, writes: rate(columns)? },
     })
+}
+
+fn rate(columns: &mut Columns<'_>) -> Result<Option<u32>> {
+    let rate = columns.take::<Option<i64>>()?.map(u32::try_from);
+    rate.transpose().map_err(|_| Error::Corrupt("api_keys: requests a minute"))
 }
 
 fn read_token(row: &Row) -> Result<OpsToken> {
@@ -111,8 +120,8 @@ pub async fn key_insert(tx: &mut Tx, key: &Key, hash: &[u8; 32], secret: &str) -
     let keys = tx.keys(key.clinic_id).await?;
     let sql =
         "insert into api_keys (id, clinic_id, name, environment, prefix, scopes, created_at, expires_at,
-            revoked_at, last_used_at, hash, secret)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+            revoked_at, last_used_at, reads_per_minute, writes_per_minute, hash, secret)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
     let args = [
         key.id.into(),
         key.clinic_id.into(),
@@ -124,6 +133,8 @@ pub async fn key_insert(tx: &mut Tx, key: &Key, hash: &[u8; 32], secret: &str) -
         key.expires_at.into(),
         key.revoked_at.into(),
         key.last_used_at.into(),
+        key.rates.reads.into(),
+        key.rates.writes.into(),
         hash.as_slice().into(),
         keys.seal(secret_at(key.id), secret.as_bytes()).into(),
     ];
@@ -145,6 +156,27 @@ pub async fn key_list(tx: &mut Tx, clinic: ClinicId) -> Result<Vec<Key>> {
 pub async fn key_revoke(tx: &mut Tx, id: KeyId, now: Ts) -> Result<bool> {
     let sql = "update api_keys set revoked_at = $2 where id = $1 and revoked_at is null";
     Ok(tx.execute(sql, &[id.into(), now.into()]).await? == 1)
+}
+
+/// A key, whatever has become of it.
+pub async fn key_get(tx: &mut Tx, clinic: ClinicId, id: KeyId) -> Result<Option<Key>> {
+    let sql = concat!("select ", key_columns!(), " from api_keys k where k.clinic_id = $1 and k.id = $2");
+    let row = tx.query_opt(sql, &[clinic.into(), id.into()]).await?;
+    row.map(|row| read_key(&mut row.columns())).transpose()
+}
+
+/// The clinic of a key. For staff: it reads across clinics.
+pub async fn key_clinic_any(tx: &mut Tx, id: KeyId) -> Result<Option<ClinicId>> {
+    let row = tx.query_opt("select clinic_id from api_keys where id = $1", &[id.into()]).await?;
+    row.map(|row| row.columns().take()).transpose()
+}
+
+/// Sets what a key may use; whether there is one.
+pub async fn key_set_rates(tx: &mut Tx, clinic: ClinicId, id: KeyId, rates: KeyRates) -> Result<bool> {
+    let sql =
+        "update api_keys set reads_per_minute = $3, writes_per_minute = $4 where clinic_id = $1 and id = $2";
+    let args = [clinic.into(), id.into(), rates.reads.into(), rates.writes.into()];
+    Ok(tx.execute(sql, &args).await? == 1)
 }
 
 /// Notes that a key was used. Time does not go back: nodes may tell it late.

@@ -21,6 +21,7 @@ pub mod patients;
 pub mod people;
 pub mod practitioners;
 pub mod prescriptions;
+pub mod rate_usage;
 pub mod refills;
 mod rows;
 mod seal;

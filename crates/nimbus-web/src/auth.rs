@@ -2,22 +2,28 @@
 //!
 //! Every handler asks here first, before it reads anything of the request.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::extract::ConnectInfo;
-use http::{HeaderMap, header::AUTHORIZATION};
+use http::{Extensions, HeaderMap, Method, header::AUTHORIZATION};
 use nimbus_app::{Actor, Call, Error, auth, error::Unauthorized, onboarding, pharmacy_feed};
-use nimbus_core::access::{Role, Scope, SystemActor};
+use nimbus_core::{
+    access::{Role, Scope, SystemActor},
+    rate::Class,
+};
 
 use crate::{
     Web,
     body::Incoming,
     failure::{Credential, Failure},
-    meta::RequestId,
+    meta::{RequestId, Slot},
 };
 
 const API_KEY: &str = "X-API-Key";
 const FEED_SECRET: &str = "X-Pharmetika-Secret";
+/// What callers whose address is not known are counted as.
+const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+const MISSING: Error = Error::Unauthorized(Unauthorized::Credential);
 const ONBOARDING_TOKEN: &str = "X-RPA-Token";
 
 impl Web {
@@ -32,60 +38,98 @@ impl Web {
 
     /// A partner, whatever its key may do.
     pub(crate) async fn any_partner(&self, request: &Incoming) -> Result<Call, Failure> {
-        let key = only(request.headers(), API_KEY).ok_or(Failure::Unauthorized(Credential::ApiKey))?;
-        match auth::authenticate_key(&self.app, key).await {
-            Ok(partner) => Ok(self.call(request, Actor::Partner(partner))),
-            Err(error) => Err(refused(error, Credential::ApiKey)),
-        }
+        let found = match only(request.headers(), API_KEY) {
+            Some(key) => auth::authenticate_key(&self.app, key, self.caller_of(request)).await,
+            None => Err(MISSING),
+        };
+        self.admitted(request, found.map(Actor::Partner), Credential::ApiKey)
     }
 
     /// Staff with one of the roles.
     pub(crate) async fn staff(&self, request: &Incoming, roles: &[Role]) -> Result<Call, Failure> {
-        let token = bearer(request.headers()).ok_or(Failure::Unauthorized(Credential::OpsToken))?;
-        match auth::authenticate_staff(&self.app, token).await {
-            Ok(staff) => {
-                let call = self.call(request, Actor::Staff(staff));
-                call.staff(roles)?;
-                Ok(call)
-            }
-            Err(error) => Err(refused(error, Credential::OpsToken)),
-        }
+        let found = match bearer(request.headers()) {
+            Some(token) => auth::authenticate_staff(&self.app, token, self.caller_of(request)).await,
+            None => Err(MISSING),
+        };
+        let call = self.admitted(request, found.map(Actor::Staff), Credential::OpsToken)?;
+        call.staff(roles)?;
+        Ok(call)
     }
 
     /// The pharmacy system, by its shared secret.
     pub(crate) fn pharmacy_system(&self, request: &Incoming) -> Result<Call, Failure> {
         let secret = only(request.headers(), FEED_SECRET);
-        match pharmacy_feed::authenticate(&self.app, secret) {
-            Ok(()) => Ok(self.call(request, Actor::System(SystemActor::PharmacySystem))),
-            Err(error) => Err(refused(error, Credential::FeedSecret)),
-        }
+        let found = pharmacy_feed::authenticate(&self.app, secret);
+        let actor = found.map(|()| Actor::System(SystemActor::PharmacySystem));
+        self.admitted(request, actor, Credential::FeedSecret)
     }
 
     /// The onboarding robot, by its token.
     pub(crate) fn onboarding(&self, request: &Incoming) -> Result<Call, Failure> {
         let token = bearer(request.headers()).or_else(|| only(request.headers(), ONBOARDING_TOKEN));
-        match onboarding::authenticate(&self.app, token) {
-            Ok(()) => Ok(self.call(request, Actor::System(SystemActor::Onboarding))),
-            Err(error) => Err(refused(error, Credential::OnboardingToken)),
+        let actor =
+            onboarding::authenticate(&self.app, token).map(|()| Actor::System(SystemActor::Onboarding));
+        self.admitted(request, actor, Credential::OnboardingToken)
+    }
+
+    /// Counts the request against the limit of whom its credential stands for or, where that is nobody, of its
+    /// address. The one place where requests are limited: after authentication, before anything else.
+    fn admitted(
+        &self,
+        request: &Incoming,
+        found: nimbus_app::Result<Actor>,
+        wanted: Credential,
+    ) -> Result<Call, Failure> {
+        let (standing, outcome) = match found {
+            Ok(actor) => {
+                let standing = self.app.limits().admit(&actor, class_of(&request.parts.method));
+                (standing, Ok(actor))
+            }
+            Err(error @ Error::Unauthorized(_)) => {
+                (self.app.limits().refused(self.caller_of(request)), Err(refused(error, wanted)))
+            }
+            Err(other) => return Err(other.into()),
+        };
+        if let Some(slot) = request.parts.extensions.get::<Slot>() {
+            slot.fill(standing);
         }
+        if let Some(beyond) = standing.filter(|standing| !standing.admitted) {
+            return Err(Failure::RateLimited(beyond.retry_after));
+        }
+        outcome.map(|actor| self.call(request, actor))
     }
 
     fn call(&self, request: &Incoming, actor: Actor) -> Call {
         let request_id =
             request.parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
-        Call { actor, request_id, address: self.address(request).map(|ip| ip.to_string()), idempotency: None }
+        let address = self.address(&request.parts.extensions, request.headers()).map(|ip| ip.to_string());
+        Call { actor, request_id, address, idempotency: None }
+    }
+
+    fn caller_of(&self, request: &Incoming) -> IpAddr {
+        self.caller(&request.parts.extensions, request.headers())
+    }
+
+    /// Whose unauthenticated attempts a request counts among.
+    pub(crate) fn caller(&self, extensions: &Extensions, headers: &HeaderMap) -> IpAddr {
+        self.address(extensions, headers).unwrap_or(NOWHERE)
     }
 
     /// The caller's network address: the connection's, or what our proxy says it is.
-    fn address(&self, request: &Incoming) -> Option<IpAddr> {
-        let connected = request.parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+    fn address(&self, extensions: &Extensions, headers: &HeaderMap) -> Option<IpAddr> {
+        let connected = extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
         if !self.settings.behind_proxy {
             return connected;
         }
-        let forwarded = request.headers().get_all("X-Forwarded-For").iter().next_back();
+        let forwarded = headers.get_all("X-Forwarded-For").iter().next_back();
         let last = forwarded.and_then(|value| value.to_str().ok()).and_then(|text| text.rsplit(',').next());
         last.and_then(|text| text.trim().parse().ok()).or(connected)
     }
+}
+
+/// `HEAD` is a `GET` whose body nobody wants.
+fn class_of(method: &Method) -> Class {
+    if matches!(*method, Method::GET | Method::HEAD) { Class::Reads } else { Class::Writes }
 }
 
 /// A header that is there exactly once.

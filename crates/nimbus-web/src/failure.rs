@@ -47,6 +47,8 @@ pub(crate) enum Failure {
     /// The API key is of the other environment.
     OtherEnvironment,
     MissingScope(Scope),
+    /// Beyond the limit; the seconds until it is whole again.
+    RateLimited(u32),
     UnknownPath,
     MethodNotAllowed,
     /// The most that the route reads, in words.
@@ -144,6 +146,11 @@ impl Failure {
             Self::MissingScope(scope) => {
                 let message = format!("The API key does not have the scope {scope}.");
                 Problem::new(StatusCode::FORBIDDEN, "forbidden", message)
+            }
+            Self::RateLimited(seconds) => {
+                let message = "Too many requests. Send it again when the limit is whole again.";
+                let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", message);
+                Problem { retry_after: Some(*seconds), ..problem }
             }
             Self::UnknownPath => Problem::new(StatusCode::NOT_FOUND, "not_found", "There is no such path."),
             Self::MethodNotAllowed => Problem::new(

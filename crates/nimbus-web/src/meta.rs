@@ -1,6 +1,10 @@
 //! Around every request: its id, its time limit, its line in the log, and refusals in the surface's shape.
 
-use std::{panic::AssertUnwindSafe, time::Instant};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 
 use axum::{
     body::Body,
@@ -9,8 +13,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
-use http::{HeaderName, HeaderValue, StatusCode, header::ALLOW};
-use nimbus_core::ids::base62;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::ALLOW};
+use nimbus_core::{ids::base62, rate::Standing};
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -22,6 +26,9 @@ use crate::{
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const RATE_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const RATE_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
 /// The id of one request: always ours, in the reply, in the error body and in the log.
 #[derive(Debug, Clone)]
@@ -30,6 +37,22 @@ pub(crate) struct RequestId(pub(crate) String);
 impl RequestId {
     fn new() -> Self {
         Self(format!("req_{}", base62(Uuid::now_v7().as_u128())))
+    }
+}
+
+/// Where authentication leaves how the caller stands, whatever becomes of the request then.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Slot(Arc<OnceLock<Option<Standing>>>);
+
+impl Slot {
+    /// A request is counted once; `None` where there is no limit.
+    pub(crate) fn fill(&self, standing: Option<Standing>) {
+        let _ = self.0.set(standing);
+    }
+
+    /// How the caller stands, or where none was asked for a credential, the address.
+    fn standing(&self, of_stranger: impl FnOnce() -> Option<Standing>) -> Option<Standing> {
+        self.0.get().copied().unwrap_or_else(of_stranger)
     }
 }
 
@@ -43,7 +66,12 @@ pub(crate) async fn around(State(web): State<Web>, mut request: Request, next: N
     // The pattern, never the path: a path may carry what somebody should not have put there.
     let route =
         request.extensions().get::<MatchedPath>().map_or("-".to_owned(), |path| path.as_str().to_owned());
+    let slot = Slot::default();
+    // Those who need no credential, or name no path, are told how their address stands.
+    let is_api = Surface::is_api(request.uri().path());
+    let caller = web.caller(request.extensions(), request.headers());
     request.extensions_mut().insert(id.clone());
+    request.extensions_mut().insert(slot.clone());
     let request = request.map(|body| Body::new(Unread(body)));
 
     async move {
@@ -58,12 +86,22 @@ pub(crate) async fn around(State(web): State<Web>, mut request: Request, next: N
         if let Ok(value) = HeaderValue::from_str(&id.0) {
             response.headers_mut().insert(REQUEST_ID, value);
         }
+        let stranger = || is_api.then(|| web.app.limits().of_stranger(caller)).flatten();
+        if let Some(standing) = slot.standing(stranger) {
+            show_standing(response.headers_mut(), standing);
+        }
         let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(%method, route, status = response.status().as_u16(), elapsed_ms, "answered");
         response
     }
     .instrument(span)
     .await
+}
+
+fn show_standing(headers: &mut HeaderMap, standing: Standing) {
+    headers.insert(RATE_LIMIT, HeaderValue::from(standing.limit));
+    headers.insert(RATE_REMAINING, HeaderValue::from(standing.remaining));
+    headers.insert(RATE_RESET, HeaderValue::from(standing.reset));
 }
 
 /// Puts a failure into the surface's shape; other replies pass as they are.

@@ -19,8 +19,12 @@ pub(crate) enum Surface {
 
 impl Surface {
     pub(crate) fn of(path: &str) -> Self {
-        let root = path.trim_start_matches('/').split('/').next().unwrap_or_default();
-        if orders_api::ROOTS.contains(&root) { Self::Orders } else { Self::Partner }
+        if orders_api::ROOTS.contains(&root(path)) { Self::Orders } else { Self::Partner }
+    }
+
+    /// Whether a path is an API's: health, pages and documents are not.
+    pub(crate) fn is_api(path: &str) -> bool {
+        root(path) == "api" || Self::of(path) == Self::Orders
     }
 
     /// Writes a refusal in this surface's shape.
@@ -45,6 +49,11 @@ impl Surface {
     }
 }
 
+/// The first segment of a path.
+fn root(path: &str) -> &str {
+    path.trim_start_matches('/').split('/').next().unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::Surface;
@@ -56,6 +65,9 @@ mod tests {
         }
         for path in ["/", "/api/external/orders", "/ordersx", "/health"] {
             assert_eq!(Surface::of(path), Surface::Partner, "{path}");
+        }
+        for (path, is_api) in [("/api/x", true), ("/orders", true), ("/health", false), ("/apix", false)] {
+            assert_eq!(Surface::is_api(path), is_api, "{path}");
         }
     }
 }

@@ -3,7 +3,11 @@
 use std::borrow::Cow;
 
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
+use http::{
+    HeaderName, HeaderValue, StatusCode,
+    header::{CONTENT_TYPE, LOCATION},
+};
+use nimbus_app::Reply;
 use nimbus_core::{
     quantity::Quantity,
     time::{Date, Ts},
@@ -74,6 +78,8 @@ value_schema! {
     Amount: Type::Number, None, 2.5;
 }
 
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
 /// The bytes of a reply.
 pub(crate) fn json_bytes(body: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(body).expect("replies have string keys and nothing in them fails to serialise")
@@ -86,6 +92,21 @@ pub(crate) fn json_response(status: StatusCode, body: &impl Serialize) -> Respon
 /// A reply of JSON that is already written.
 pub(crate) fn bytes_response(status: StatusCode, body: Vec<u8>) -> Response {
     (status, [(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+}
+
+/// Sends the reply of a change: the one just written, or the stored one of the same request before. One that says
+/// where its resource is has it in `Location`.
+pub(crate) fn reply(reply: Reply) -> Response {
+    let status = StatusCode::from_u16(reply.rendered.status).unwrap_or(StatusCode::OK);
+    let mut response = bytes_response(status, reply.rendered.body);
+    // A path of ids is visible ASCII.
+    if let Some(location) = reply.rendered.location.and_then(|path| HeaderValue::try_from(path).ok()) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    if reply.replayed {
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    response
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use nimbus_app::{
     App, Call, Config,
     clock::Clock,
+    limits::Rates,
     tenancy::{self, KeyOrder, PartnerStatus, TokenOrder},
 };
 use nimbus_core::{
@@ -38,6 +39,7 @@ impl World {
             address_policy: AddressPolicy { allow_loopback: true },
             onboarding: None,
             pharmacy_feed_secret: Some("feed-secret".to_owned()),
+            rates: Rates::OFF,
         };
         let app = App::new(db, config, Clock::default());
         let call = Call::system(SystemActor::CommandLine);

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use nimbus_app::{
     App,
     actor::Call,
-    tenancy::{self, BaaRecord, Clinic, KeyOrder, Partner, PartnerStatus, TokenOrder},
+    tenancy::{self, BaaRecord, Clinic, KeyLimits, KeyOrder, Partner, PartnerStatus, TokenOrder},
 };
 use nimbus_core::{
     access::{Profile, Role, Scopes, SystemActor},
@@ -160,6 +160,11 @@ async fn key(app: &App, call: &Call, command: KeyCommand) -> Result<Value, Failu
             tenancy::key_revoke(app, call, key).await.map_err(said)?;
             Ok(json!({ "id": key.to_string(), "revoked": true }))
         }
+        KeyCommand::Limits { id: text, reads, writes } => {
+            let (reads, writes) = (reads.map(|limit| limit.0), writes.map(|limit| limit.0));
+            let limits = KeyLimits { id: id(&text)?, reads, writes };
+            Ok(key_json(&tenancy::key_limit(app, call, limits).await.map_err(said)?))
+        }
     }
 }
 
@@ -171,6 +176,7 @@ fn key_json(key: &Key) -> Value {
         "environment": key.environment.as_str(), "prefix": key.prefix, "scopes": scopes,
         "created_at": key.created_at.to_string(), "expires_at": at(key.expires_at),
         "revoked_at": at(key.revoked_at), "last_used_at": at(key.last_used_at),
+        "reads_per_minute": key.rates.reads, "writes_per_minute": key.rates.writes,
     })
 }
 

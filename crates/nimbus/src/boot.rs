@@ -50,6 +50,7 @@ pub(crate) fn app(settings: &Settings, db: Db) -> Result<App, Failure> {
         address_policy: settings.address_policy(),
         onboarding,
         pharmacy_feed_secret: settings.pharmacy_feed_secret.clone(),
+        rates: settings.rates,
     };
     Ok(App::new(db, config, Clock::default()))
 }

@@ -56,6 +56,9 @@ pub(crate) struct SettingsArgs {
     /// Reads a minute for each key (0 = no limit, a sandbox only)
     #[arg(long, env = "NIMBUS_RATE_LIMIT_READS", global = true)]
     pub(crate) rate_limit_reads: Option<u32>,
+    /// Requests a minute of one address without a valid credential (0 = no limit, a sandbox only)
+    #[arg(long, env = "NIMBUS_RATE_LIMIT_UNAUTHENTICATED", global = true)]
+    pub(crate) rate_limit_unauthenticated: Option<u32>,
     /// What is logged, such as info or nimbus_webhooks=debug
     #[arg(long, env = "NIMBUS_LOG", global = true)]
     pub(crate) log: Option<String>,
@@ -218,6 +221,25 @@ pub(crate) enum KeyCommand {
     Revoke {
         id: String,
     },
+    /// Change how many requests a minute a key may make: a number, or default
+    Limits {
+        id: String,
+        #[arg(long, value_parser = limit, required_unless_present = "writes")]
+        reads: Option<Limit>,
+        #[arg(long, value_parser = limit)]
+        writes: Option<Limit>,
+    },
+}
+
+/// A limit of a key; none is the deployment's default.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limit(pub(crate) Option<u32>);
+
+fn limit(text: &str) -> Result<Limit, &'static str> {
+    match text {
+        "default" => Ok(Limit(None)),
+        number => number.parse().map(|number| Limit(Some(number))).map_err(|_| "a number, or default"),
+    }
 }
 
 #[derive(Subcommand)]

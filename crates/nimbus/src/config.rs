@@ -3,6 +3,7 @@
 use std::{fmt, path::PathBuf};
 
 use jiff::tz::TimeZone;
+use nimbus_app::limits::Rates;
 use nimbus_core::access::Environment;
 use nimbus_store::MasterKey;
 use nimbus_webhooks::{guard::AddressPolicy, schedule::RetryScale};
@@ -28,6 +29,7 @@ struct File {
     pharmacy_feed_secret: Option<String>,
     rate_limit_writes: Option<u32>,
     rate_limit_reads: Option<u32>,
+    rate_limit_unauthenticated: Option<u32>,
     log: Option<String>,
     log_format: Option<String>,
 }
@@ -47,8 +49,8 @@ pub(crate) struct Settings {
     pub(crate) onboarding_url: Option<String>,
     pub(crate) onboarding_token: Option<String>,
     pub(crate) pharmacy_feed_secret: Option<String>,
-    rate_limit_writes: Option<u32>,
-    rate_limit_reads: Option<u32>,
+    /// Requests a minute.
+    pub(crate) rates: Rates,
     pub(crate) log: Option<String>,
     pub(crate) log_json: bool,
 }
@@ -74,6 +76,7 @@ impl Settings {
             None => Environment::Sandbox,
             Some(text) => Environment::parse(text).ok_or("environment must be sandbox or production")?,
         };
+        let rates = Rates::of(environment);
         let log_format = args.log_format.clone().or(file.log_format);
         Ok(Self {
             environment,
@@ -93,8 +96,14 @@ impl Settings {
             onboarding_url: args.onboarding_url.clone().or(file.onboarding_url),
             onboarding_token: secret("NIMBUS_ONBOARDING_TOKEN", file.onboarding_token),
             pharmacy_feed_secret: secret("NIMBUS_PHARMACY_FEED_SECRET", file.pharmacy_feed_secret),
-            rate_limit_writes: args.rate_limit_writes.or(file.rate_limit_writes),
-            rate_limit_reads: args.rate_limit_reads.or(file.rate_limit_reads),
+            rates: Rates {
+                writes: args.rate_limit_writes.or(file.rate_limit_writes).unwrap_or(rates.writes),
+                reads: args.rate_limit_reads.or(file.rate_limit_reads).unwrap_or(rates.reads),
+                unauthenticated: args
+                    .rate_limit_unauthenticated
+                    .or(file.rate_limit_unauthenticated)
+                    .unwrap_or(rates.unauthenticated),
+            },
             log: args.log.clone().or(file.log),
             log_json: match log_format.as_deref() {
                 None | Some("text") => false,
@@ -130,7 +139,7 @@ impl Settings {
                 "this server speaks plain HTTP: a proxy that ends TLS must be declared (NIMBUS_BEHIND_PROXY=true)",
             ),
             (
-                self.rate_limit_writes == Some(0) || self.rate_limit_reads == Some(0),
+                [self.rates.writes, self.rates.reads, self.rates.unauthenticated].contains(&0),
                 "rate limits cannot be switched off",
             ),
         ];
@@ -186,24 +195,28 @@ impl fmt::Display for Settings {
         let path = |value: &Option<PathBuf>| {
             value.as_ref().map_or("(not set)".to_owned(), |p| p.display().to_string())
         };
-        let limit = |value: Option<u32>| value.map_or("(default)".to_owned(), |value| value.to_string());
-        writeln!(f, "environment           = {}", self.environment)?;
-        writeln!(f, "data_dir              = {}", self.data_dir.display())?;
-        writeln!(f, "database_url          = {}", set(&self.database_url))?;
-        writeln!(f, "database_connections  = {}", self.database_connections)?;
-        writeln!(f, "master_key_file       = {}", path(&self.master_key_file))?;
-        writeln!(f, "master_key            = {}", set(&self.master_key))?;
-        writeln!(f, "allow_local_webhooks  = {}", self.allow_local_webhooks)?;
-        writeln!(f, "retry_scale           = {}", self.retry_scale.as_deref().unwrap_or("1"))?;
-        writeln!(f, "behind_proxy          = {}", self.behind_proxy)?;
-        writeln!(f, "pharmacy_time_zone    = {}", self.pharmacy_time_zone)?;
-        writeln!(f, "pharmacy_feed_secret  = {}", set(&self.pharmacy_feed_secret))?;
-        writeln!(f, "onboarding_url        = {}", self.onboarding_url.as_deref().unwrap_or("(not set)"))?;
-        writeln!(f, "onboarding_token      = {}", set(&self.onboarding_token))?;
-        writeln!(f, "rate_limit_writes     = {}", limit(self.rate_limit_writes))?;
-        writeln!(f, "rate_limit_reads      = {}", limit(self.rate_limit_reads))?;
-        writeln!(f, "log                   = {}", self.log.as_deref().unwrap_or("info"))?;
-        write!(f, "log_format            = {}", if self.log_json { "json" } else { "text" })
+        writeln!(f, "environment                = {}", self.environment)?;
+        writeln!(f, "data_dir                   = {}", self.data_dir.display())?;
+        writeln!(f, "database_url               = {}", set(&self.database_url))?;
+        writeln!(f, "database_connections       = {}", self.database_connections)?;
+        writeln!(f, "master_key_file            = {}", path(&self.master_key_file))?;
+        writeln!(f, "master_key                 = {}", set(&self.master_key))?;
+        writeln!(f, "allow_local_webhooks       = {}", self.allow_local_webhooks)?;
+        writeln!(f, "retry_scale                = {}", self.retry_scale.as_deref().unwrap_or("1"))?;
+        writeln!(f, "behind_proxy               = {}", self.behind_proxy)?;
+        writeln!(f, "pharmacy_time_zone         = {}", self.pharmacy_time_zone)?;
+        writeln!(f, "pharmacy_feed_secret       = {}", set(&self.pharmacy_feed_secret))?;
+        writeln!(
+            f,
+            "onboarding_url             = {}",
+            self.onboarding_url.as_deref().unwrap_or("(not set)")
+        )?;
+        writeln!(f, "onboarding_token           = {}", set(&self.onboarding_token))?;
+        writeln!(f, "rate_limit_writes          = {}", self.rates.writes)?;
+        writeln!(f, "rate_limit_reads           = {}", self.rates.reads)?;
+        writeln!(f, "rate_limit_unauthenticated = {}", self.rates.unauthenticated)?;
+        writeln!(f, "log                        = {}", self.log.as_deref().unwrap_or("info"))?;
+        write!(f, "log_format                 = {}", if self.log_json { "json" } else { "text" })
     }
 }
 

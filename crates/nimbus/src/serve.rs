@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use nimbus_app::{App, clock::wall, jobs, operations};
+use nimbus_app::{App, clock::wall, jobs, limits, operations};
 use nimbus_store::Db;
 use nimbus_web::WebSettings;
 use nimbus_webhooks::dispatcher::{Dispatcher, Settings as DispatchSettings};
@@ -47,6 +47,7 @@ pub(crate) async fn serve(settings: &Settings, options: &ServeOptions) -> Result
         tracing::info!(%address, environment = %settings.environment, engine = ?db.engine(), "the API listens");
         let router = nimbus_web::router(app.clone(), web_settings(settings, &app));
         api = Some(tokio::spawn(serve_router(listener, router, stop.api.clone())));
+        running.push(tokio::spawn(limits::run(app.clone(), stop.workers.clone())));
         if let Some(path) = &options.port_file {
             write_port(path, address)?;
         }

@@ -24,7 +24,7 @@ two_engines! {
         let ask = || db.write(move |tx: &mut Tx| Box::pin(async move {
             let claimed = idempotency_claim(tx, owner, "k", clinic, &[1; 32], now(), after(60)).await?;
             if claimed {
-                idempotency_complete(tx, owner, "k", clinic, 200, REPLY).await?;
+                idempotency_complete(tx, owner, "k", clinic, 200, REPLY, None).await?;
             }
             let stored = idempotency_get(tx, owner, "k", clinic, now()).await?;
             Ok::<_, Error>((claimed, stored.map(|stored| stored.reply)))
@@ -55,7 +55,7 @@ two_engines! {
     async fn only_a_claimed_key_is_completed(db: Db) {
         let unclaimed = db.write(|tx: &mut Tx| Box::pin(async move {
             let clinic = clinic(tx).await?;
-            idempotency_complete(tx, id(), "k", clinic, 200, REPLY).await
+            idempotency_complete(tx, id(), "k", clinic, 200, REPLY, None).await
         })).await;
         assert!(matches!(unclaimed, Err(Error::Corrupt(_))));
     }
@@ -83,7 +83,7 @@ two_engines! {
 
 async fn answered(tx: &mut Tx, owner: Uuid, key: &str, clinic: ClinicId) -> Result<()> {
     assert!(idempotency_claim(tx, owner, key, clinic, &[1; 32], now(), after(60)).await?);
-    idempotency_complete(tx, owner, key, clinic, 201, REPLY).await
+    idempotency_complete(tx, owner, key, clinic, 201, REPLY, None).await
 }
 
 async fn told(tx: &mut Tx) -> Result<()> {
@@ -93,9 +93,10 @@ async fn told(tx: &mut Tx) -> Result<()> {
     assert!(idempotency_claim(tx, owner, "k", clinic, &[1; 32], now(), after(60)).await?);
     assert!(idempotency_get(tx, owner, "k", clinic, now()).await?.is_none(), "not answered yet");
     assert!(!idempotency_claim(tx, owner, "k", clinic, &[2; 32], now(), after(60)).await?);
-    idempotency_complete(tx, owner, "k", clinic, 201, REPLY).await?;
+    idempotency_complete(tx, owner, "k", clinic, 201, REPLY, Some("/orders/ord_1")).await?;
     let stored = idempotency_get(tx, owner, "k", clinic, after(59)).await?.unwrap();
     assert_eq!((stored.status, stored.reply.as_slice()), (201, REPLY));
+    assert_eq!(stored.location.as_deref(), Some("/orders/ord_1"));
     assert_eq!(stored.fingerprint, [1; 32]);
     let row = tx.query_one("select reply from idempotency where owner = $1", &[owner.into()]).await?;
     let sealed: Vec<u8> = row.columns().take()?;
@@ -111,8 +112,9 @@ async fn told(tx: &mut Tx) -> Result<()> {
     assert_eq!(idempotency_purge(tx, after(60), 1).await?, 1);
     assert_eq!(idempotency_purge(tx, after(60), 10).await?, 1);
     assert_eq!(idempotency_purge(tx, after(60), 10).await?, 0);
-    idempotency_complete(tx, owner, "k", clinic, 422, b"anew").await?;
+    idempotency_complete(tx, owner, "k", clinic, 422, b"anew", None).await?;
     let anew = idempotency_get(tx, owner, "k", clinic, after(98)).await?.unwrap();
     assert_eq!((anew.fingerprint, anew.status, anew.reply), (vec![3; 32], 422, b"anew".to_vec()));
+    assert_eq!(anew.location, None);
     Ok(())
 }

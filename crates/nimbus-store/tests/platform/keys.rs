@@ -1,11 +1,11 @@
 //! API keys and operations tokens.
 
-use nimbus_core::access::Role;
+use nimbus_core::{access::Role, rate::KeyRates};
 use nimbus_store::{
     Db, Result, Tx,
     keys::{
-        Key, OpsToken, key_authenticate, key_insert, key_list, key_revoke, key_secret, key_touch,
-        ops_token_authenticate, ops_token_insert, ops_token_list, ops_token_revoke,
+        Key, OpsToken, key_authenticate, key_get, key_insert, key_list, key_revoke, key_secret,
+        key_set_rates, key_touch, ops_token_authenticate, ops_token_insert, ops_token_list, ops_token_revoke,
     },
     tenants::{Baa, baa_insert, clinic_get},
     two_engines,
@@ -61,7 +61,16 @@ async fn keys_told(tx: &mut Tx) -> Result<()> {
     assert!(!key_revoke(tx, id(), after(30)).await?);
     assert!(key_secret(tx, here, lasting.id, after(20)).await?.is_none(), "revoked");
     let used = Key { last_used_at: Some(after(10)), revoked_at: Some(after(20)), ..lasting };
-    assert_eq!(key_list(tx, here).await?, [used, expiring]);
+    assert_eq!(key_list(tx, here).await?, [used.clone(), expiring.clone()]);
+
+    let rates = KeyRates { reads: Some(500), writes: None };
+    assert!(key_set_rates(tx, here, used.id, rates).await?);
+    assert!(!key_set_rates(tx, there, used.id, KeyRates::default()).await?, "another clinic's");
+    assert_eq!(key_get(tx, here, used.id).await?, Some(Key { rates, ..used }));
+    assert_eq!(key_get(tx, there, expiring.id).await?, None);
+    let given = Key { id: id(), rates: KeyRates { reads: Some(1), writes: Some(100_000) }, ..expiring };
+    key_insert(tx, &given, &[3; 32], "dev_given").await?;
+    assert_eq!(key_get(tx, here, given.id).await?, Some(given));
     Ok(())
 }
 

@@ -7,6 +7,7 @@ mod events;
 mod idempotency;
 mod jobs;
 mod keys;
+mod rate_usage;
 mod settings;
 mod support;
 mod tenants;

@@ -4,6 +4,7 @@ use nimbus_core::{
     access::{Environment, Profile, Scopes},
     ids::{ClinicId, EventId, PartnerId},
     phi::Phi,
+    rate::KeyRates,
     time::{Date, Ts, parse_date},
 };
 use nimbus_store::{
@@ -82,6 +83,7 @@ pub(crate) fn key(clinic: ClinicId) -> Key {
         expires_at: Some(after(3600)),
         revoked_at: None,
         last_used_at: None,
+        rates: KeyRates::default(),
     }
 }
 

@@ -3,6 +3,7 @@
 //! The partner API's envelope and errors.
 
 pub mod feeds;
+pub mod keys;
 pub mod orders;
 pub mod practitioners;
 pub mod prescriptions;
@@ -48,6 +49,7 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(practitioners::activate))
         .routes(routes!(practitioners::suspend))
         .routes(routes!(practitioners::deactivate))
+        .routes(routes!(keys::limit))
         .routes(routes!(feeds::pharmacy_report))
         .routes(routes!(feeds::onboarding_success))
         .routes(routes!(feeds::onboarding_status))

@@ -1,18 +1,18 @@
 //! The envelope of successful replies.
 
 use axum::response::Response;
-use http::{HeaderName, HeaderValue, StatusCode};
-use nimbus_app::{Rendered, Reply, page::Slice};
+use http::StatusCode;
+use nimbus_app::{Rendered, page::Slice};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
     paging::cursor_after,
-    wire::{bytes_response, json_bytes, json_response},
+    wire::{json_bytes, json_response},
 };
 
-const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+pub(crate) use crate::wire::reply;
 
 /// A reply with one thing in it.
 #[derive(Serialize, ToSchema)]
@@ -42,17 +42,7 @@ pub struct Nothing {}
 /// Writes the outcome of a change.
 pub(crate) fn written<T: Serialize>(data: T, message: &'static str) -> Rendered {
     let body = json_bytes(&Success { success: true, data, message });
-    Rendered { status: StatusCode::OK.as_u16(), body }
-}
-
-/// Sends the reply of a change: the one just written, or the stored one of the same request before.
-pub(crate) fn reply(reply: Reply) -> Response {
-    let status = StatusCode::from_u16(reply.rendered.status).unwrap_or(StatusCode::OK);
-    let mut response = bytes_response(status, reply.rendered.body);
-    if reply.replayed {
-        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-    }
-    response
+    Rendered::new(StatusCode::OK.as_u16(), body)
 }
 
 /// Sends what was read.

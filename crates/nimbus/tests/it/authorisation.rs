@@ -117,6 +117,7 @@ struct World {
     shipment: String,
     webhook: String,
     delivery: String,
+    key: String,
 }
 
 impl World {
@@ -127,7 +128,9 @@ impl World {
         let shipment = text(&partner.read_order(&seed.medication_order_id)["shipments"][0]["id"]);
         let (webhook, delivery) = webhook(server, &seed, 1);
         sign(server, &seed);
-        Self { seed, refill, shipment, webhook, delivery }
+        let keys = server.store().json(&["admin", "key", "list", "--clinic", &seed.clinic_id]);
+        let key = text(&keys[0]["id"]);
+        Self { seed, refill, shipment, webhook, delivery, key }
     }
 
     /// The id that follows a segment of a path. A new kind of id must be named here.
@@ -142,6 +145,8 @@ impl World {
             "shipment" | "shipments" => &self.shipment,
             "webhook" => &self.webhook,
             "deliveries" => &self.delivery,
+            "clinics" => &self.seed.clinic_id,
+            "keys" => &self.key,
             other => panic!("{}: which id follows {other}?", operation.name),
         }
     }

@@ -10,6 +10,7 @@ mod delivery;
 mod idempotency;
 mod idempotency_property;
 mod lifecycle;
+mod limits;
 mod partner_api;
 mod people;
 mod privacy;

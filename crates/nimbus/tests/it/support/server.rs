@@ -71,7 +71,8 @@ impl Store {
             .with("NIMBUS_PHARMACY_FEED_SECRET", FEED_SECRET)
             .with("NIMBUS_ONBOARDING_TOKEN", ONBOARDING_TOKEN)
             .with("NIMBUS_RATE_LIMIT_WRITES", "0")
-            .with("NIMBUS_RATE_LIMIT_READS", "0");
+            .with("NIMBUS_RATE_LIMIT_READS", "0")
+            .with("NIMBUS_RATE_LIMIT_UNAUTHENTICATED", "0");
         match engine {
             Engine::Sqlite => store,
             Engine::Postgres => {
@@ -91,9 +92,17 @@ impl Store {
             .without("NIMBUS_ALLOW_LOCAL_WEBHOOKS")
             .without("NIMBUS_RATE_LIMIT_WRITES")
             .without("NIMBUS_RATE_LIMIT_READS")
+            .without("NIMBUS_RATE_LIMIT_UNAUTHENTICATED")
             .with("NIMBUS_ENVIRONMENT", "production")
             .with("NIMBUS_MASTER_KEY_FILE", &key_file.display().to_string())
             .with("NIMBUS_BEHIND_PROXY", "true")
+    }
+
+    /// Settings of another process on the same database, which must be PostgreSQL and stays with this store.
+    pub(crate) fn beside(&self) -> Self {
+        assert!(self.database_url.is_some(), "an embedded database has one process");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self { folder, database_url: self.database_url.clone(), settings: self.settings.clone(), runs: 0 }
     }
 
     /// The same with a setting, by its environment variable.
