@@ -15,10 +15,9 @@ use nimbus_core::{
 use nimbus_store::{
     Db, Error,
     endpoints::Shape,
-    events,
     jobs::{JobKind, job_cancel, job_schedule},
     prescriptions,
-    testing::master_key,
+    testing::{master_key, told_of},
     two_engines,
 };
 use nimbus_webhooks::guard::AddressPolicy;
@@ -45,15 +44,8 @@ async fn seeded(db: &Db) -> Seed {
 }
 
 /// The narrow names of the events about a prescription.
-async fn told(db: &Db, seed: &Seed, id: PrescriptionId) -> Vec<String> {
-    let clinic = seed.clinic_id;
-    let events = db
-        .read(move |tx| {
-            Box::pin(async move { events::event_list(tx, clinic, Shape::Partner, None, 100).await })
-        })
-        .await
-        .unwrap();
-    events.into_iter().filter(|event| event.subject_id == id.0).map(|event| event.type_).collect()
+async fn told(db: &Db, id: PrescriptionId) -> Vec<String> {
+    told_of(db, Shape::Partner, id.0).await
 }
 
 async fn status(db: &Db, seed: &Seed) -> PrescriptionStatus {
@@ -66,10 +58,10 @@ two_engines! {
     async fn a_refill_that_becomes_due_is_told_once(db: Db) {
         let seed = seeded(&db).await;
         let id = seed.fill.prescription_id;
-        assert_eq!(told(&db, &seed, id).await, ["prescription:created", "prescription:verified"]);
+        assert_eq!(told(&db, id).await, ["prescription:created", "prescription:verified"]);
         jobs::run_due(&app(&db, 0), None).await.unwrap();
         jobs::run_due(&app(&db, 0), None).await.unwrap();
-        let told = told(&db, &seed, id).await;
+        let told = told(&db, id).await;
         assert_eq!(told.iter().filter(|name| *name == "prescription:refill_due").count(), 1, "{told:?}");
     }
 
@@ -80,7 +72,7 @@ two_engines! {
         assert_eq!(status(&db, &seed).await, PrescriptionStatus::Active);
         jobs::run_due(&app(&db, 304), None).await.unwrap();
         assert_eq!(status(&db, &seed).await, PrescriptionStatus::Expired);
-        let told = told(&db, &seed, seed.fill.prescription_id).await;
+        let told = told(&db, seed.fill.prescription_id).await;
         assert_eq!(told.last().map(String::as_str), Some("prescription:expired"));
     }
 

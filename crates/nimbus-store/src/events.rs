@@ -10,6 +10,7 @@ use crate::{
     endpoints::Shape,
     engine::{Row, Statement, Tx},
     error::Result,
+    page::{Page, Slice},
     rows::word,
     seal::SealedAt,
 };
@@ -139,22 +140,77 @@ pub async fn event_body(tx: &mut Tx, clinic: ClinicId, id: EventId) -> Result<Op
     tx.keys(clinic).await?.open(body_at(id), &sealed).map(Some)
 }
 
-/// Events of one vocabulary after `after`, oldest first, at most `limit`. Ids are made before the commit: one
-/// that commits late may come to stand before an id that was listed already.
-pub async fn event_list(
-    tx: &mut Tx,
-    clinic: ClinicId,
-    shape: Shape,
-    after: Option<EventId>,
-    limit: u32,
-) -> Result<Vec<EventRow>> {
-    let sql = concat!(
-        "select ",
-        columns!(),
-        " from events where clinic_id = $1 and shape = $2 and id > $3 order by id limit $4"
-    );
-    // The smallest UUID is no id; a bound that is always there lets the engines read the index from it.
-    let after = after.map_or(Uuid::nil(), |id| id.0);
-    let rows = tx.query(sql, &[clinic.into(), shape.as_str().into(), after.into(), limit.into()]).await?;
-    rows.iter().map(read).collect()
+/// Which part of a clinic's events is wanted.
+#[derive(Debug, Clone)]
+pub struct Feed {
+    pub shape: Shape,
+    /// The last event that the reader has seen.
+    pub after: Option<EventId>,
+    /// The narrow names of those wanted.
+    pub types: Vec<&'static str>,
+    /// Created at this instant or later.
+    pub created_from: Option<Ts>,
+    /// Created earlier than this instant.
+    pub created_until: Option<Ts>,
+    /// 1 to [`Page::MAX`]; others are brought within.
+    pub limit: u32,
+}
+
+/// An event's id and the payload's bytes. It has no `Debug`: the body may be patient data.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FeedEvent {
+    pub id: EventId,
+    pub body: Vec<u8>,
+}
+
+/// Events in the order in which they were committed, oldest first. Nothing that is committed later comes to stand
+/// before what was listed: an event is held back while a transaction that began before its own still runs.
+pub async fn event_feed(tx: &mut Tx, clinic: ClinicId, feed: &Feed) -> Result<Slice<FeedEvent>> {
+    let settled = tx.settled_below().await?;
+    let (position, id) = feed_start(tx, clinic, feed).await?;
+    // Bare, the comparison of types looks to PostgreSQL as if it let next to nothing through, so that it would
+    // read and sort all that follows instead of walking the index to the limit.
+    let sql = "select id, body from events
+        where clinic_id = $1 and shape = $2 and (position, id) > ($3, $4) and position < $5
+            and coalesce($6 like ('% ' || type || ' %'), false)
+            and (created_at >= $7 or $7 is null) and (created_at < $8 or $8 is null)
+        order by position, id limit $9";
+    let page = Page { limit: feed.limit, ..Page::default() };
+    let args = [
+        clinic.into(),
+        feed.shape.as_str().into(),
+        position.into(),
+        id.into(),
+        settled.into(),
+        format!(" {} ", feed.types.join(" ")).into(),
+        feed.created_from.into(),
+        feed.created_until.into(),
+        page.limit_and_one(),
+    ];
+    let rows = tx.query(sql, &args).await?;
+    let keys = tx.keys(clinic).await?;
+    let read = |row: &Row| {
+        let mut columns = row.columns();
+        let (id, sealed): (EventId, Vec<u8>) = (columns.take()?, columns.take()?);
+        Ok(FeedEvent { id, body: keys.open(body_at(id), &sealed)? })
+    };
+    Ok(page.slice(rows.iter().map(read).collect::<Result<_>>()?))
+}
+
+/// The place after which a feed goes on. Where the event that the reader saw last is gone, that is before the
+/// first one made after it.
+async fn feed_start(tx: &mut Tx, clinic: ClinicId, feed: &Feed) -> Result<(i64, Uuid)> {
+    const BEGINNING: (i64, Uuid) = (i64::MIN, Uuid::nil());
+    let Some(after) = feed.after else { return Ok(BEGINNING) };
+    let seen = "select position from events where clinic_id = $1 and id = $2";
+    if let Some(row) = tx.query_opt(seen, &[clinic.into(), after.into()]).await? {
+        return Ok((row.columns().take()?, after.0));
+    }
+    let next = "select position, id from events where clinic_id = $1 and shape = $2 and id > $3
+        order by id limit 1";
+    let row = tx.query_opt(next, &[clinic.into(), feed.shape.as_str().into(), after.into()]).await?;
+    let Some(row) = row else { return Ok((i64::MAX, Uuid::max())) };
+    let mut columns = row.columns();
+    let (position, next): (i64, Uuid) = (columns.take()?, columns.take()?);
+    Ok((position, Uuid::from_u128(next.as_u128() - 1)))
 }

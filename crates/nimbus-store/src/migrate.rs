@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
-    engine::{Db, Engine, Tx, partitions, sqlite_connect},
+    engine::{Db, Engine, Tx, partitions, positions, sqlite_connect},
     error::{Error, Result},
     keyring,
 };
@@ -46,6 +46,7 @@ pub async fn run(db: &Db) -> Result<()> {
         // The lock ends with the connection.
         conn.execute("select pg_advisory_lock($1)", &[&LOCK]).await?;
         runner.run_async(&mut *conn).await.map_err(Error::database)?;
+        positions::follow_cluster(&mut conn).await?;
     }
     keyring::master_key_store(db).await?;
     let now = Ts::from_micros(jiff::Timestamp::now().as_microsecond());

@@ -70,8 +70,12 @@ impl Page {
         self.limit.clamp(1, Self::MAX)
     }
 
+    /// The limit of a statement: one row more than is shown, to know whether there are more.
+    pub(crate) fn limit_and_one(&self) -> Value {
+        (self.limit() + 1).into()
+    }
+
     /// The arguments of a statement with [`page_where`]: `$1` to `$6`, then the statement's own from `$7`.
-    /// One row more than the limit is asked for, to know whether there are more.
     pub(crate) fn args<const N: usize>(&self, own: [Value; N]) -> Vec<Value> {
         // The greatest UUID is no id; a bound that is always there lets the engines read the index from it.
         self.args_from(self.before.unwrap_or(Uuid::max()), own)
@@ -84,7 +88,7 @@ impl Page {
 
     fn args_from<const N: usize>(&self, start: Uuid, own: [Value; N]) -> Vec<Value> {
         let page = [
-            (self.limit() + 1).into(),
+            self.limit_and_one(),
             start.into(),
             self.created_from.into(),
             self.created_until.into(),

@@ -7,8 +7,9 @@ mod cluster;
 use std::{future::Future, path::PathBuf};
 
 use tempfile::TempDir;
+use uuid::Uuid;
 
-use crate::{Db, Engine, MasterKey, migrate};
+use crate::{Db, Engine, MasterKey, Tx, endpoints::Shape, migrate};
 
 pub use cluster::PgCluster;
 
@@ -65,6 +66,18 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
 /// The master key of every test database.
 pub fn master_key() -> MasterKey {
     MasterKey::new([7; 32])
+}
+
+/// The narrow names of the events of one shape about a subject, oldest first; unlike a feed, up to this moment.
+pub async fn told_of(db: &Db, shape: Shape, subject: Uuid) -> Vec<String> {
+    let read = db.read(move |tx: &mut Tx| {
+        Box::pin(async move {
+            let sql = "select type from events where shape = $1 and subject_id = $2 order by id";
+            let rows = tx.query(sql, &[shape.as_str().into(), subject.into()]).await?;
+            rows.iter().map(|row| row.columns().take::<String>()).collect::<crate::Result<_>>()
+        })
+    });
+    read.await.expect("events are read")
 }
 
 /// A database of one test.

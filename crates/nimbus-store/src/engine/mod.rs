@@ -1,6 +1,7 @@
 //! The façade over two engines: `Db` runs jobs in transactions, `Tx` runs statements, `Value` and `Row` carry data.
 
 pub(crate) mod partitions;
+pub(crate) mod positions;
 mod postgres;
 mod row;
 mod sqlite;

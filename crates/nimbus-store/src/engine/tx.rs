@@ -135,6 +135,20 @@ impl Tx {
         keyring::clinic_keys(self, clinic).await
     }
 
+    /// Positions below this are settled: every transaction that could write one has ended.
+    ///
+    /// On PostgreSQL a position is a transaction's number, and transactions end in any order; ask before the rows
+    /// are read, so that those of all that had ended are seen. SQLite has one writer: what is seen is settled.
+    pub(crate) async fn settled_below(&mut self) -> Result<i64> {
+        match self.engine() {
+            Engine::Sqlite => Ok(i64::MAX),
+            Engine::Postgres => {
+                let sql = "select cast(cast(pg_snapshot_xmin(pg_current_snapshot()) as text) as bigint)";
+                self.query_one(sql, &[]).await?.columns().take()
+            }
+        }
+    }
+
     pub(crate) async fn table_exists(&mut self, table: &'static str) -> Result<bool> {
         let sql = match self.engine() {
             Engine::Sqlite => "select 1 from sqlite_master where type = 'table' and name = $1",

@@ -3,6 +3,7 @@
 mod audit;
 mod deliveries;
 mod endpoints;
+mod event_feed;
 mod events;
 mod idempotency;
 mod jobs;

@@ -1,0 +1,32 @@
+//! The positions of events on PostgreSQL, which are numbers of transactions, across clusters.
+
+use deadpool_postgres::ClientWrapper;
+
+use crate::error::Result;
+
+/// The setting that names the cluster whose transactions the positions are numbered by.
+const CLUSTER: &str = "postgres.system_identifier";
+
+/// A dump that is restored into another cluster meets other numbers, which may be smaller than those of its events:
+/// then the events it brought move below every number, in the order they have. Runs under the migrations' lock.
+pub(crate) async fn follow_cluster(conn: &mut ClientWrapper) -> Result<()> {
+    let tx = conn.transaction().await?;
+    let here: String = tx
+        .query_one("select cast(system_identifier as text) from pg_control_system()", &[])
+        .await?
+        .try_get(0)?;
+    let known = tx.query_opt("select value from platform_settings where name = $1", &[&CLUSTER]).await?;
+    let known = known.map(|row| row.try_get::<_, String>(0)).transpose()?;
+    if known.as_ref() == Some(&here) {
+        return Ok(tx.rollback().await?);
+    }
+    if known.is_some() {
+        // The greatest becomes -1.
+        let sql = "update events set position = position - (select max(position) + 1 from events)";
+        tx.execute(sql, &[]).await?;
+    }
+    let sql = "insert into platform_settings (name, value) values ($1, $2)
+        on conflict (name) do update set value = excluded.value";
+    tx.execute(sql, &[&CLUSTER, &here]).await?;
+    Ok(tx.commit().await?)
+}
