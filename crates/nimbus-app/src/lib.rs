@@ -11,6 +11,7 @@ pub mod credentials;
 mod eligibility;
 pub mod endpoints;
 pub mod error;
+pub mod events;
 pub mod jobs;
 pub mod limits;
 pub mod onboarding;
@@ -29,6 +30,7 @@ pub mod shipments;
 pub mod signatures;
 pub mod tenancy;
 pub mod unit;
+pub mod webhook_test;
 
 pub use nimbus_store::page;
 
@@ -37,7 +39,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use nimbus_core::{access::Environment, eligibility::Thresholds};
 use nimbus_store::Db;
-use nimbus_webhooks::guard::AddressPolicy;
+use nimbus_webhooks::{client::WebhookClient, guard::AddressPolicy};
 use tokio::sync::Notify;
 
 pub use actor::{Actor, Call, Idempotency, PartnerActor, StaffActor};
@@ -95,11 +97,13 @@ struct Inner {
     proven: Proven,
     limits: Limits,
     deliveries_written: Arc<Notify>,
+    webhook_client: WebhookClient,
 }
 
 impl App {
     pub fn new(db: Db, config: Config, clock: Clock) -> Self {
         let limits = Limits::new(config.rates);
+        let webhook_client = WebhookClient::new(config.address_policy, None);
         let inner = Inner {
             db,
             config,
@@ -108,6 +112,7 @@ impl App {
             proven: Proven::default(),
             limits,
             deliveries_written: Arc::new(Notify::new()),
+            webhook_client,
         };
         Self { inner: Arc::new(inner) }
     }
@@ -136,6 +141,11 @@ impl App {
     /// The counts of requests.
     pub fn limits(&self) -> &Limits {
         &self.inner.limits
+    }
+
+    /// What sends a test while its caller waits; deliveries are the dispatcher's.
+    pub(crate) fn webhook_client(&self) -> &WebhookClient {
+        &self.inner.webhook_client
     }
 
     pub(crate) fn keys(&self) -> &KeyCache {

@@ -24,6 +24,10 @@ use crate::{
 /// Replies with an `Idempotency-Key` are kept this long.
 const IDEMPOTENCY_HOURS: i64 = 24;
 
+/// A change that waits for something outside has so long from its claim of an idempotency key. If its process dies,
+/// the key is free again after that.
+const CLAIM_SECONDS: i64 = 60;
+
 /// A reply as its surface wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
@@ -56,6 +60,14 @@ impl Rendered {
 pub struct Reply {
     pub rendered: Rendered,
     pub replayed: bool,
+}
+
+/// What [`App::prepare`] found.
+pub(crate) enum Prepared<T> {
+    /// The request is new, and this is what its job answered.
+    Begun(T),
+    /// The same request was answered before.
+    Answered(Reply),
 }
 
 /// How a surface writes the outcome of a use case. Pure, so that it can run inside the transaction.
@@ -153,15 +165,13 @@ impl App {
                         let outcome = job(tx, &cx, &command).await?;
                         return Ok(Reply { rendered: render(&outcome), replayed: false });
                     };
-                    if let Some(reply) = claim(tx, &cx, &idempotency).await? {
+                    let expires = cx.wall.plus_seconds(IDEMPOTENCY_HOURS * 3600);
+                    if let Some(reply) = claim(tx, &cx, &idempotency, expires).await? {
                         return Ok(reply);
                     }
                     let outcome = job(tx, &cx, &command).await?;
                     let rendered = render(&outcome);
-                    let (owner, clinic) = cx.call.idempotency_owner();
-                    let (key, status) = (idempotency.key.as_str(), rendered.status);
-                    let (body, location) = (rendered.body.as_slice(), rendered.location.as_deref());
-                    idempotency::idempotency_complete(tx, owner, key, clinic, status, body, location).await?;
+                    complete(tx, &cx, &idempotency, &rendered).await?;
                     Ok(Reply { rendered, replayed: false })
                 })
             })
@@ -170,6 +180,61 @@ impl App {
             committed.committed();
         }
         reply
+    }
+
+    /// The first half of a change that waits for something outside the database: claims the idempotency key and
+    /// runs the job, in a transaction of its own, so that none is open while it waits. Until [`App::conclude`], or
+    /// for [`CLAIM_SECONDS`], a repeat is told that the request is still running.
+    pub(crate) async fn prepare<C, T>(&self, call: &Call, command: C, job: Job<C, T>) -> Result<Prepared<T>>
+    where
+        C: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let (cx, command) = (Arc::new(Cx::new(self, call)), Arc::new(command));
+        self.db()
+            .write(move |tx| {
+                let (cx, command) = (Arc::clone(&cx), Arc::clone(&command));
+                Box::pin(async move {
+                    if let Some(idempotency) = &cx.call.idempotency {
+                        let expires = cx.wall.plus_seconds(CLAIM_SECONDS);
+                        if let Some(reply) = claim(tx, &cx, idempotency, expires).await? {
+                            return Ok(Prepared::Answered(reply));
+                        }
+                    }
+                    job(tx, &cx, &command).await.map(Prepared::Begun)
+                })
+            })
+            .await
+    }
+
+    /// The second half: writes what came of it, and the reply under the claimed key.
+    pub(crate) async fn conclude<T>(
+        &self,
+        call: &Call,
+        outcome: T,
+        render: Render<T>,
+        job: Job<T, ()>,
+    ) -> Result<Reply>
+    where
+        T: Send + Sync + 'static,
+    {
+        let (cx, outcome) = (Arc::new(Cx::new(self, call)), Arc::new(outcome));
+        self.db()
+            .write(move |tx| {
+                let (cx, outcome) = (Arc::clone(&cx), Arc::clone(&outcome));
+                Box::pin(async move {
+                    job(tx, &cx, &outcome).await?;
+                    let rendered = render(&outcome);
+                    if let Some(idempotency) = &cx.call.idempotency {
+                        complete(tx, &cx, idempotency, &rendered).await?;
+                        let (owner, _) = cx.call.idempotency_owner();
+                        let expires = cx.wall.plus_seconds(IDEMPOTENCY_HOURS * 3600);
+                        idempotency::idempotency_keep(tx, owner, &idempotency.key, expires).await?;
+                    }
+                    Ok(Reply { rendered, replayed: false })
+                })
+            })
+            .await
     }
 
     /// A write of the platform itself, which no surface renders.
@@ -228,12 +293,19 @@ impl App {
     }
 }
 
+/// Stores the reply under the key that was claimed.
+async fn complete(tx: &mut Tx, cx: &Cx, idempotency: &Idempotency, rendered: &Rendered) -> Result<()> {
+    let (owner, clinic) = cx.call.idempotency_owner();
+    let (key, status) = (idempotency.key.as_str(), rendered.status);
+    let (body, location) = (rendered.body.as_slice(), rendered.location.as_deref());
+    Ok(idempotency::idempotency_complete(tx, owner, key, clinic, status, body, location).await?)
+}
+
 /// Claims an idempotency key for this transaction, or answers what was answered before. A second request with
 /// the same key waits here for the first to commit or roll back.
-async fn claim(tx: &mut Tx, cx: &Cx, idempotency: &Idempotency) -> Result<Option<Reply>> {
+async fn claim(tx: &mut Tx, cx: &Cx, idempotency: &Idempotency, expires: Ts) -> Result<Option<Reply>> {
     let (owner, clinic) = cx.call.idempotency_owner();
     let (key, fingerprint) = (idempotency.key.as_str(), &idempotency.fingerprint);
-    let expires = cx.wall.plus_seconds(IDEMPOTENCY_HOURS * 3600);
     if idempotency::idempotency_claim(tx, owner, key, clinic, fingerprint, cx.wall, expires).await? {
         return Ok(None);
     }

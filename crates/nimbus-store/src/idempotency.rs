@@ -104,6 +104,12 @@ pub async fn idempotency_complete(
     }
 }
 
+/// Keeps what stands under a claimed key until another time.
+pub async fn idempotency_keep(tx: &mut Tx, owner: Uuid, key: &str, expires_at: Ts) -> Result<()> {
+    let sql = "update idempotency set expires_at = $3 where owner = $1 and key = $2";
+    tx.execute(sql, &[owner.into(), key.into(), expires_at.into()]).await.map(drop)
+}
+
 /// Deletes expired replies, at most `limit`; how many.
 pub async fn idempotency_purge(tx: &mut Tx, now: Ts, limit: u32) -> Result<u64> {
     let sql = "delete from idempotency where (owner, key) in (

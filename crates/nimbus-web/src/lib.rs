@@ -6,6 +6,7 @@
 mod auth;
 mod body;
 mod checks;
+mod event_feed;
 mod failure;
 mod fields;
 mod images;

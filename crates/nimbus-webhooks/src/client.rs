@@ -223,7 +223,8 @@ impl Answer {
         }
     }
 
-    fn failed(cause: Cause) -> Self {
+    /// No answer came.
+    pub fn failed(cause: Cause) -> Self {
         Self::new(Outcome::Failed(cause), None)
     }
 

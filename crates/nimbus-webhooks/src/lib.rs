@@ -3,6 +3,7 @@
 //! No other crate opens a connection to an address that a partner chose, so what [`guard`] refuses is
 //! refused everywhere.
 
+pub mod attempt;
 pub mod breaker;
 pub mod client;
 pub mod connector;

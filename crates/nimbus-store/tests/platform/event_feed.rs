@@ -132,7 +132,8 @@ two_engines! {
         for writer in writers {
             written.extend(writer.await.unwrap());
         }
-        (seen.sort_unstable(), written.sort_unstable());
+        seen.sort_unstable();
+        written.sort_unstable();
         assert_eq!(seen, written, "each once");
     }
 }

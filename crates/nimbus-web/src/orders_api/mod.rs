@@ -3,6 +3,7 @@
 
 pub mod envelope;
 pub mod error;
+pub mod events;
 pub mod prescriptions;
 
 use utoipa::OpenApi as _;
@@ -24,6 +25,8 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
     OpenApiRouter::with_openapi(document)
         .routes(routes!(prescriptions::list))
         .routes(routes!(prescriptions::show))
+        .routes(routes!(events::list))
+        .routes(routes!(events::show))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 pub mod clinic;
 pub mod envelope;
 pub mod error;
+pub mod events;
 pub mod orders;
 pub mod patients;
 pub mod people;
@@ -51,4 +52,7 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(webhooks::rotate_secret))
         .routes(routes!(webhooks::deliveries::list))
         .routes(routes!(webhooks::deliveries::retry))
+        .routes(routes!(events::list))
+        .routes(routes!(events::show))
+        .routes(routes!(events::types))
 }

@@ -33,8 +33,6 @@ use self::{
 };
 use crate::{client::WebhookClient, guard::AddressPolicy, schedule::RetryScale};
 
-/// Everything from resolving the name to the end of the answer's body (contract: 10 s).
-const DEADLINE: Duration = Duration::from_secs(10);
 /// How long claimed rows are kept from others, and so how long they wait after a crash.
 const LEASE_MS: i64 = 30_000;
 /// A delivery is sent only while its lease has this much left.

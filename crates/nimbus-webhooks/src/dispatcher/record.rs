@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::lane::Leased;
 use crate::{
-    client::{Answer, Outcome},
+    client::{Answer, Cause, Outcome},
     outbox,
     schedule::{self, RetryScale},
 };
@@ -45,14 +45,7 @@ impl Finished {
 
     /// The endpoint's URL or headers are refused now.
     pub(super) fn unsendable(leased: Leased, started_at: Ts) -> Self {
-        let answer = Answer {
-            outcome: Outcome::Failed(crate::client::Cause::AddressRefused),
-            status: None,
-            body: Vec::new(),
-            retry_after: None,
-            elapsed_ms: 0,
-            dial: None,
-        };
+        let answer = Answer::failed(Cause::AddressRefused);
         Self { leased, started_at, answer: Some(answer), alive: Some(false) }
     }
 

@@ -10,6 +10,7 @@ use ureq::http::Method;
 
 use crate::support::{
     Anonymous, Engine, Reply, Seed, Server, Store, eventually,
+    receiver::{Answer, Receiver},
     server::{FEED_SECRET, ONBOARDING_TOKEN},
     story::text,
 };
@@ -118,6 +119,9 @@ struct World {
     webhook: String,
     delivery: String,
     key: String,
+    /// An event of each shape that needs no scope but that of the log itself.
+    event: String,
+    orders_event: String,
 }
 
 impl World {
@@ -130,7 +134,8 @@ impl World {
         sign(server, &seed);
         let keys = server.store().json(&["admin", "key", "list", "--clinic", &seed.clinic_id]);
         let key = text(&keys[0]["id"]);
-        Self { seed, refill, shipment, webhook, delivery, key }
+        let (event, orders_event) = disabled_events(server, &seed);
+        Self { seed, refill, shipment, webhook, delivery, event, orders_event, key }
     }
 
     /// The id that follows a segment of a path. A new kind of id must be named here.
@@ -147,6 +152,8 @@ impl World {
             "deliveries" => &self.delivery,
             "clinics" => &self.seed.clinic_id,
             "keys" => &self.key,
+            "events" if operation.is_of_orders() => &self.orders_event,
+            "events" => &self.event,
             other => panic!("{}: which id follows {other}?", operation.name),
         }
     }
@@ -189,6 +196,25 @@ fn sign(server: &Server, seed: &Seed) {
     let path = format!("/practitioner/{}/signature", seed.practitioner_id);
     let image = b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>";
     server.partner(seed).send(Method::PUT, &path, &[("content-type", "image/svg+xml")], Some(image)).data();
+}
+
+/// The events that tell of an endpoint that answered 410, in each shape.
+fn disabled_events(server: &Server, seed: &Seed) -> (String, String) {
+    let partner = server.partner(seed);
+    let gone = Receiver::answering(Answer::status(410));
+    let id = partner.register(seed, &gone.url(), &json!({})).id;
+    partner.act(&format!("/webhook/{id}/test")).data();
+    let event = |path: &str, id: &str| {
+        eventually("the endpoint is disabled", || {
+            let log =
+                server.anonymous().send(Method::GET, path, &[("x-api-key", &seed.keys.integration)], None);
+            log.body["data"].get(0).map(|event| text(&event[id]))
+        })
+    };
+    (
+        event("/api/external/events?event_types=webhook:disabled", "event_id"),
+        event("/events?eventTypes=webhook.disabled", "id"),
+    )
 }
 
 /// The credentials that are good for nothing, each with a name for messages.

@@ -7,6 +7,7 @@ mod cli;
 mod corners;
 mod crash;
 mod delivery;
+mod events;
 mod idempotency;
 mod idempotency_property;
 mod lifecycle;

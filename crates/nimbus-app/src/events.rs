@@ -1,0 +1,72 @@
+//! The log of a clinic's events: oldest first, each as it was signed, as far as the key's scopes allow.
+
+use nimbus_core::{access::Scope, ids::EventId, time::Ts};
+pub use nimbus_store::{endpoints::Shape, events::FeedEvent};
+use nimbus_store::{
+    events::{self as store, Feed},
+    page::Slice,
+};
+use nimbus_webhooks::payload::types_of;
+pub use nimbus_webhooks::payload::{CatalogueEntry, any_event, catalogue, is_known};
+
+use crate::{
+    App,
+    actor::Call,
+    error::{Error, Result},
+};
+
+const NOT_FOUND: Error = Error::NotFound("Event");
+
+pub struct List {
+    pub shape: Shape,
+    /// As in a subscription; everything if it is not given.
+    pub event_types: Option<Vec<String>>,
+    /// The last event that the reader has seen.
+    pub after: Option<EventId>,
+    pub created_from: Option<Ts>,
+    pub created_until: Option<Ts>,
+    pub limit: u32,
+}
+
+/// The events of the key's clinic after the last one seen. What it has read is never added to.
+pub async fn list(app: &App, call: &Call, list: List) -> Result<Slice<FeedEvent>> {
+    let partner = call.partner(Scope::WebhooksRead)?;
+    let feed = Feed {
+        shape: list.shape,
+        after: list.after,
+        types: types_of(list.shape, list.event_types.as_deref(), partner.scopes),
+        created_from: list.created_from,
+        created_until: list.created_until,
+        limit: list.limit,
+    };
+    app.read(call, (partner.clinic_id, feed), |tx, cx, (clinic, feed)| {
+        Box::pin(async move {
+            let found = store::event_feed(tx, *clinic, feed).await?;
+            Ok((found, vec![cx.audit(Some(*clinic), "event.list", "event", None)]))
+        })
+    })
+    .await
+}
+
+pub struct Get {
+    pub shape: Shape,
+    pub id: EventId,
+}
+
+/// One event of the key's clinic.
+pub async fn get(app: &App, call: &Call, get: Get) -> Result<FeedEvent> {
+    let partner = call.partner(Scope::WebhooksRead)?;
+    let types = types_of(get.shape, None, partner.scopes);
+    app.read(call, (partner.clinic_id, get, types), |tx, cx, (clinic, get, types)| {
+        Box::pin(async move {
+            let found = store::event_get(tx, *clinic, get.id).await?.ok_or(NOT_FOUND)?;
+            if found.shape != get.shape || !types.contains(&found.type_.as_str()) {
+                return Err(NOT_FOUND);
+            }
+            let body = store::event_body(tx, *clinic, get.id).await?.ok_or(NOT_FOUND)?;
+            let audit = cx.audit(Some(*clinic), "event.read", "event", Some(get.id.0));
+            Ok((FeedEvent { id: get.id, body }, vec![audit]))
+        })
+    })
+    .await
+}

@@ -1,0 +1,143 @@
+//! A test send of the orders API: one signed sample, sent at once, with what came of it as the reply.
+
+use nimbus_core::{
+    access::Scope,
+    ids::{EndpointId, EventId},
+    phi::Phi,
+};
+use nimbus_store::{
+    Tx,
+    endpoints::{self as store, EndpointStatus, Shape, Target},
+    page::Page,
+};
+use nimbus_webhooks::{
+    attempt::attempt,
+    client::{Answer, Cause, Outcome},
+    payload::{render as render_payload, sample},
+    signing::SigningSecret,
+    url::EndpointUrl,
+};
+use uuid::Uuid;
+
+use crate::{
+    App,
+    actor::Call,
+    clock::wall,
+    error::{Error, FieldError, Result},
+    outbox::Changes,
+    unit::{Cx, Prepared, Render, Reply},
+};
+
+/// What is sent where no event type is named.
+const DEFAULT_EVENT_TYPE: &str = "order.created";
+
+const EVENT_TYPE: &str = "eventType";
+const WEBHOOK_URL: &str = "webhookUrl";
+
+pub struct TestSend {
+    /// [`DEFAULT_EVENT_TYPE`], if it is not given.
+    pub event_type: Option<String>,
+    /// The clinic's newest active endpoint, if it is not given.
+    pub url: Option<String>,
+}
+
+/// What came of a test send.
+pub struct TestSent {
+    /// The id of the sample event.
+    pub event_id: EventId,
+    pub answer: Answer,
+    /// The secret that it was signed with, where the URL is not registered: made for this one request.
+    pub one_time_secret: Option<Phi<String>>,
+}
+
+impl TestSent {
+    /// Why it failed, as a code; `None` for a success.
+    pub fn cause(&self) -> Option<&'static str> {
+        match self.answer.outcome {
+            Outcome::Success => None,
+            Outcome::Gone => Some("gone"),
+            Outcome::Failed(cause) => Some(cause.as_str()),
+        }
+    }
+}
+
+/// Where the sample goes.
+struct Destination {
+    target: Target,
+    is_registered: bool,
+}
+
+/// Sends one sample, as a delivery would be sent. Nothing is recorded as one, and no transaction is open meanwhile.
+pub async fn send(app: &App, call: &Call, mut command: TestSend, render: Render<TestSent>) -> Result<Reply> {
+    call.partner(Scope::WebhooksWrite)?;
+    let policy = app.config().address_policy;
+    let mut errors = Vec::new();
+    let name = command.event_type.as_deref().unwrap_or(DEFAULT_EVENT_TYPE);
+    let event = sample(Shape::Orders, name);
+    if event.is_none() {
+        errors.push(FieldError::new(EVENT_TYPE, "is not an event type"));
+    }
+    if let Some(url) = &mut command.url {
+        match EndpointUrl::parse(url, policy) {
+            Ok(parsed) => parsed.as_str().clone_into(url),
+            Err(refusal) => errors.push(FieldError::new(WEBHOOK_URL, refusal.to_string())),
+        }
+    }
+    let Some(mut event) = event.filter(|_| errors.is_empty()) else { return Err(Error::Invalid(errors)) };
+    let prepared =
+        app.prepare(call, command, |tx, cx, command| Box::pin(destination(tx, cx, command))).await?;
+    let Destination { target, is_registered } = match prepared {
+        Prepared::Begun(destination) => destination,
+        Prepared::Answered(reply) => return Ok(reply),
+    };
+    let event_id = EventId(Uuid::now_v7());
+    event.at = app.clock().now();
+    let body = render_payload(Shape::Orders, &event, event_id, event.ordering_key.map(|_| 1));
+    let body = body.ok_or(Error::Internal("a sample has no payload"))?;
+    let sent = attempt(app.webhook_client(), policy, &target, &event_id.prefixed(), body, wall()).await;
+    // Its URL or a header was taken under other rules than today's.
+    let answer = sent.unwrap_or_else(|| Answer::failed(Cause::AddressRefused));
+    let one_time_secret = (!is_registered).then_some(target.secret);
+    let outcome = TestSent { event_id, answer, one_time_secret };
+    app.conclude(call, outcome, render, |tx, cx, sent| Box::pin(on_record(tx, cx, sent))).await
+}
+
+async fn on_record(tx: &mut Tx, cx: &Cx, sent: &TestSent) -> Result<()> {
+    let clinic = cx.call.partner(Scope::WebhooksWrite)?.clinic_id;
+    let mut changes = Changes::default();
+    changes.audit.push(cx.audit(Some(clinic), "webhook.test_send", "event", Some(sent.event_id.0)));
+    changes.write(tx, cx).await
+}
+
+async fn destination(tx: &mut Tx, cx: &Cx, command: &TestSend) -> Result<Destination> {
+    let clinic = cx.call.partner(Scope::WebhooksWrite)?.clinic_id;
+    let endpoint = match &command.url {
+        Some(url) => store::endpoint_by_url(tx, clinic, Shape::Orders, url).await?,
+        None => {
+            let newest = Page { limit: 1, ..Page::default() };
+            let active = Some(EndpointStatus::Active);
+            let found = store::endpoint_list(tx, clinic, Some(Shape::Orders), active, &newest).await?;
+            let none = || Error::field(WEBHOOK_URL, "is required: there is no active webhook to send to");
+            Some(found.items.into_iter().next().ok_or_else(none)?)
+        }
+    };
+    let registered = match endpoint {
+        Some(endpoint) => store::endpoint_target(tx, endpoint.id, cx.wall).await?,
+        None => None,
+    };
+    let is_registered = registered.is_some();
+    let target = registered.unwrap_or_else(|| Target {
+        endpoint_id: EndpointId(Uuid::nil()),
+        clinic_id: clinic,
+        shape: Shape::Orders,
+        url: command.url.clone().unwrap_or_default(),
+        secret: Phi::new(SigningSecret::generate().as_str().to_owned()),
+        previous_secret: None,
+        headers: Phi::default(),
+        api_key: None,
+        status: EndpointStatus::Active,
+        failing_since: None,
+        version: 0,
+    });
+    Ok(Destination { target, is_registered })
+}

@@ -1,0 +1,71 @@
+//! The event log, for polling and recovery.
+
+use axum::{extract::State, response::Response};
+use http::StatusCode;
+use nimbus_app::{
+    events::{self, FeedEvent, Get, Shape},
+    page::Slice,
+};
+use nimbus_core::access::Scope;
+use utoipa::IntoParams;
+
+use super::envelope::{self, Page};
+use crate::{
+    Web,
+    body::Incoming,
+    event_feed::{Names, OrdersEvent, read_list},
+    failure::Answer,
+    openapi::{OrdersListErrors, OrdersReadErrors},
+    wire::json_response,
+};
+
+const NAMES: Names =
+    Names { event_types: "eventTypes", created_from: "createdFrom", created_until: "createdUntil" };
+
+/// The query parameters of the event log.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub struct EventListParams {
+    /// How many events, 1 to 100.
+    #[param(minimum = 1, maximum = 100, default = 25)]
+    pub limit: Option<u32>,
+    /// The id of the last event that you have; from the oldest, without it.
+    pub cursor: Option<String>,
+    /// Only these, separated by commas: names, or `prefix.*`.
+    #[param(example = "refill.*,order.fulfilled")]
+    pub event_types: Option<String>,
+    /// Of this time or later (RFC 3339).
+    #[param(format = DateTime)]
+    pub created_from: Option<String>,
+    /// Of before this time.
+    #[param(format = DateTime)]
+    pub created_until: Option<String>,
+}
+
+/// Oldest first, in the order in which they were committed. Nothing is added later before what was listed, so that
+/// the id of the last event you have is where to go on, whether there are more now or not.
+#[utoipa::path(get, path = "/events", tag = "Events", operation_id = "listOrderEvents",
+    security(("ApiKeyAuth" = ["webhooks:read"])),
+    params(EventListParams),
+    responses((status = 200, description = "A page of events, oldest first", body = Page<OrdersEvent>), OrdersListErrors))]
+pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
+    let call = web.partner(&request, Scope::WebhooksRead).await?;
+    let query = request.query(|f| Some(read_list(f, Shape::Orders, &NAMES)))?;
+    Ok(page(&events::list(&web.app, &call, query).await?))
+}
+
+fn page(found: &Slice<FeedEvent>) -> Response {
+    let data = found.items.iter().map(OrdersEvent::of).collect();
+    let next_cursor = found.items.last().filter(|_| found.has_more).map(|last| last.id.prefixed());
+    json_response(StatusCode::OK, &Page { data, has_more: found.has_more, next_cursor })
+}
+
+#[utoipa::path(get, path = "/events/{eventId}", tag = "Events", operation_id = "getOrderEvent",
+    security(("ApiKeyAuth" = ["webhooks:read"])),
+    params(("eventId" = String, Path, description = "The event's id")),
+    responses((status = 200, description = "The event", body = OrdersEvent), OrdersReadErrors))]
+pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
+    let call = web.partner(&request, Scope::WebhooksRead).await?;
+    let get = Get { shape: Shape::Orders, id: request.id("eventId", "Event")? };
+    Ok(envelope::found(OrdersEvent::of(&events::get(&web.app, &call, get).await?)))
+}
