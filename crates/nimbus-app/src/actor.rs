@@ -62,6 +62,14 @@ pub struct Idempotency {
     pub fingerprint: [u8; 32],
 }
 
+/// What a PATCH said in `If-Match`: which versions of the resource it is meant for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IfMatch {
+    /// `*`: whichever there is.
+    Any,
+    Versions(Vec<i64>),
+}
+
 /// One authorised call: the actor, and what the audit log keeps of the request.
 #[derive(Debug, Clone)]
 pub struct Call {
@@ -70,12 +78,19 @@ pub struct Call {
     /// The caller's network address.
     pub address: Option<String>,
     pub idempotency: Option<Idempotency>,
+    pub if_match: Option<IfMatch>,
 }
 
 impl Call {
     /// A call of the platform itself.
     pub fn system(actor: SystemActor) -> Self {
-        Self { actor: Actor::System(actor), request_id: String::new(), address: None, idempotency: None }
+        Self {
+            actor: Actor::System(actor),
+            request_id: String::new(),
+            address: None,
+            idempotency: None,
+            if_match: None,
+        }
     }
 
     /// The partner, if its key has the scope.

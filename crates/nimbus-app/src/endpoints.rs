@@ -301,6 +301,7 @@ pub async fn update(app: &App, call: &Call, mut command: Update, render: Render<
 async fn update_in(tx: &mut Tx, cx: &Cx, command: &Update) -> Result<Endpoint> {
     let clinic = cx.call.partner(Scope::WebhooksWrite)?.clinic_id;
     let mut found = find(tx, clinic, command.which).await?;
+    cx.must_match(found.version)?;
     let change = &command.change;
     if let Some(url) = change.url.as_deref().filter(|url| *url != found.url)
         && store::endpoint_by_url(tx, clinic, found.shape, url).await?.is_some()

@@ -42,7 +42,7 @@ use nimbus_store::Db;
 use nimbus_webhooks::{client::WebhookClient, guard::AddressPolicy};
 use tokio::sync::Notify;
 
-pub use actor::{Actor, Call, Idempotency, PartnerActor, StaffActor};
+pub use actor::{Actor, Call, Idempotency, IfMatch, PartnerActor, StaffActor};
 pub use error::{Detail, Error, Fault, FieldError, RefusalCode, Result};
 pub use unit::{Render, Rendered, Reply};
 

@@ -32,6 +32,7 @@ pub async fn report(app: &App, call: &Call, report: Report, render: Render<Pract
             let id = report.practitioner_id;
             let found = nimbus_store::practitioners::practitioner_get_any(tx, id).await?;
             let found = found.ok_or(Error::NotFound("Practitioner"))?;
+            cx.must_match(found.version)?;
             if found.status == report.status {
                 return Ok(found);
             }

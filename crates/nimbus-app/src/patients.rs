@@ -206,6 +206,7 @@ pub async fn update(app: &App, call: &Call, command: Update, render: Render<Upda
         Box::pin(async move {
             let clinic = cx.call.partner(Scope::PatientsWrite)?.clinic_id;
             let mut found = store::patient_get(tx, clinic, command.id).await?.ok_or(NOT_FOUND)?;
+            cx.must_match(found.version)?;
             if let Some(practitioner) = command.change.practitioner_id {
                 practitioner_must_exist(tx, clinic, practitioner).await?;
             }

@@ -223,6 +223,7 @@ pub async fn update(app: &App, call: &Call, command: Update, render: Render<Upda
         Box::pin(async move {
             let clinic = cx.call.partner(Scope::PractitionersWrite)?.clinic_id;
             let mut found = store::practitioner_get(tx, clinic, command.id).await?.ok_or(NOT_FOUND)?;
+            cx.must_match(found.version)?;
             command.change.apply(found.profile.expose_mut());
             let profile = found.profile.expose();
             let mut warnings = command.warnings.clone();

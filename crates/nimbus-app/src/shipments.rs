@@ -270,6 +270,7 @@ pub async fn move_to(app: &App, call: &Call, command: MoveTo, render: Render<Shi
 
 pub(crate) async fn move_in(tx: &mut Tx, cx: &Cx, command: &MoveTo) -> Result<Shipment> {
     let found = store::shipment_get_any(tx, command.id).await?.ok_or(NOT_FOUND)?;
+    cx.must_match(found.version)?;
     let scan = Scan {
         id: ScanId(Uuid::now_v7()),
         occurred_at: cx.now,

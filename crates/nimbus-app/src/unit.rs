@@ -11,12 +11,12 @@ use nimbus_core::{
     order::Act,
     time::{Date, Ts},
 };
-use nimbus_store::{BoxFuture, Tx, audit::AuditEntry, idempotency};
+use nimbus_store::{BoxFuture, Error as StoreError, Tx, audit::AuditEntry, idempotency};
 use uuid::Uuid;
 
 use crate::{
     App,
-    actor::{Call, Idempotency},
+    actor::{Call, Idempotency, IfMatch},
     clock::wall,
     error::{Error, Result},
 };
@@ -106,6 +106,16 @@ impl Cx {
     fn committed(&self) {
         if self.wakes_dispatcher.load(Ordering::Relaxed) {
             self.app.deliveries_written().notify_one();
+        }
+    }
+
+    /// Refuses a change that is meant for another version than the one that this transaction has read.
+    pub(crate) fn must_match(&self, version: i64) -> Result<()> {
+        match &self.call.if_match {
+            Some(IfMatch::Versions(versions)) if !versions.contains(&version) => {
+                Err(Error::PreconditionFailed)
+            }
+            _ => Ok(()),
         }
     }
 
@@ -301,12 +311,21 @@ async fn complete(tx: &mut Tx, cx: &Cx, idempotency: &Idempotency, rendered: &Re
     Ok(idempotency::idempotency_complete(tx, owner, key, clinic, status, body, location).await?)
 }
 
+/// A claim that waited too long waited for the request that holds the key.
+fn still_running(error: StoreError) -> Error {
+    match error {
+        StoreError::Busy => Error::IdempotencyInUse,
+        other => other.into(),
+    }
+}
+
 /// Claims an idempotency key for this transaction, or answers what was answered before. A second request with
 /// the same key waits here for the first to commit or roll back.
 async fn claim(tx: &mut Tx, cx: &Cx, idempotency: &Idempotency, expires: Ts) -> Result<Option<Reply>> {
     let (owner, clinic) = cx.call.idempotency_owner();
     let (key, fingerprint) = (idempotency.key.as_str(), &idempotency.fingerprint);
-    if idempotency::idempotency_claim(tx, owner, key, clinic, fingerprint, cx.wall, expires).await? {
+    let claimed = idempotency::idempotency_claim(tx, owner, key, clinic, fingerprint, cx.wall, expires).await;
+    if claimed.map_err(still_running)? {
         return Ok(None);
     }
     let stored = idempotency::idempotency_get(tx, owner, key, clinic, cx.wall).await?;

@@ -5,7 +5,7 @@ use nimbus_core::{ids::ClinicId, time::Ts};
 use uuid::Uuid;
 
 use crate::{
-    engine::Tx,
+    engine::{Engine, Statement, Tx},
     error::{Error, Result},
     seal::SealedAt,
 };
@@ -56,6 +56,9 @@ pub async fn idempotency_get(
 
 /// Takes a key for this transaction, which is to complete it; an expired one is taken anew. False if the key is
 /// taken: on PostgreSQL that is known only once the transaction that took it has ended.
+///
+/// # Errors
+/// `Busy` if that takes longer than five seconds: a waiting claim holds a connection.
 pub async fn idempotency_claim(
     tx: &mut Tx,
     owner: Uuid,
@@ -79,7 +82,15 @@ pub async fn idempotency_claim(
         now.into(),
         expires_at.into(),
     ];
-    Ok(tx.execute(sql, &args).await? == 1)
+    let claimed = match tx.engine() {
+        Engine::Sqlite => tx.execute(sql, &args).await?,
+        Engine::Postgres => {
+            let bounded = Statement::new("set local lock_timeout = '5s'", Vec::new());
+            let unbounded = Statement::new("set local lock_timeout to default", Vec::new());
+            tx.batch(vec![bounded, Statement::new(sql, args.into()), unbounded]).await?[1]
+        }
+    };
+    Ok(claimed == 1)
 }
 
 /// Stores the reply under a claimed key, sealed by `clinic`.

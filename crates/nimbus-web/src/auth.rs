@@ -103,7 +103,7 @@ impl Web {
         let request_id =
             request.parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
         let address = self.address(&request.parts.extensions, request.headers()).map(|ip| ip.to_string());
-        Call { actor, request_id, address, idempotency: None }
+        Call { actor, request_id, address, idempotency: None, if_match: None }
     }
 
     fn caller_of(&self, request: &Incoming) -> IpAddr {

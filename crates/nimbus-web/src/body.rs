@@ -21,6 +21,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::{
+    caching,
     failure::Failure,
     fields::{self, Fields},
 };
@@ -121,6 +122,9 @@ impl Incoming {
             }
             Err(_) => return Err(Error::unreadable("$", "The body broke off.").into()),
         };
+        if self.parts.method == Method::PATCH {
+            call.if_match = caching::if_match(self.headers())?;
+        }
         call.idempotency = key
             .filter(|_| self.parts.method == Method::POST)
             .map(|key| Idempotency { key, fingerprint: fingerprint(&self.parts, &bytes) });

@@ -5,7 +5,9 @@
 
 mod auth;
 mod body;
+mod caching;
 mod checks;
+mod cors;
 mod event_feed;
 mod failure;
 mod fields;
@@ -15,6 +17,7 @@ mod surface;
 mod unread;
 
 pub mod health;
+pub mod lifecycle;
 pub mod openapi;
 pub mod operations_api;
 pub mod orders_api;
@@ -25,8 +28,12 @@ pub mod wire;
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use axum::{Router, middleware};
+use http::{Extensions, HeaderMap, HeaderValue, StatusCode, Version, header::CONTENT_TYPE};
 use nimbus_app::App;
 use nimbus_core::{access::Environment, time::Date};
+use tower_http::compression::{CompressionLayer, Predicate, predicate::SizeAbove};
+
+use crate::lifecycle::{Retirement, Retiring};
 
 pub use openapi::{api_document, documents};
 
@@ -44,12 +51,22 @@ pub struct WebSettings {
     /// `X-Forwarded-For`.
     pub behind_proxy: bool,
     pub ready: Readiness,
+    /// The origins whose pages may call, or `*` for any; none, if it is empty.
+    pub cors_origins: Vec<HeaderValue>,
+    /// Operations that are being retired.
+    pub retiring: Vec<Retirement>,
 }
 
 impl WebSettings {
     /// The usual settings: 30 seconds for a request, no proxy.
     pub fn new(ready: Readiness) -> Self {
-        Self { request_timeout: Duration::from_secs(30), behind_proxy: false, ready }
+        Self {
+            request_timeout: Duration::from_secs(30),
+            behind_proxy: false,
+            ready,
+            cors_origins: Vec::new(),
+            retiring: Vec::new(),
+        }
     }
 }
 
@@ -58,6 +75,7 @@ impl WebSettings {
 pub(crate) struct Web {
     pub(crate) app: App,
     pub(crate) settings: Arc<WebSettings>,
+    pub(crate) retiring: Arc<Retiring>,
 }
 
 impl Web {
@@ -71,12 +89,28 @@ impl Web {
     }
 }
 
+/// Replies of JSON of 1 KiB and more, for who takes gzip. No page can make a browser send a key that it does not
+/// know, so that nobody learns a secret from the lengths of replies (BREACH).
+fn compression() -> CompressionLayer<impl Predicate> {
+    let is_json = |_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions| {
+        headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json")
+    };
+    CompressionLayer::new().compress_when(SizeAbove::new(1024).and(is_json))
+}
+
 /// Every route of the server.
 pub fn router(app: App, settings: WebSettings) -> Router {
-    let web = Web { app, settings: Arc::new(settings) };
+    let cors = (!settings.cors_origins.is_empty()).then(|| cors::layer(&settings.cors_origins));
+    let retiring = Arc::new(Retiring::new(&settings.retiring));
+    let web = Web { app, settings: Arc::new(settings), retiring };
     let (routes, _) = openapi::all_routes().split_for_parts();
-    routes
+    let router = routes
         .fallback(failure::unknown_path)
         .layer(middleware::from_fn_with_state(web.clone(), meta::around))
-        .with_state(web)
+        .layer(compression())
+        .with_state(web);
+    match cors {
+        Some(cors) => router.layer(middleware::from_fn_with_state(cors, cors::around)),
+        None => router,
+    }
 }

@@ -13,13 +13,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::ALLOW};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use nimbus_core::{ids::base62, rate::Standing};
 use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
     Web,
+    caching::{Asked, conditional},
     failure::{Failed, Failure},
     surface::Surface,
     unread::Unread,
@@ -69,6 +70,7 @@ pub(crate) async fn around(State(web): State<Web>, mut request: Request, next: N
     let slot = Slot::default();
     // Those who need no credential, or name no path, are told how their address stands.
     let is_api = Surface::is_api(request.uri().path());
+    let asked = is_api.then(|| Asked::of(&method, request.headers())).flatten();
     let caller = web.caller(request.extensions(), request.headers());
     request.extensions_mut().insert(id.clone());
     request.extensions_mut().insert(slot.clone());
@@ -81,7 +83,11 @@ pub(crate) async fn around(State(web): State<Web>, mut request: Request, next: N
             Ok(Err(_panic)) => Failure::Panic.into_response(),
             Err(_elapsed) => Failure::Timeout.into_response(),
         };
-        let mut response = in_shape(&web, surface, &id, response);
+        let mut response = in_shape(&web, surface, &id, &method, response);
+        if let Some(asked) = asked {
+            response = conditional(asked, response).await;
+        }
+        web.retiring.tell(&method, &route, response.headers_mut());
         // Made of letters, digits and an underscore.
         if let Ok(value) = HeaderValue::from_str(&id.0) {
             response.headers_mut().insert(REQUEST_ID, value);
@@ -105,20 +111,19 @@ fn show_standing(headers: &mut HeaderMap, standing: Standing) {
 }
 
 /// Puts a failure into the surface's shape; other replies pass as they are.
-fn in_shape(web: &Web, surface: Surface, id: &RequestId, response: Response) -> Response {
+fn in_shape(web: &Web, surface: Surface, id: &RequestId, method: &Method, response: Response) -> Response {
     let failed = response.extensions().get::<Failed>().cloned();
     match failed {
         Some(Failed(failure)) => {
             failure.log();
             surface.refuse(&failure, web.environment(), &id.0)
         }
-        // No handler answers 405: this is the router's, which has set `Allow`.
+        // No handler answers 405: it is the router's, which sets `Allow` in the end.
+        None if response.status() == StatusCode::METHOD_NOT_ALLOWED && method == Method::OPTIONS => {
+            StatusCode::NO_CONTENT.into_response()
+        }
         None if response.status() == StatusCode::METHOD_NOT_ALLOWED => {
-            let mut refused = surface.refuse(&Failure::MethodNotAllowed, web.environment(), &id.0);
-            if let Some(allow) = response.headers().get(ALLOW) {
-                refused.headers_mut().insert(ALLOW, allow.clone());
-            }
-            refused
+            surface.refuse(&Failure::MethodNotAllowed, web.environment(), &id.0)
         }
         None => response,
     }

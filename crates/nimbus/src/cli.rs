@@ -59,6 +59,9 @@ pub(crate) struct SettingsArgs {
     /// Requests a minute of one address without a valid credential (0 = no limit, a sandbox only)
     #[arg(long, env = "NIMBUS_RATE_LIMIT_UNAUTHENTICATED", global = true)]
     pub(crate) rate_limit_unauthenticated: Option<u32>,
+    /// Origins whose pages may call the API, separated by commas, such as https://app.example.com
+    #[arg(long, env = "NIMBUS_CORS_ORIGINS", global = true)]
+    pub(crate) cors_origins: Option<String>,
     /// What is logged, such as info or nimbus_webhooks=debug
     #[arg(long, env = "NIMBUS_LOG", global = true)]
     pub(crate) log: Option<String>,

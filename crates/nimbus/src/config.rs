@@ -2,6 +2,7 @@
 
 use std::{fmt, path::PathBuf};
 
+use http::{HeaderValue, Uri};
 use jiff::tz::TimeZone;
 use nimbus_app::limits::Rates;
 use nimbus_core::access::Environment;
@@ -30,6 +31,7 @@ struct File {
     rate_limit_writes: Option<u32>,
     rate_limit_reads: Option<u32>,
     rate_limit_unauthenticated: Option<u32>,
+    cors_origins: Option<String>,
     log: Option<String>,
     log_format: Option<String>,
 }
@@ -51,6 +53,8 @@ pub(crate) struct Settings {
     pub(crate) pharmacy_feed_secret: Option<String>,
     /// Requests a minute.
     pub(crate) rates: Rates,
+    /// Origins whose pages may call; checked.
+    cors_origins: Vec<String>,
     pub(crate) log: Option<String>,
     pub(crate) log_json: bool,
 }
@@ -104,6 +108,10 @@ impl Settings {
                     .or(file.rate_limit_unauthenticated)
                     .unwrap_or(rates.unauthenticated),
             },
+            cors_origins: origins(
+                args.cors_origins.as_deref().or(file.cors_origins.as_deref()),
+                environment,
+            )?,
             log: args.log.clone().or(file.log),
             log_json: match log_format.as_deref() {
                 None | Some("text") => false,
@@ -176,6 +184,11 @@ impl Settings {
         })
     }
 
+    pub(crate) fn cors_origins(&self) -> Result<Vec<HeaderValue>, Failure> {
+        let values = self.cors_origins.iter().map(HeaderValue::try_from);
+        Ok(values.collect::<Result<_, _>>()?)
+    }
+
     pub(crate) const fn address_policy(&self) -> AddressPolicy {
         AddressPolicy { allow_loopback: self.allow_local_webhooks }
     }
@@ -186,6 +199,37 @@ impl Settings {
             Some(text) => Ok(text.parse::<RetryScale>().map_err(|error| format!("retry_scale: {error}"))?),
         }
     }
+}
+
+/// The origins of a list separated by commas: exact ones of https and, in a sandbox, of http on this machine, or `*`.
+fn origins(list: Option<&str>, environment: Environment) -> Result<Vec<String>, Failure> {
+    let list = list.unwrap_or_default().split(',').map(str::trim).filter(|origin| !origin.is_empty());
+    list.map(|origin| {
+        if is_origin(origin, environment) {
+            return Ok(origin.to_owned());
+        }
+        let local = match environment {
+            Environment::Sandbox => " (a sandbox also takes http://localhost:port, and *)",
+            Environment::Production => "",
+        };
+        Err(format!("cors_origins takes exact origins such as https://app.example.com{local}").into())
+    })
+    .collect()
+}
+
+fn is_origin(text: &str, environment: Environment) -> bool {
+    let sandbox = environment == Environment::Sandbox;
+    if text == "*" {
+        return sandbox;
+    }
+    let Ok(uri) = text.parse::<Uri>() else { return false };
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return false };
+    // As browsers write it: no path, no user, no port left empty, in lower case.
+    let is_exact = text == format!("{scheme}://{authority}").to_lowercase()
+        && !authority.as_str().contains(['@', '*'])
+        && !authority.as_str().ends_with(':');
+    let is_local = matches!(authority.host(), "localhost" | "127.0.0.1" | "[::1]");
+    is_exact && (scheme == "https" || scheme == "http" && is_local && sandbox)
 }
 
 impl fmt::Display for Settings {
@@ -215,6 +259,7 @@ impl fmt::Display for Settings {
         writeln!(f, "rate_limit_writes          = {}", self.rates.writes)?;
         writeln!(f, "rate_limit_reads           = {}", self.rates.reads)?;
         writeln!(f, "rate_limit_unauthenticated = {}", self.rates.unauthenticated)?;
+        writeln!(f, "{:<26} = {}", "cors_origins", self.cors_origins.join(","))?;
         writeln!(f, "log                        = {}", self.log.as_deref().unwrap_or("info"))?;
         write!(f, "log_format                 = {}", if self.log_json { "json" } else { "text" })
     }

@@ -45,7 +45,7 @@ pub(crate) async fn serve(settings: &Settings, options: &ServeOptions) -> Result
             .map_err(|error| format!("cannot listen on {}: {error}", options.listen))?;
         let address = listener.local_addr()?;
         tracing::info!(%address, environment = %settings.environment, engine = ?db.engine(), "the API listens");
-        let router = nimbus_web::router(app.clone(), web_settings(settings, &app));
+        let router = nimbus_web::router(app.clone(), web_settings(settings, &app)?);
         api = Some(tokio::spawn(serve_router(listener, router, stop.api.clone())));
         running.push(tokio::spawn(limits::run(app.clone(), stop.workers.clone())));
         if let Some(path) = &options.port_file {
@@ -72,7 +72,7 @@ pub(crate) async fn serve(settings: &Settings, options: &ServeOptions) -> Result
 }
 
 /// What the surfaces need to know of this deployment.
-pub(crate) fn web_settings(settings: &Settings, app: &App) -> WebSettings {
+pub(crate) fn web_settings(settings: &Settings, app: &App) -> Result<WebSettings, Failure> {
     let app = app.clone();
     let ready = move || {
         let app = app.clone();
@@ -82,7 +82,8 @@ pub(crate) fn web_settings(settings: &Settings, app: &App) -> WebSettings {
     };
     let mut web = WebSettings::new(Arc::new(ready));
     web.behind_proxy = settings.behind_proxy;
-    web
+    web.cors_origins = settings.cors_origins()?;
+    Ok(web)
 }
 
 /// The API stops first, so that what it still answers is still delivered.

@@ -1,8 +1,10 @@
 //! Replies under idempotency keys.
 
+use std::time::{Duration, Instant};
+
 use nimbus_core::ids::ClinicId;
 use nimbus_store::{
-    Db, Error, Result, Tx,
+    Db, Engine, Error, Result, Tx,
     idempotency::{idempotency_claim, idempotency_complete, idempotency_get, idempotency_purge},
     keyring::PLATFORM,
     two_engines,
@@ -79,6 +81,47 @@ two_engines! {
         })).await;
         assert_not_authentic(moved);
     }
+}
+
+/// SQLite has one writer: there a claim never meets one that is not answered.
+#[test]
+fn a_claim_waits_for_another_for_a_bounded_time() {
+    nimbus_store::testing::run_on(Engine::Postgres, |db| async move {
+        let clinic = db.write(|tx: &mut Tx| Box::pin(clinic(tx))).await.unwrap();
+        let owner: Uuid = id();
+        let first = db.write(move |tx: &mut Tx| {
+            Box::pin(async move {
+                answered(tx, owner, "k", clinic).await?;
+                tx.query("select pg_sleep(9)", &[]).await.map(drop)
+            })
+        });
+        let second = async {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            let started = Instant::now();
+            let claimed = db
+                .write(move |tx: &mut Tx| {
+                    Box::pin(async move {
+                        idempotency_claim(tx, owner, "k", clinic, &[1; 32], now(), after(60)).await
+                    })
+                })
+                .await;
+            (claimed, started.elapsed())
+        };
+        let (first, (second, waited)) = tokio::join!(first, second);
+        first.unwrap();
+        assert!(matches!(second, Err(Error::Busy)), "{second:?}");
+        assert!((4..7).contains(&waited.as_secs()), "{waited:?}");
+        let timeout: String = db
+            .write(move |tx: &mut Tx| {
+                Box::pin(async move {
+                    assert!(!idempotency_claim(tx, owner, "k", clinic, &[1; 32], now(), after(60)).await?);
+                    tx.query_one("select current_setting('lock_timeout')", &[]).await?.columns().take()
+                })
+            })
+            .await
+            .unwrap();
+        assert_eq!(timeout, "0", "other statements wait as before");
+    });
 }
 
 async fn answered(tx: &mut Tx, owner: Uuid, key: &str, clinic: ClinicId) -> Result<()> {

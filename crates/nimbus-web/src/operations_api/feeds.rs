@@ -15,6 +15,7 @@ use super::practitioners::render;
 use crate::{
     Web,
     body::Incoming,
+    caching::patched,
     checks::{id, one_of, text},
     failure::{Answer, named_by},
     fields::Fields,
@@ -122,7 +123,7 @@ pub(crate) async fn onboarding_status(State(web): State<Web>, mut request: Incom
     let mut call = web.onboarding(&request)?;
     let practitioner = request.id("id", NOUN)?;
     let verdict = request.json(&mut call, |f| read_status(f, practitioner)).await?;
-    Ok(envelope::reply(onboarding::report(&web.app, &call, verdict, render).await?))
+    Ok(patched(onboarding::report(&web.app, &call, verdict, render).await?))
 }
 
 #[cfg(test)]

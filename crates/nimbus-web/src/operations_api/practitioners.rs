@@ -39,7 +39,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
 }
 
 pub(super) fn render(practitioner: &Practitioner) -> Rendered {
-    envelope::written(PractitionerView::from(practitioner), "OK")
+    envelope::written(PractitionerView::from(practitioner), "OK").of_version(practitioner.version)
 }
 
 async fn set_status(web: Web, mut request: Incoming, status: PractitionerStatus) -> Answer {

@@ -17,6 +17,7 @@ use uuid::Uuid;
 use crate::{
     Web,
     body::Incoming,
+    caching::{patched, versioned},
     checks::{id, one_of, text, tracking_number},
     failure::Answer,
     fields::Fields,
@@ -112,7 +113,7 @@ fn read_move(f: &mut Fields<'_>, shipment: ShipmentId) -> Option<MoveTo> {
 }
 
 fn render(shipment: &Shipment) -> Rendered {
-    envelope::written(ShipmentView::from(shipment), "OK")
+    envelope::written(ShipmentView::from(shipment), "OK").of_version(shipment.version)
 }
 
 fn render_created(created: &Created) -> Rendered {
@@ -153,7 +154,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
 pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.staff(&request, READERS).await?;
     let found = shipments::get_any(&web.app, &call, request.id("id", NOUN)?).await?;
-    Ok(envelope::found(ShipmentView::from(&found)))
+    Ok(versioned(envelope::found(ShipmentView::from(&found)), found.version))
 }
 
 /// Only while it has a label and nothing more. Its orders stay filled.
@@ -179,7 +180,7 @@ pub(crate) async fn set_status(State(web): State<Web>, mut request: Incoming) ->
     let mut call = web.staff(&request, WORKERS).await?;
     let shipment = request.id("id", NOUN)?;
     let command = request.json(&mut call, |f| read_move(f, shipment)).await?;
-    Ok(envelope::reply(shipments::move_to(&web.app, &call, command, render).await?))
+    Ok(patched(shipments::move_to(&web.app, &call, command, render).await?))
 }
 
 #[cfg(test)]

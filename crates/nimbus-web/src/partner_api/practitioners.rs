@@ -26,6 +26,7 @@ use super::{
 use crate::{
     Web,
     body::Incoming,
+    caching::{patched, versioned},
     checks::{boolean, dea, email, id, npi, one_of, phone, state, text, zip},
     failure::Answer,
     fields::Fields,
@@ -310,7 +311,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
 pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::PractitionersRead).await?;
     let found = practitioners::get(&web.app, &call, request.id("id", NOUN)?).await?;
-    Ok(envelope::found(PractitionerView::from(&found)))
+    Ok(versioned(envelope::found(PractitionerView::from(&found)), found.person.version))
 }
 
 #[utoipa::path(patch, path = "/practitioner/{id}", tag = "Practitioners", operation_id = "updatePractitioner",
@@ -326,8 +327,9 @@ pub(crate) async fn update(State(web): State<Web>, mut request: Incoming) -> Ans
         let warnings = updated.warnings.clone();
         let view = PractitionerView { warnings, ..PractitionerView::from(&updated.practitioner) };
         envelope::written(view, "Practitioner updated successfully")
+            .of_version(updated.practitioner.person.version)
     };
-    Ok(envelope::reply(practitioners::update(&web.app, &call, command, render).await?))
+    Ok(patched(practitioners::update(&web.app, &call, command, render).await?))
 }
 
 #[cfg(test)]

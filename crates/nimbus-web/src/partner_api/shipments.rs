@@ -15,6 +15,7 @@ use super::envelope::{self, Success};
 use crate::{
     Web,
     body::Incoming,
+    caching::versioned,
     failure::Answer,
     openapi::ReadErrors,
     wire::{Day, Time},
@@ -164,7 +165,7 @@ impl From<&Tracking> for TrackingView {
 pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::ShipmentsRead).await?;
     let found = shipments::get(&web.app, &call, request.id::<ShipmentId>("id", NOUN)?).await?;
-    Ok(envelope::found(ShipmentView::from(&found)))
+    Ok(versioned(envelope::found(ShipmentView::from(&found)), found.version))
 }
 
 #[utoipa::path(get, path = "/shipment/{id}/tracking", tag = "Shipments", operation_id = "getShipmentTracking",

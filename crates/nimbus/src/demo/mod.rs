@@ -35,7 +35,7 @@ pub(crate) async fn demo(settings: Settings, once: bool) -> Result<(), Failure> 
     };
     let base = format!("http://{}", listener.local_addr()?);
     let stop = Stop::default();
-    let router = nimbus_web::router(app.clone(), web_settings(&settings, &app));
+    let router = nimbus_web::router(app.clone(), web_settings(&settings, &app)?);
     let api = tokio::spawn(serve_router(listener, router, stop.api.clone()));
     let workers = start_workers(&settings, &app, &stop.workers)?;
     let receiver = Receiver::start(seed.integration_key.clone(), stop.workers.clone()).await?;

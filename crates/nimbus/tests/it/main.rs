@@ -3,8 +3,10 @@
 mod support;
 
 mod authorisation;
+mod caching;
 mod cli;
 mod corners;
+mod cors;
 mod crash;
 mod delivery;
 mod events;

@@ -16,6 +16,7 @@ use super::envelope::{self, List, Success};
 use crate::{
     Web,
     body::Incoming,
+    caching::{patched, versioned},
     failure::Answer,
     openapi::{ChangeErrors, CreateErrors, ListErrors, ReadErrors},
     paging::PageParams,
@@ -63,7 +64,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
 pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::PatientsRead).await?;
     let found = patients::get(&web.app, &call, request.id("id", NOUN)?).await?;
-    Ok(envelope::found(PatientView::from(&found)))
+    Ok(versioned(envelope::found(PatientView::from(&found)), found.person.version))
 }
 
 #[utoipa::path(patch, path = "/patient/{id}", tag = "Patients", operation_id = "updatePatient",
@@ -78,7 +79,7 @@ pub(crate) async fn update(State(web): State<Web>, mut request: Incoming) -> Ans
     let render = |updated: &Updated| {
         let warnings = updated.warnings.clone();
         let view = PatientView { warnings, ..PatientView::from(&updated.patient) };
-        envelope::written(view, "Patient updated successfully")
+        envelope::written(view, "Patient updated successfully").of_version(updated.patient.person.version)
     };
-    Ok(envelope::reply(patients::update(&web.app, &call, command, render).await?))
+    Ok(patched(patients::update(&web.app, &call, command, render).await?))
 }

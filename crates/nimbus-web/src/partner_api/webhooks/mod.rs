@@ -19,6 +19,7 @@ use super::envelope::{self, List, Nothing, Success};
 use crate::{
     Web,
     body::Incoming,
+    caching::{patched, versioned},
     checks::{id, one_of},
     failure::{Answer, named_by},
     openapi::{ChangeErrors, CreateErrors, ListErrors, ReadErrors},
@@ -85,7 +86,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
 pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::WebhooksRead).await?;
     let found = endpoints::get(&web.app, &call, of_partners(request.id("id", NOUN)?)).await?;
-    Ok(envelope::found(WebhookView::from(&found)))
+    Ok(versioned(envelope::found(WebhookView::from(&found)), found.version))
 }
 
 /// `status: active` also enables a disabled webhook again.
@@ -98,9 +99,10 @@ pub(crate) async fn update(State(web): State<Web>, mut request: Incoming) -> Ans
     let mut call = web.partner(&request, Scope::WebhooksWrite).await?;
     let endpoint = request.id("id", NOUN)?;
     let command = request.json(&mut call, |f| read_update(f, endpoint)).await?;
-    let render =
-        |found: &Endpoint| envelope::written(WebhookView::from(found), "Webhook updated successfully");
-    Ok(envelope::reply(endpoints::update(&web.app, &call, command, render).await?))
+    let render = |found: &Endpoint| {
+        envelope::written(WebhookView::from(found), "Webhook updated successfully").of_version(found.version)
+    };
+    Ok(patched(endpoints::update(&web.app, &call, command, render).await?))
 }
 
 /// Deliveries stop at once; what was sent stays on record.
