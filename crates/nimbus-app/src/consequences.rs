@@ -35,6 +35,7 @@ pub(crate) async fn order_changed(
     name_parcel(tx, after, changes).await?;
     verified(tx, cx, before, after, changes).await?;
     refill_follows(tx, cx, after, changes).await?;
+    refills_given_back(tx, cx, before, after).await?;
     shipped_or_delivered(tx, cx, before, after, changes).await?;
     cancelled(tx, cx, before, after, changes).await
 }
@@ -72,7 +73,7 @@ async fn verified(tx: &mut Tx, cx: &Cx, before: &Order, after: &Order, changes: 
     Ok(())
 }
 
-/// An approved refill reads its order; a cancelled or rejected order gives the refill back.
+/// An approved refill reads its order.
 async fn refill_follows(tx: &mut Tx, cx: &Cx, after: &Order, changes: &mut Changes) -> Result<()> {
     if after.refill_id.is_none() {
         return Ok(());
@@ -89,15 +90,22 @@ async fn refill_follows(tx: &mut Tx, cx: &Cx, after: &Order, changes: &mut Chang
     refills::refill_update(tx, &refill).await?;
     changes.history.push(refill.transition(Some(from), cx.by(), None, cx.now));
     changes.events.push(refill.event(Some(from), Some(after.ordering_key), cx.now));
-    if to == RefillStatus::Cancelled {
-        let found = prescriptions::prescription_get(tx, after.clinic_id, refill.prescription_id).await?;
-        if let Some(mut prescription) = found {
-            prescription.refills_used = prescription.refills_used.saturating_sub(1);
-            prescription.updated_at = cx.now;
-            prescriptions::prescription_update(tx, &prescription).await?;
-        }
-    }
     Ok(())
+}
+
+/// An order that came to nothing gives back what it consumed of its prescription.
+async fn refills_given_back(tx: &mut Tx, cx: &Cx, before: &Order, after: &Order) -> Result<()> {
+    let ended = |order: &Order| matches!(order.status, FillStatus::Cancelled | FillStatus::Rejected);
+    if after.refills_consumed == 0 || ended(before) || !ended(after) {
+        return Ok(());
+    }
+    // Such an order has one line.
+    let Some(line) = after.lines.first() else { return Ok(()) };
+    let found = prescriptions::prescription_get(tx, after.clinic_id, line.prescription_id).await?;
+    let Some(mut prescription) = found else { return Ok(()) };
+    prescription.refills_used = prescription.refills_used.saturating_sub(after.refills_consumed);
+    prescription.updated_at = cx.now;
+    Ok(prescriptions::prescription_update(tx, &prescription).await?)
 }
 
 /// A fill that left sets the day of the next one; the last fill delivered completes its prescription.

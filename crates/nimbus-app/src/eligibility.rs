@@ -2,27 +2,67 @@
 
 use nimbus_core::{
     eligibility::{self, Eligibility, Fill, Question},
-    ids::PatientId,
+    ids::{ClinicId, LineId, PatientId, PrescriptionId},
     order::FillStatus,
     patient::PatientStatus,
     practitioner::PractitionerStatus,
     prescription::Prescription,
     quantity::Quantity,
 };
-use nimbus_store::{Tx, orders, patients, practitioners, refills};
+use nimbus_store::{
+    Tx,
+    orders::{self, PastFill},
+    patients, practitioners, prescriptions, refills,
+};
 
-use crate::{error::Result, unit::Cx};
+use crate::{
+    error::{Error, FieldError, Result},
+    unit::Cx,
+};
 
 /// What is asked, besides the prescription.
 #[derive(Default)]
 pub(crate) struct Asked {
-    /// The status of the fill named, where one is.
-    pub(crate) named_fill: Option<FillStatus>,
+    /// The fill named, where one is, and where it stands.
+    pub(crate) named_fill: Option<(LineId, FillStatus)>,
     /// The patient named, where one is.
     pub(crate) patient: Option<PatientId>,
     pub(crate) quantity: Option<Quantity>,
     /// Whether the refill under review is the open one, which then does not stand in its own way.
     pub(crate) is_review: bool,
+}
+
+/// A prescription of the clinic that a request names together with a patient. Whether it is that patient's is for
+/// the rules to say.
+pub(crate) async fn prescription_named(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    id: PrescriptionId,
+    patient: PatientId,
+) -> Result<Prescription> {
+    let found = prescriptions::prescription_get(tx, clinic, id).await?;
+    let patient = patients::patient_status(tx, clinic, patient).await?;
+    match (found, patient) {
+        (Some(prescription), Some(_)) => Ok(prescription),
+        (found, patient) => {
+            let missing = [
+                patient.is_none().then(|| FieldError::new("patient_id", "Patient not found")),
+                found.is_none().then(|| FieldError::new("prescription_id", "Prescription not found")),
+            ];
+            Err(Error::Invalid(missing.into_iter().flatten().collect()))
+        }
+    }
+}
+
+/// The fill after which the next one goes: the latest live one, else the latest line of the prescription.
+pub(crate) fn latest_fill(fills: &[PastFill]) -> Option<(LineId, FillStatus)> {
+    let live = fills.iter().rev().find(|(_, status, ..)| status.is_live());
+    live.or(fills.last()).map(|&(line, status, ..)| (line, status))
+}
+
+/// Whether nothing of the prescription was dispensed or is under way.
+pub(crate) fn is_unfilled(fills: &[PastFill]) -> bool {
+    !fills.iter().any(|(_, status, ..)| status.is_live())
 }
 
 /// Asks every rule about a refill of a prescription.
@@ -32,33 +72,70 @@ pub(crate) async fn assess(
     prescription: &Prescription,
     asked: Asked,
 ) -> Result<Eligibility> {
+    let fills = orders::fills_of_prescription(tx, prescription.clinic_id, prescription.id).await?;
+    assess_after(tx, cx, prescription, &fills, asked).await
+}
+
+/// [`assess`] of a prescription whose fills have been read.
+pub(crate) async fn assess_after(
+    tx: &mut Tx,
+    cx: &Cx,
+    prescription: &Prescription,
+    fills: &[PastFill],
+    asked: Asked,
+) -> Result<Eligibility> {
+    let question = gather(tx, cx, prescription, fills, asked).await?;
+    Ok(eligibility::evaluate(&Question { fills: &dispensed(fills), ..question }))
+}
+
+/// Asks the rules about the first fill of a prescription.
+pub(crate) async fn assess_first_fill(
+    tx: &mut Tx,
+    cx: &Cx,
+    prescription: &Prescription,
+    patient: PatientId,
+) -> Result<Eligibility> {
+    let asked = Asked { patient: Some(patient), ..Asked::default() };
+    Ok(eligibility::evaluate_first_fill(&gather(tx, cx, prescription, &[], asked).await?))
+}
+
+/// The question, but for what was dispensed.
+async fn gather<'a>(
+    tx: &mut Tx,
+    cx: &Cx,
+    prescription: &'a Prescription,
+    fills: &[PastFill],
+    asked: Asked,
+) -> Result<Question<'a>> {
     let clinic = prescription.clinic_id;
-    let fills = dispensed(tx, prescription).await?;
     let patient = patients::patient_status(tx, clinic, prescription.patient_id).await?;
     let practitioner = practitioners::practitioner_status(tx, clinic, prescription.practitioner_id).await?;
     let open = refills::refill_open(tx, clinic, prescription.id).await?;
-    Ok(eligibility::evaluate(&Question {
+    // An order that consumes a refill without a request is in the way of the next one, too.
+    let under_way = |(line, status, ..): &PastFill| {
+        status.is_live() && !status.has_shipped() && asked.named_fill.is_none_or(|(named, _)| named != *line)
+    };
+    Ok(Question {
         prescription,
-        named_fill: asked.named_fill,
-        fills: &fills,
-        has_open_refill: open.is_some() && !asked.is_review,
+        named_fill: asked.named_fill.map(|(_, status)| status),
+        fills: &[],
+        has_open_refill: (open.is_some() && !asked.is_review) || fills.iter().any(under_way),
         patient_matches: asked.patient.is_none_or(|patient| patient == prescription.patient_id),
         patient_active: patient == Some(PatientStatus::Active),
         practitioner_active: practitioner == Some(PractitionerStatus::Active),
         requested: asked.quantity,
         today: cx.today,
         thresholds: cx.app.config().thresholds,
-    }))
+    })
 }
 
 /// The fills that the patient has or will have: filled, and neither lost, returned nor cancelled.
-async fn dispensed(tx: &mut Tx, prescription: &Prescription) -> Result<Vec<Fill>> {
-    let fills = orders::fills_of_prescription(tx, prescription.clinic_id, prescription.id).await?;
+fn dispensed(fills: &[PastFill]) -> Vec<Fill> {
     let counts =
-        |status: &FillStatus| status.is_live() && !matches!(status, FillStatus::Lost | FillStatus::Returned);
-    Ok(fills
-        .into_iter()
-        .filter(|(_, status, ..)| counts(status))
-        .filter_map(|(_, _, filled_on, days_supply)| Some(Fill { filled_on: filled_on?, days_supply }))
-        .collect())
+        |status: FillStatus| status.is_live() && !matches!(status, FillStatus::Lost | FillStatus::Returned);
+    fills
+        .iter()
+        .filter(|(_, status, ..)| counts(*status))
+        .filter_map(|&(_, _, filled_on, days_supply)| Some(Fill { filled_on: filled_on?, days_supply }))
+        .collect()
 }

@@ -74,7 +74,7 @@ pub async fn create(app: &App, call: &Call, command: Create, render: Render<Crea
 }
 
 /// Only services that a carrier offers are taken.
-fn service_must_exist(shipping: &Shipping) -> Result<()> {
+pub(crate) fn service_must_exist(shipping: &Shipping) -> Result<()> {
     let Shipping::Service { carrier_id, service_id } = shipping else { return Ok(()) };
     if nimbus_carriers::service_of(carrier_id, service_id).is_some() {
         return Ok(());
@@ -265,6 +265,7 @@ impl NewOrder {
             cancellation_requested_at: None,
             refill_id: None,
             replaces: None,
+            refills_consumed: 0,
             version: 1,
             created_at: cx.now,
             updated_at: cx.now,
@@ -370,18 +371,17 @@ pub struct Cancel {
 /// A partner's cancel: at once before filling, a request afterwards, refused once shipped.
 pub async fn cancel(app: &App, call: &Call, command: Cancel, render: Render<Order>) -> Result<Reply> {
     call.partner(Scope::OrdersWrite)?;
-    app.write(call, command, render, |tx, cx, command| {
-        Box::pin(async move {
-            let clinic = cx.call.partner(Scope::OrdersWrite)?.clinic_id;
-            let before = store::order_get(tx, clinic, command.id).await?.ok_or(NOT_FOUND)?;
-            let mut changes = Changes::default();
-            let decision = request_cancellation(&before, &cx.act(command.reason.clone(), None))?;
-            let mut after = changes.take(decision);
-            order_changed(tx, cx, &before, &mut after, &mut changes).await?;
-            changes.audit.push(cx.audit(Some(clinic), "order.cancel", "order", Some(after.id.0)));
-            changes.write(tx, cx).await?;
-            Ok(after)
-        })
-    })
-    .await
+    app.write(call, command, render, |tx, cx, command| Box::pin(cancel_in(tx, cx, command))).await
+}
+
+pub(crate) async fn cancel_in(tx: &mut Tx, cx: &Cx, command: &Cancel) -> Result<Order> {
+    let clinic = cx.call.partner(Scope::OrdersWrite)?.clinic_id;
+    let before = store::order_get(tx, clinic, command.id).await?.ok_or(NOT_FOUND)?;
+    let mut changes = Changes::default();
+    let decision = request_cancellation(&before, &cx.act(command.reason.clone(), None))?;
+    let mut after = changes.take(decision);
+    order_changed(tx, cx, &before, &mut after, &mut changes).await?;
+    changes.audit.push(cx.audit(Some(clinic), "order.cancel", "order", Some(after.id.0)));
+    changes.write(tx, cx).await?;
+    Ok(after)
 }

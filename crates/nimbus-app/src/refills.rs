@@ -28,7 +28,7 @@ use crate::{
     unit::{Cx, Render, Reply},
 };
 
-const NOT_FOUND: Error = Error::NotFound("Refill request");
+pub(crate) const NOT_FOUND: Error = Error::NotFound("Refill request");
 
 fn unknown_line() -> Error {
     Error::field("medication_request_id", "Medication request not found")
@@ -41,7 +41,7 @@ pub async fn eligibility(app: &App, call: &Call, line: LineId) -> Result<Eligibi
         Box::pin(async move {
             let clinic = cx.call.partner(Scope::RefillsRead)?.clinic_id;
             let (order, prescription) = fill_of(tx, clinic, line).await?;
-            let named_fill = order.line(line).map(|line| line.status);
+            let named_fill = order.line(line).map(|line| (line.id, line.status));
             let asked = Asked { named_fill, ..Asked::default() };
             let answer = assess(tx, cx, &prescription, asked).await?;
             let id = prescription.id.0;
@@ -77,36 +77,56 @@ pub async fn create(app: &App, call: &Call, command: Create, render: Render<Crea
 async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Created> {
     let clinic = cx.call.partner(Scope::RefillsWrite)?.clinic_id;
     let (filled, mut prescription) = fill_of(tx, clinic, command.line_id).await?;
-    let named_fill = filled.line(command.line_id).map(|line| line.status);
+    let named_fill = filled.line(command.line_id).map(|line| (line.id, line.status));
     let asked = Asked { named_fill, ..Asked::default() };
     refuse_unless_eligible(&assess(tx, cx, &prescription, asked).await?)?;
-    let mut refill = Refill {
+    let mut refill = open(cx, &prescription, command.line_id, prescription.quantity);
+    refill.shipment_group = command.shipment_group.clone().map(Phi::new);
+    let order = insert_approved(tx, cx, &mut refill, &mut prescription, &filled).await?;
+    Ok(Created { refill, order })
+}
+
+/// A new request for the refill that follows a fill.
+pub(crate) fn open(cx: &Cx, prescription: &Prescription, line_id: LineId, quantity: Quantity) -> Refill {
+    Refill {
         id: RefillId(Uuid::now_v7()),
-        clinic_id: clinic,
+        clinic_id: prescription.clinic_id,
         patient_id: prescription.patient_id,
         prescription_id: prescription.id,
-        line_id: command.line_id,
+        line_id,
         order_id: None,
-        status: RefillStatus::Approved,
-        requested_quantity: prescription.quantity,
-        approved_quantity: Some(prescription.quantity),
+        status: RefillStatus::Pending,
+        requested_quantity: quantity,
+        approved_quantity: None,
         review_reason: None,
         decision_reason: None,
-        shipment_group: command.shipment_group.clone().map(Phi::new),
+        shipment_group: None,
         version: 1,
         created_at: cx.now,
         updated_at: cx.now,
-    };
+    }
+}
+
+/// Writes a new request that no rule is against: approved at once, with the order that fills it.
+pub(crate) async fn insert_approved(
+    tx: &mut Tx,
+    cx: &Cx,
+    refill: &mut Refill,
+    prescription: &mut Prescription,
+    filled: &Order,
+) -> Result<Order> {
     let mut changes = Changes::default();
-    let order = fill_refill(tx, cx, &mut refill, &mut prescription, &filled, &mut changes).await?;
-    store::refill_insert(tx, &refill).await?;
+    refill.approved_quantity = Some(refill.requested_quantity);
+    let order = fill_refill(tx, cx, refill, prescription, filled, &mut changes).await?;
+    refill.status = RefillStatus::Approved;
+    store::refill_insert(tx, refill).await?;
     changes.history.push(refill.transition(None, cx.by(), None, cx.now));
     changes.events.push(refill.requested_event(Some(order.ordering_key), cx.now));
     let previous = Some(RefillStatus::Pending);
     changes.events.push(refill.event(previous, Some(order.ordering_key), cx.now));
-    changes.audit.push(cx.audit(Some(clinic), "refill.create", "refill", Some(refill.id.0)));
+    changes.audit.push(cx.audit(Some(refill.clinic_id), "refill.create", "refill", Some(refill.id.0)));
     changes.write(tx, cx).await?;
-    Ok(Created { refill, order })
+    Ok(order)
 }
 
 /// Makes the order of an approved refill and consumes the refill. It goes as the fill before it went, to where
@@ -136,19 +156,21 @@ async fn fill_refill(
         notes: None,
     };
     let mut order = new.with_lines(tx, cx, std::slice::from_ref(prescription)).await?;
-    if let Some(quantity) = refill.approved_quantity {
-        order.lines[0].quantity = quantity;
-    }
+    let quantity = refill.approved_quantity.unwrap_or(prescription.quantity);
+    order.lines[0].quantity = quantity;
+    order.lines[0].days_supply = prescription.days_for(quantity);
     order.refill_id = Some(refill.id);
+    order.refills_consumed = prescription.refills_for(quantity);
     orders::insert(tx, cx, &order, ("order.create", None), changes).await?;
-    prescription.refills_used += 1;
+    prescription.refills_used += order.refills_consumed;
     prescription.updated_at = cx.now;
     prescriptions::prescription_update(tx, prescription).await?;
     refill.order_id = Some(order.id);
     Ok(order)
 }
 
-fn refuse_unless_eligible(answer: &Eligibility) -> Result<()> {
+/// Refuses with every rule that failed, if one did.
+pub(crate) fn refuse_unless_eligible(answer: &Eligibility) -> Result<()> {
     let Some(first) = answer.first() else { return Ok(()) };
     let code = match first.rule {
         Rule::AlreadyOpen => RefusalCode::RefillExists,
@@ -221,7 +243,7 @@ pub async fn cancel(app: &App, call: &Call, command: Cancel, render: Render<Refi
     app.write(call, command, render, |tx, cx, command| Box::pin(cancel_in(tx, cx, command))).await
 }
 
-async fn cancel_in(tx: &mut Tx, cx: &Cx, command: &Cancel) -> Result<Refill> {
+pub(crate) async fn cancel_in(tx: &mut Tx, cx: &Cx, command: &Cancel) -> Result<Refill> {
     let clinic = cx.call.partner(Scope::RefillsWrite)?.clinic_id;
     let refill = store::refill_get(tx, clinic, command.id).await?.ok_or(NOT_FOUND)?;
     let mut changes = Changes::default();

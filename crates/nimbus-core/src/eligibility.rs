@@ -74,6 +74,7 @@ pub struct Question<'a> {
     pub named_fill: Option<FillStatus>,
     /// All dispensed fills of the prescription, in any order.
     pub fills: &'a [Fill],
+    /// An open refill request, or a fill under way without one.
     pub has_open_refill: bool,
     pub patient_matches: bool,
     pub patient_active: bool,
@@ -131,6 +132,23 @@ pub fn evaluate(question: &Question<'_>) -> Eligibility {
         refills_remaining: prescription.refills_remaining(),
         next_eligible_date: next,
         expires_on: prescription.expires_on,
+    }
+}
+
+/// Asks the rules that hold for the first fill of a prescription, which consumes no refill.
+pub fn evaluate_first_fill(question: &Question<'_>) -> Eligibility {
+    let findings = [
+        discontinued(question.prescription),
+        wrong_patient(question),
+        patient_inactive(question),
+        practitioner_not_active(question),
+        expired(question),
+    ];
+    Eligibility {
+        findings: findings.into_iter().flatten().collect(),
+        refills_remaining: question.prescription.refills_remaining(),
+        next_eligible_date: None,
+        expires_on: question.prescription.expires_on,
     }
 }
 

@@ -110,6 +110,20 @@ impl Prescription {
         self.refills_authorized.saturating_sub(self.refills_used)
     }
 
+    /// How many refills a fill of this quantity consumes: one for each quantity of the prescription, begun ones
+    /// whole.
+    pub fn refills_for(&self, quantity: Quantity) -> u32 {
+        let (wanted, one) = (quantity.thousandths(), self.quantity.thousandths());
+        u32::try_from((wanted + one - 1) / one).unwrap_or(u32::MAX)
+    }
+
+    /// How many days a fill of this quantity lasts, in proportion to the prescription's, a begun day whole.
+    pub fn days_for(&self, quantity: Quantity) -> Option<u32> {
+        let (wanted, one) = (quantity.thousandths(), self.quantity.thousandths());
+        let days = self.days_supply.map(|days| (i64::from(days) * wanted + one - 1) / one);
+        days.map(|days| u32::try_from(days).unwrap_or(u32::MAX))
+    }
+
     /// The event of a change, under the ordering key of the order that caused it, if one did.
     pub fn event(
         &self,
@@ -234,6 +248,49 @@ mod tests {
             ("10", None),
         ] {
             assert_eq!(unit_of_dose(dose).as_deref(), unit, "{dose}");
+        }
+    }
+
+    #[test]
+    fn a_larger_fill_consumes_more_and_lasts_longer() {
+        let quantity = |text| Quantity::parse(text).unwrap();
+        for (wanted, refills, days) in [("2.5", 1, 28), ("0.5", 1, 6), ("2.6", 2, 30), ("5", 2, 56)] {
+            let found = (sample().refills_for(quantity(wanted)), sample().days_for(quantity(wanted)));
+            assert_eq!(found, (refills, Some(days)), "{wanted}");
+        }
+    }
+
+    fn sample() -> Prescription {
+        Prescription {
+            id: PrescriptionId(Uuid::nil()),
+            clinic_id: ClinicId(Uuid::nil()),
+            patient_id: PatientId(Uuid::nil()),
+            practitioner_id: PractitionerId(Uuid::nil()),
+            status: PrescriptionStatus::Active,
+            detail: Phi::new(PrescriptionDetail {
+                medication: String::new(),
+                dose: String::new(),
+                unit_of_measure: None,
+                direction: String::new(),
+                ndc: None,
+                flavor: None,
+                notes: None,
+                patient_contact_requested: false,
+                reason_for_compounding: None,
+                reason_for_compounding_additional_context: None,
+            }),
+            schedule: DrugSchedule::Unscheduled,
+            quantity: Quantity::parse("2.5").unwrap(),
+            days_supply: Some(28),
+            refills_authorized: 3,
+            refills_used: 0,
+            do_not_refill: false,
+            date_issued: parse_date("2026-01-01").unwrap(),
+            expires_on: parse_date("2027-01-01").unwrap(),
+            rx_number: None,
+            version: 1,
+            created_at: Ts::from_micros(0),
+            updated_at: Ts::from_micros(0),
         }
     }
 

@@ -100,6 +100,17 @@ pub fn add_days(day: Date, days: i64) -> Date {
     jiff::Span::new().try_days(days).and_then(|span| day.checked_add(span)).unwrap_or(Date::MAX)
 }
 
+/// The next day from Monday to Friday after this one.
+pub fn next_business_day(day: Date) -> Date {
+    use jiff::civil::Weekday;
+    let next = add_days(day, 1);
+    match next.weekday() {
+        Weekday::Saturday => add_days(next, 2),
+        Weekday::Sunday => add_days(next, 1),
+        _ => next,
+    }
+}
+
 /// A day so many months later; the month's last day where the day does not exist there.
 pub fn add_months(day: Date, months: i64) -> Date {
     jiff::Span::new().try_months(months).and_then(|span| day.checked_add(span)).unwrap_or(Date::MAX)
@@ -136,6 +147,18 @@ mod tests {
         let late = Ts::parse("2026-01-16T03:00:00Z").unwrap();
         assert_eq!(late.date_in(&chicago).to_string(), "2026-01-15");
         assert_eq!(Ts::start_of(late.date_in(&chicago), &chicago).to_string(), "2026-01-15T06:00:00.000Z");
+    }
+
+    #[test]
+    fn business_days_are_monday_to_friday() {
+        for (day, next) in [
+            ("2026-11-19", "2026-11-20"),
+            ("2026-11-20", "2026-11-23"),
+            ("2026-11-21", "2026-11-23"),
+            ("2026-11-22", "2026-11-23"),
+        ] {
+            assert_eq!(next_business_day(parse_date(day).unwrap()).to_string(), next);
+        }
     }
 
     #[test]

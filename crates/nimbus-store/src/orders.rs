@@ -2,6 +2,7 @@
 
 mod columns;
 mod find;
+mod standing;
 
 use nimbus_core::{
     ids::{ClinicId, LineId, OrderId, PatientId},
@@ -16,6 +17,8 @@ use crate::{
     seal::ClinicKeys,
 };
 use columns::{hold_args, hold_columns, line_args, line_columns, order_args, order_columns, read_whole};
+
+pub use standing::{MAX_STANDINGS, order_list_by_standing};
 
 pub use find::{
     PastFill, fills_of_prescription, orders_held_for_practitioner, orders_of_shipment, prescriptions_replaced,
@@ -33,6 +36,7 @@ macro_rules! whole_orders {
         )
     };
 }
+use whole_orders;
 
 const LINE_INSERT: &str = concat!(
     "insert into order_lines (",
@@ -60,7 +64,8 @@ pub async fn order_insert(tx: &mut Tx, order: &Order) -> Result<()> {
     let sql = concat!(
         "insert into orders (",
         order_columns!(""),
-        ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)"
+        ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+            $20, $21)"
     );
     let mut statements = vec![Statement::new(sql, order_args(order, &keys)?)];
     statements.extend(order.lines.iter().map(|line| Statement::new(LINE_INSERT, line_args(order, line))));
@@ -81,8 +86,9 @@ pub async fn order_update(tx: &mut Tx, before: &Order, after: &Order) -> Result<
         set patient_id = $3, practitioner_id = $4, status = $5, carrier_id = $6, service_id = $7,
             delivery_speed = $8, refrigerated = $9, ordering_key = $10, shipment_group = $11,
             shipping_address = $12, notes = $13, cancellation_requested_at = $14, refill_id = $15,
-            replaces = $16, version = $17 + 1, created_at = $18, updated_at = $19
-        where clinic_id = $1 and id = $2 and version = $17";
+            replaces = $16, refills_consumed = $17, standing = $18, version = $19 + 1, created_at = $20,
+            updated_at = $21
+        where clinic_id = $1 and id = $2 and version = $19";
     let written = Order { version: before.version, ..after.clone() };
     let mut statements = vec![Statement::new(sql, order_args(&written, &keys)?)];
     for line in &after.lines {

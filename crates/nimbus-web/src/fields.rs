@@ -203,6 +203,21 @@ impl<'a> Fields<'a> {
         self.nested(name, value, reader)
     }
 
+    /// A nested object that must be there.
+    pub(crate) fn required_object<T>(
+        &mut self,
+        name: &'static str,
+        reader: impl FnOnce(&mut Fields<'_>) -> Option<T>,
+    ) -> Option<T> {
+        match self.value(name) {
+            Some(value) => self.nested(name, value, reader),
+            None => {
+                self.lack(name);
+                None
+            }
+        }
+    }
+
     /// A field that this version does not take.
     pub(crate) fn not_available(&mut self, name: &'static str) {
         if self.raw(name).is_some() {

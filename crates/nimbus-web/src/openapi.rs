@@ -83,6 +83,13 @@ const UNAVAILABLE: (&str, &str) =
 mod orders {
     pub(super) const UNREADABLE: (&str, &str) =
         ("400", "The request cannot be read, or asks for what is not available yet");
+    pub(super) const CONFLICT: (&str, &str) = (
+        "409",
+        "Not possible in its present status, or the `Idempotency-Key` was used with another request or its \
+         request is still running",
+    );
+    pub(super) const REFUSED: (&str, &str) =
+        ("422", "A field is not valid, or the rules for refills refuse; `details` says why");
     pub(super) const INVALID: (&str, &str) =
         ("422", "A field or a parameter is not valid; `details` names every one");
 }
@@ -124,6 +131,12 @@ errors! {
     OrdersListErrors: orders::UNREADABLE, UNAUTHORIZED, FORBIDDEN, orders::INVALID, INTERNAL, UNAVAILABLE;
     /// The errors of a read of one resource of the orders API.
     OrdersReadErrors: UNAUTHORIZED, FORBIDDEN, NOT_FOUND, INTERNAL, UNAVAILABLE;
+    /// The errors of a POST of the orders API that names no id in its path.
+    OrdersCreateErrors: orders::UNREADABLE, UNAUTHORIZED, FORBIDDEN, CONFLICT, TOO_LARGE, NOT_JSON, orders::REFUSED,
+        INTERNAL, UNAVAILABLE;
+    /// The errors of a change of one resource of the orders API.
+    OrdersChangeErrors: orders::UNREADABLE, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, orders::CONFLICT, TOO_LARGE, NOT_JSON,
+        orders::INVALID, INTERNAL, UNAVAILABLE;
 }
 
 fn responses(schema: &str, errors: &[(&str, &str)]) -> BTreeMap<String, RefOr<Response>> {

@@ -173,3 +173,36 @@ proptest! {
         }
     }
 }
+
+fn first_fill<'a>(prescription: &'a Prescription, today: &str) -> Question<'a> {
+    Question {
+        prescription,
+        named_fill: Some(FillStatus::Profiled),
+        fills: &[],
+        has_open_refill: true,
+        patient_matches: true,
+        patient_active: true,
+        practitioner_active: true,
+        requested: None,
+        today: day(today),
+        thresholds: Thresholds::default(),
+    }
+}
+
+#[test]
+fn a_first_fill_asks_no_rule_about_refills() {
+    let on_file = Prescription { refills_authorized: 0, do_not_refill: true, ..prescription() };
+    assert!(evaluate_first_fill(&first_fill(&on_file, "2026-02-01")).is_eligible());
+    let expired = evaluate_first_fill(&first_fill(&on_file, "2027-01-02"));
+    assert_eq!(expired.first().map(|finding| finding.rule), Some(Rule::Expired));
+    let held = Prescription { status: PrescriptionStatus::OnHold, ..on_file };
+    let strange = Question {
+        patient_matches: false,
+        patient_active: false,
+        practitioner_active: false,
+        ..first_fill(&held, "2026-02-01")
+    };
+    let rules: Vec<Rule> = evaluate_first_fill(&strange).findings.iter().map(|it| it.rule).collect();
+    let all = [Rule::Discontinued, Rule::WrongPatient, Rule::PatientInactive, Rule::PractitionerNotActive];
+    assert_eq!(rules, all);
+}

@@ -102,6 +102,8 @@ pub struct Order {
     pub refill_id: Option<RefillId>,
     /// The returned or lost order that it replaces.
     pub replaces: Option<OrderId>,
+    /// How many refills of its one prescription it consumes; they are given back if it comes to nothing.
+    pub refills_consumed: u32,
     pub version: i64,
     pub created_at: Ts,
     pub updated_at: Ts,

@@ -53,6 +53,7 @@ fn order(statuses: &[FillStatus]) -> Order {
         cancellation_requested_at: None,
         refill_id: None,
         replaces: None,
+        refills_consumed: 0,
         version: 1,
         created_at: Ts::from_micros(0),
         updated_at: Ts::from_micros(0),

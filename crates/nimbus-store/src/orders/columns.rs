@@ -19,7 +19,8 @@ macro_rules! order_columns {
         $crate::rows::list_columns!($of:
             clinic_id id patient_id practitioner_id status carrier_id service_id
             delivery_speed refrigerated ordering_key shipment_group shipping_address notes
-            cancellation_requested_at refill_id replaces version created_at updated_at
+            cancellation_requested_at refill_id replaces refills_consumed standing version
+            created_at updated_at
         )
     };
 }
@@ -78,6 +79,8 @@ pub(super) fn order_args(order: &Order, keys: &ClinicKeys) -> Result<Vec<Value>>
         order.cancellation_requested_at.into(),
         order.refill_id.into(),
         order.replaces.into(),
+        order.refills_consumed.into(),
+        order.standing().as_str().into(),
         order.version.into(),
         order.created_at.into(),
         order.updated_at.into(),
@@ -167,7 +170,12 @@ fn read_order(columns: &mut Columns<'_>, clinic_id: ClinicId, keys: &ClinicKeys)
         cancellation_requested_at: columns.take()?,
         refill_id: columns.take()?,
         replaces: columns.take()?,
-        version: columns.take()?,
+        refills_consumed: columns.take()?,
+        version: {
+            // The standing is for filters alone: it is read off the lines.
+            columns.take::<String>()?;
+            columns.take()?
+        },
         created_at: columns.take()?,
         updated_at: columns.take()?,
         lines: Vec::new(),

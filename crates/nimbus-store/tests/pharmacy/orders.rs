@@ -9,7 +9,7 @@ use nimbus_store::{
     Db, Result, Tx,
     orders::{
         fills_of_prescription, order_get, order_get_any, order_get_by_line, order_insert, order_list,
-        order_queue, order_update, orders_held_for_practitioner,
+        order_list_by_standing, order_queue, order_update, orders_held_for_practitioner,
     },
     page::{Page, Slice},
     prescriptions::prescription_insert,
@@ -27,6 +27,10 @@ two_engines! {
 
     async fn lists_and_the_queue(db: Db) {
         db.write(|tx: &mut Tx| Box::pin(listed(tx))).await.unwrap();
+    }
+
+    async fn where_orders_stand(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(standing(tx))).await.unwrap();
     }
 }
 
@@ -156,5 +160,38 @@ async fn listed(tx: &mut Tx) -> Result<()> {
         ids(&order_queue(tx, None, None, None, Some(false), None, &page).await?),
         [plain.id, theirs.id]
     );
+    Ok(())
+}
+
+/// A held order stands where its least advanced line was; the column follows every update.
+async fn standing(tx: &mut Tx) -> Result<()> {
+    let (ours, [plain, cold, theirs]) = three(tx).await?;
+    let mut held = cold.clone();
+    for (line, from) in held.lines.iter_mut().zip([FillStatus::Filled, FillStatus::Submitted]) {
+        line.status = FillStatus::OnHold;
+        line.held_from = Some(from);
+    }
+    held.refills_consumed = 2;
+    order_update(tx, &cold, &held).await?;
+    assert_eq!(order_get(tx, ours.clinic, held.id).await?.unwrap().refills_consumed, 2);
+
+    let (page, one) = (Page::default(), Page { limit: 1, ..Page::default() });
+    let (clinic, jane) = (ours.clinic, Some(ours.patient_id()));
+    let early = [FillStatus::Received, FillStatus::Verified, FillStatus::Submitted];
+    for patient in [None, jane] {
+        let found = order_list_by_standing(tx, clinic, &early, patient, &page).await?;
+        assert_eq!((ids(&found), found.has_more), (vec![held.id, plain.id], false));
+        let newest = order_list_by_standing(tx, clinic, &early, patient, &one).await?;
+        assert_eq!((ids(&newest), newest.has_more), (vec![held.id], true));
+        let next = Page { before: Some(held.id.0), ..one.clone() };
+        assert_eq!(ids(&order_list_by_standing(tx, clinic, &early, patient, &next).await?), [plain.id]);
+        let filled = [FillStatus::Filled, FillStatus::OnHold];
+        assert!(order_list_by_standing(tx, clinic, &filled, patient, &page).await?.items.is_empty());
+        let all = order_list_by_standing(tx, clinic, &[], patient, &page).await?;
+        assert_eq!(ids(&all), [held.id, plain.id]);
+    }
+    let others = order_list_by_standing(tx, theirs.clinic_id, &early, None, &page).await?;
+    assert_eq!(ids(&others), [theirs.id]);
+    assert!(order_list_by_standing(tx, theirs.clinic_id, &early, jane, &page).await?.items.is_empty());
     Ok(())
 }

@@ -6,8 +6,8 @@ use nimbus_store::{
     orders::{order_insert, orders_of_shipment},
     page::Page,
     shipments::{
-        scan_insert, scan_list, shipment_get, shipment_get_any, shipment_insert, shipment_list,
-        shipment_update, shipments_of_order,
+        scan_insert, scan_list, scans_of_order, shipment_get, shipment_get_any, shipment_insert,
+        shipment_list, shipment_update, shipments_of_order, shipments_of_orders,
     },
     two_engines,
 };
@@ -49,6 +49,10 @@ async fn told(tx: &mut Tx) -> Result<()> {
     assert_same(&shipments_of_order(tx, world.clinic, one.id).await?, &[&second, &parcel]);
     assert_same(&shipments_of_order(tx, world.clinic, two.id).await?, &[&parcel]);
     assert!(shipments_of_order(tx, other, two.id).await?.is_empty());
+    assert_same(&shipments_of_orders(tx, world.clinic, &[two.id, one.id]).await?, &[&second, &parcel]);
+    assert_same(&shipments_of_orders(tx, world.clinic, &[two.id]).await?, &[&parcel]);
+    assert!(shipments_of_orders(tx, world.clinic, &[]).await?.is_empty());
+    assert!(shipments_of_orders(tx, other, &[one.id, two.id]).await?.is_empty());
 
     parcel.status = ShipmentStatus::Cancelled;
     parcel.cancellation_reason = Some(phi("wrong label"));
@@ -68,7 +72,10 @@ async fn told(tx: &mut Tx) -> Result<()> {
     assert_same(&cancelled.items, &[&parcel]);
     assert!(shipment_list(tx, Some(other), None, &page).await?.items.is_empty());
 
-    scanned(tx, &world, &parcel).await
+    scanned(tx, &world, &parcel).await?;
+    assert_eq!(scans_of_order(tx, world.clinic, two.id).await?.len(), 2);
+    assert!(scans_of_order(tx, other, two.id).await?.is_empty());
+    Ok(())
 }
 
 async fn scanned(tx: &mut Tx, world: &World, parcel: &Shipment) -> Result<()> {

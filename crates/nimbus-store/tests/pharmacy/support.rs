@@ -234,6 +234,7 @@ impl World {
             cancellation_requested_at: None,
             refill_id: None,
             replaces: None,
+            refills_consumed: 0,
             version: 1,
             created_at: now(),
             updated_at: now(),

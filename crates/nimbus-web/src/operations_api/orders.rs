@@ -185,7 +185,7 @@ acts! {
     fill, "/pharmacy/orders/{id}/fill", "fillOrder", Fill, ["pharmacist", "technician"],
         "Filled, ready to ship";
     reject, "/pharmacy/orders/{id}/reject", "rejectOrder", Reject, ["pharmacist"], "Rejected";
-    cancel, "/pharmacy/orders/{id}/cancel", "cancelOrder", Cancel, ["pharmacist"], "Cancelled";
+    cancel, "/pharmacy/orders/{id}/cancel", "cancelQueuedOrder", Cancel, ["pharmacist"], "Cancelled";
     accept_cancellation, "/pharmacy/orders/{id}/accept-cancellation", "acceptCancellation", AcceptCancellation,
         ["pharmacist"], "Cancelled, as the partner asked";
     decline_cancellation, "/pharmacy/orders/{id}/decline-cancellation", "declineCancellation",

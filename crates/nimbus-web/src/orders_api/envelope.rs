@@ -2,12 +2,17 @@
 
 use axum::response::Response;
 use http::StatusCode;
-use nimbus_app::page::Slice;
+use nimbus_app::{Rendered, page::Slice};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::{paging::cursor_after, wire::json_response};
+use crate::{
+    paging::cursor_after,
+    wire::{json_bytes, json_response},
+};
+
+pub(crate) use crate::wire::reply;
 
 /// The query parameters of every list.
 #[derive(IntoParams)]
@@ -41,6 +46,16 @@ pub struct Page<T> {
     pub has_more: bool,
     /// What to send as `cursor` for the next page.
     pub next_cursor: Option<String>,
+}
+
+/// Writes a resource that was created, and where it is.
+pub(crate) fn created<T: Serialize>(resource: T, place: String) -> Rendered {
+    Rendered::new(StatusCode::CREATED.as_u16(), json_bytes(&resource)).at(place)
+}
+
+/// Writes a resource that was changed.
+pub(crate) fn written<T: Serialize>(resource: T) -> Rendered {
+    Rendered::new(StatusCode::OK.as_u16(), json_bytes(&resource))
 }
 
 /// Sends what was read.

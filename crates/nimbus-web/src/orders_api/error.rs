@@ -84,10 +84,6 @@ const NAMES: &[(&str, &str)] = &[
     ("prescription_id", "prescriptionId"),
     ("carrier_id", "carrierId"),
     ("service_id", "serviceId"),
-    ("requested_quantity", "requestedQuantity"),
-    ("webhook_url", "url"),
-    ("event_types", "eventTypes"),
-    ("send_api_key", "sendApiKey"),
 ];
 
 /// A field's name here; an index after it stays.
@@ -144,7 +140,7 @@ mod tests {
     fn fields_have_their_names_here() {
         for (partner, here) in [
             ("patient_id", "patientId"),
-            ("event_types[3]", "eventTypes[3]"),
+            ("prescription_id[3]", "prescriptionId[3]"),
             ("shippingAddress.zip", "shippingAddress.zip"),
             ("$", "$"),
         ] {

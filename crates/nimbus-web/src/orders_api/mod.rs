@@ -4,7 +4,9 @@
 pub mod envelope;
 pub mod error;
 pub mod events;
+pub mod orders;
 pub mod prescriptions;
+pub mod refills;
 
 use utoipa::OpenApi as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -23,6 +25,14 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
     let mut document = openapi::base("Nimbus OS API");
     document.merge(Shared::openapi());
     OpenApiRouter::with_openapi(document)
+        .routes(routes!(orders::create, orders::list))
+        .routes(routes!(orders::show))
+        .routes(routes!(orders::cancel))
+        .routes(routes!(orders::tracking))
+        .routes(routes!(refills::create, refills::list))
+        .routes(routes!(refills::eligibility))
+        .routes(routes!(refills::show))
+        .routes(routes!(refills::cancel))
         .routes(routes!(prescriptions::list))
         .routes(routes!(prescriptions::show))
         .routes(routes!(events::list))

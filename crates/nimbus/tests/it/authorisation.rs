@@ -146,7 +146,7 @@ impl World {
             "medication-order" | "orders" => &self.seed.medication_order_id,
             "medication-request" => &self.seed.medication_request_id,
             "prescription" | "prescriptions" => &self.seed.prescription_id,
-            "refill-request" | "refill-requests" => &self.refill,
+            "refill-request" | "refill-requests" | "refills" => &self.refill,
             "shipment" | "shipments" => &self.shipment,
             "webhook" => &self.webhook,
             "deliveries" => &self.delivery,
@@ -171,6 +171,8 @@ impl World {
         }
         let query = operation.query.iter().map(|name| match name.as_str() {
             "medication_request_id" => format!("{name}={}", self.seed.medication_request_id),
+            "prescriptionId" => format!("{name}={}", self.seed.prescription_id),
+            "patientId" => format!("{name}={}", self.seed.patient_id),
             other => panic!("{}: what is {other}?", operation.name),
         });
         let query: Vec<String> = query.collect();

@@ -14,6 +14,7 @@ mod idempotency;
 mod idempotency_property;
 mod lifecycle;
 mod limits;
+mod orders_api;
 mod partner_api;
 mod people;
 mod privacy;

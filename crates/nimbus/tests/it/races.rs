@@ -6,10 +6,10 @@ use serde_json::json;
 
 use crate::support::{Reply, Server, two_engines};
 
-const AT_ONCE: usize = 8;
+pub(crate) const AT_ONCE: usize = 8;
 
 /// Sends one request from each of several threads at the same moment.
-fn at_once(send: impl Fn() -> Reply + Sync) -> Vec<Reply> {
+pub(crate) fn at_once(send: impl Fn() -> Reply + Sync) -> Vec<Reply> {
     let start = Barrier::new(AT_ONCE);
     let send = || {
         start.wait();

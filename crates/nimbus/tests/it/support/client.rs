@@ -61,6 +61,28 @@ impl Reply {
         error
     }
 
+    /// A resource of the orders API, which must have come with this status.
+    #[track_caller]
+    pub(crate) fn resource(&self, status: u16) -> &Value {
+        assert_eq!(self.status, status, "{}", self.body);
+        &self.body
+    }
+
+    /// Refused by the orders API as not valid; the fields named, in the order of `details.errors`.
+    #[track_caller]
+    pub(crate) fn orders_invalid(&self) -> Vec<&str> {
+        let details = &self.orders_refused(422, "validation_error")["details"];
+        let errors = details["errors"].as_array().expect("a validation_error has errors");
+        let first = &errors[0];
+        assert_eq!(
+            (&details["field"], &details["reason"]),
+            (&first["field"], &first["reason"]),
+            "{}",
+            self.body
+        );
+        errors.iter().map(|error| error["field"].as_str().expect("a field")).collect()
+    }
+
     /// Refused as not valid; the fields named, in the order of `details`.
     #[track_caller]
     pub(crate) fn invalid(&self) -> Vec<&str> {
@@ -199,6 +221,8 @@ actors! {
     PharmacyPartner: "/api/external", api_key;
     /// Another partner's clinic.
     Stranger: "/api/external", api_key;
+    /// A partner on the orders API, whose paths begin at the root.
+    OrdersPartner: "", api_key;
     /// The pharmacy's staff; paths begin below `/api`.
     Staff: "/api", |token| Some(("authorization", format!("Bearer {token}")));
     /// Nobody, or whoever the headers of a request say; paths begin at the root.

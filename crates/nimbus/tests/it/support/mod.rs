@@ -9,7 +9,7 @@ pub(crate) mod webhooks;
 
 use std::time::{Duration, Instant};
 
-pub(crate) use client::{Anonymous, Client, Partner, Reply, Staff};
+pub(crate) use client::{Anonymous, Client, OrdersPartner, Partner, Reply, Staff};
 pub(crate) use server::{Engine, Seed, Server, Store};
 
 /// How long anything that happens beside a request may take, on a busy machine.

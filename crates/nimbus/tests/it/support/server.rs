@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::client::{Anonymous, Partner, PharmacyPartner, Staff, Stranger};
+use super::client::{Anonymous, OrdersPartner, Partner, PharmacyPartner, Staff, Stranger};
 
 /// A start on a machine that runs other tests at the same time.
 const START_WITHIN: Duration = Duration::from_secs(30);
@@ -218,6 +218,11 @@ impl Server {
 
     pub(crate) fn pharmacy_partner(&self, seed: &Seed) -> PharmacyPartner {
         PharmacyPartner::new(&self.url(), &seed.keys.pharmacy_partner)
+    }
+
+    /// The seeded clinic on the orders API.
+    pub(crate) fn orders(&self, seed: &Seed) -> OrdersPartner {
+        OrdersPartner::new(&self.url(), &seed.keys.integration)
     }
 
     pub(crate) fn stranger(&self, seed: &Seed) -> Stranger {
