@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
@@ -160,6 +160,9 @@ pub(crate) fn connect(path: &Path, writes: bool) -> Result<Connection> {
     )?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+    // The planner stability guarantee: without it a statement whose plan might profit from its arguments is
+    // prepared anew whenever they are bound, which takes longer than running it.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     switch_to_wal(&conn)?;
     // Cache sizes are in KiB when negative: 64 MiB for the writer, 16 MiB for each reader.
     conn.execute_batch(
