@@ -117,7 +117,7 @@ pub async fn authenticate_key(app: &App, presented: &str, address: IpAddr) -> Re
 async fn look_up(app: &App, hash: [u8; 32], now: Ts) -> Result<Arc<Authenticated>> {
     let found = app
         .db()
-        .read(move |tx| {
+        .look_up(move |tx| {
             Box::pin(async move { keys::key_authenticate(tx, &hash, now.date()).await.map_err(Error::from) })
         })
         .await?;

@@ -10,7 +10,6 @@ use nimbus_core::{
     practitioner::PractitionerStatus,
     prescription::{DrugSchedule, Prescription, PrescriptionDetail, PrescriptionStatus},
     quantity::Quantity,
-    shipment::Shipment,
 };
 pub use nimbus_store::history::HistoryRow;
 use nimbus_store::{
@@ -285,15 +284,8 @@ async fn group_key(tx: &mut Tx, clinic: ClinicId, patient: PatientId, group: &st
     Ok(Uuid::from_bytes(bytes))
 }
 
-/// An order with everything about it.
-#[derive(Debug, Clone)]
-pub struct OrderView {
-    pub order: Order,
-    /// The prescriptions of its lines; a line names its own by id.
-    pub prescriptions: Vec<Prescription>,
-    pub shipments: Vec<Shipment>,
-    pub history: Vec<HistoryRow>,
-}
+/// An order with everything about it; a line names its prescription by id.
+pub use nimbus_store::orders::OrderFile as OrderView;
 
 pub(crate) async fn view(tx: &mut Tx, order: Order) -> Result<OrderView> {
     let (clinic, id) = (order.clinic_id, order.id);
@@ -308,10 +300,11 @@ pub(crate) async fn view(tx: &mut Tx, order: Order) -> Result<OrderView> {
 /// One order of the key's clinic.
 pub async fn get(app: &App, call: &Call, id: OrderId) -> Result<OrderView> {
     let clinic = call.partner(Scope::OrdersRead)?.clinic_id;
-    app.read(call, (clinic, id), |tx, cx, &(clinic, id)| {
+    app.look_up(call, (clinic, id), |tx, cx, &(clinic, id)| {
         Box::pin(async move {
-            let order = store::order_get(tx, clinic, id).await?.ok_or(NOT_FOUND)?;
-            Ok((view(tx, order).await?, vec![cx.audit(Some(clinic), "order.read", "order", Some(id.0))]))
+            let file = store::order_file(tx, clinic, id).await?.ok_or(NOT_FOUND)?;
+            let audit = cx.audit(Some(clinic), "order.read", "order", Some(id.0));
+            Ok((file, vec![audit]))
         })
     })
     .await
@@ -349,7 +342,7 @@ pub struct LineView {
 pub async fn line(app: &App, call: &Call, id: LineId) -> Result<LineView> {
     const NOT_FOUND: Error = Error::NotFound("Medication request");
     let clinic = call.partner(Scope::OrdersRead)?.clinic_id;
-    app.read(call, (clinic, id), |tx, cx, &(clinic, id)| {
+    app.look_up(call, (clinic, id), |tx, cx, &(clinic, id)| {
         Box::pin(async move {
             let order = store::order_get_by_line(tx, Some(clinic), id).await?.ok_or(NOT_FOUND)?;
             let line = order.line(id).cloned().ok_or(NOT_FOUND)?;

@@ -100,7 +100,7 @@ async fn must_be_new(
 /// One patient of the key's clinic.
 pub async fn get(app: &App, call: &Call, id: PatientId) -> Result<Seen<Patient>> {
     let clinic = call.partner(Scope::PatientsRead)?.clinic_id;
-    app.read(call, (clinic, id), |tx, cx, &(clinic, id)| {
+    app.look_up(call, (clinic, id), |tx, cx, &(clinic, id)| {
         Box::pin(async move {
             let found = store::patient_get(tx, clinic, id).await?.ok_or(NOT_FOUND)?;
             let found = people::seen_one(tx, clinic, found, |found| found.id.0).await?;

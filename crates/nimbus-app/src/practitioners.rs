@@ -99,7 +99,7 @@ async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Created> {
 /// One practitioner of the key's clinic.
 pub async fn get(app: &App, call: &Call, id: PractitionerId) -> Result<Seen<Practitioner>> {
     let clinic = call.partner(Scope::PractitionersRead)?.clinic_id;
-    app.read(call, (clinic, id), |tx, cx, &(clinic, id)| {
+    app.look_up(call, (clinic, id), |tx, cx, &(clinic, id)| {
         Box::pin(async move {
             let found = store::practitioner_get(tx, clinic, id).await?.ok_or(NOT_FOUND)?;
             let found = people::seen_one(tx, clinic, found, |found| found.id.0).await?;

@@ -23,7 +23,7 @@ const NOT_FOUND: Error = Error::NotFound("Prescription");
 /// One prescription of the key's clinic.
 pub async fn get(app: &App, call: &Call, id: PrescriptionId) -> Result<Prescription> {
     let clinic = call.partner(Scope::OrdersRead)?.clinic_id;
-    app.read(call, (clinic, id), |tx, cx, &(clinic, id)| {
+    app.look_up(call, (clinic, id), |tx, cx, &(clinic, id)| {
         Box::pin(async move {
             let found = store::prescription_get(tx, clinic, id).await?.ok_or(NOT_FOUND)?;
             Ok((found, vec![cx.audit(Some(clinic), "prescription.read", "prescription", Some(id.0))]))

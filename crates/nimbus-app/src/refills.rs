@@ -183,7 +183,7 @@ pub(crate) fn refuse_unless_eligible(answer: &Eligibility) -> Result<()> {
 /// One refill request of the key's clinic.
 pub async fn get(app: &App, call: &Call, id: RefillId) -> Result<Refill> {
     let clinic = call.partner(Scope::RefillsRead)?.clinic_id;
-    app.read(call, (clinic, id), |tx, cx, &(clinic, id)| {
+    app.look_up(call, (clinic, id), |tx, cx, &(clinic, id)| {
         Box::pin(async move {
             let found = store::refill_get(tx, clinic, id).await?.ok_or(NOT_FOUND)?;
             Ok((found, vec![cx.audit(Some(clinic), "refill.read", "refill", Some(id.0))]))

@@ -46,7 +46,7 @@ pub struct Tracking {
 /// Where a shipment of the key's clinic was, and when.
 pub async fn tracking(app: &App, call: &Call, id: ShipmentId) -> Result<Tracking> {
     let clinic = call.partner(Scope::ShipmentsRead)?.clinic_id;
-    app.read(call, (clinic, id), |tx, cx, &(clinic, id)| {
+    app.look_up(call, (clinic, id), |tx, cx, &(clinic, id)| {
         Box::pin(async move {
             let shipment = store::shipment_get(tx, clinic, id).await?.ok_or(NOT_FOUND)?;
             let scans = store::scan_list(tx, clinic, id).await?;

@@ -11,7 +11,11 @@ use nimbus_core::{
     order::Act,
     time::{Date, Ts},
 };
-use nimbus_store::{BoxFuture, Error as StoreError, Tx, audit::AuditEntry, idempotency};
+use nimbus_store::{
+    BoxFuture, Error as StoreError, Tx,
+    audit::{AuditEntry, audit_append},
+    idempotency,
+};
 use uuid::Uuid;
 
 use crate::{
@@ -279,26 +283,27 @@ impl App {
         C: Send + Sync + 'static,
         T: Send + 'static,
     {
-        let cx = Arc::new(Cx::new(self, call));
-        let command = Arc::new(command);
-        let (found, entries): (T, Vec<AuditEntry>) = self
-            .db()
-            .read(move |tx| {
-                let (cx, command) = (Arc::clone(&cx), Arc::clone(&command));
-                Box::pin(async move { job(tx, &cx, &command).await })
-            })
-            .await?;
-        if !entries.is_empty() {
-            let entries = Arc::new(entries);
-            self.db()
-                .write(move |tx| {
-                    let entries = Arc::clone(&entries);
-                    Box::pin(
-                        async move { Ok::<_, Error>(nimbus_store::audit::audit_insert(tx, &entries).await?) },
-                    )
-                })
-                .await?;
-        }
+        let found = self.db().read(reading(self, call, command, job)).await?;
+        self.recorded(found).await
+    }
+
+    /// As [`App::read`], of one record by its key: see [`nimbus_store::Db::look_up`].
+    pub(crate) async fn look_up<C, T>(
+        &self,
+        call: &Call,
+        command: C,
+        job: Job<C, (T, Vec<AuditEntry>)>,
+    ) -> Result<T>
+    where
+        C: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let found = self.db().look_up(reading(self, call, command, job)).await?;
+        self.recorded(found).await
+    }
+
+    async fn recorded<T>(&self, (found, entries): (T, Vec<AuditEntry>)) -> Result<T> {
+        audit_append(self.db(), &entries).await?;
         Ok(found)
     }
 }
@@ -316,6 +321,24 @@ fn still_running(error: StoreError) -> Error {
     match error {
         StoreError::Busy => Error::IdempotencyInUse,
         other => other.into(),
+    }
+}
+
+/// A read as the store runs it.
+fn reading<C, T>(
+    app: &App,
+    call: &Call,
+    command: C,
+    job: Job<C, T>,
+) -> impl for<'a> Fn(&'a mut Tx) -> BoxFuture<'a, Result<T>> + Send + Sync + 'static
+where
+    C: Send + Sync + 'static,
+    T: Send + 'static,
+{
+    let (cx, command) = (Arc::new(Cx::new(app, call)), Arc::new(command));
+    move |tx| {
+        let (cx, command) = (Arc::clone(&cx), Arc::clone(&command));
+        Box::pin(async move { job(tx, &cx, &command).await })
     }
 }
 

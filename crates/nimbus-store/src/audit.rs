@@ -8,7 +8,7 @@ use nimbus_core::{
 use uuid::Uuid;
 
 use crate::{
-    engine::{Row, Statement, Tx},
+    engine::{Db, Row, Statement, Tx},
     error::Result,
     page::{Page, Slice},
 };
@@ -96,10 +96,10 @@ fn statement(entry: &AuditEntry) -> Statement {
     Statement::new(sql, args)
 }
 
-/// Puts entries on record, at most 1,000.
-pub async fn audit_insert(tx: &mut Tx, entries: &[AuditEntry]) -> Result<()> {
+/// Puts entries on record, at most 1,000, in one commit with those of other callers.
+pub async fn audit_append(db: &Db, entries: &[AuditEntry]) -> Result<()> {
     if !entries.is_empty() {
-        tx.batch(audit_statements(entries)).await?;
+        db.append(audit_statements(entries)).await?;
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     documents,
-    engine::{Columns, Statement, Tx},
+    engine::{Columns, Row, Statement, Tx},
     error::Result,
     rows::{read_rows, word},
     seal::{ClinicKeys, SealedAt},
@@ -58,6 +58,12 @@ fn read(columns: &mut Columns<'_>, _: ClinicId, keys: &ClinicKeys) -> Result<His
     })
 }
 
+const OF_ORDER: &str = concat!(
+    "select ",
+    columns!(),
+    " from history where clinic_id = $1 and order_id = $2 order by id desc limit 1000"
+);
+
 /// The statements that write transitions, for a batch with others. Their ids, made here, keep their order.
 pub async fn history_statements(tx: &mut Tx, transitions: &[Transition]) -> Result<Vec<Statement>> {
     let sql = concat!(
@@ -99,12 +105,13 @@ pub async fn history_insert(tx: &mut Tx, transitions: &[Transition]) -> Result<(
 
 /// The newest 1,000 rows of an order's history, newest last.
 pub async fn history_of_order(tx: &mut Tx, clinic: ClinicId, order: OrderId) -> Result<Vec<HistoryRow>> {
-    let sql = concat!(
-        "select ",
-        columns!(),
-        " from history where clinic_id = $1 and order_id = $2 order by id desc limit 1000"
-    );
-    newest_last(tx, sql, clinic, order.0).await
+    let rows = tx.query(OF_ORDER, &[clinic.into(), order.into()]).await?;
+    newest_last(tx, rows).await
+}
+
+/// What [`history_of_order`] asks, for [`newest_last`].
+pub(crate) fn of_order(clinic: ClinicId, order: OrderId) -> Statement {
+    Statement::new(OF_ORDER, vec![clinic.into(), order.into()])
 }
 
 /// The newest 1,000 rows about one thing, newest last.
@@ -114,11 +121,11 @@ pub async fn history_of_subject(tx: &mut Tx, clinic: ClinicId, subject_id: Uuid)
         columns!(),
         " from history where clinic_id = $1 and subject_id = $2 order by id desc limit 1000"
     );
-    newest_last(tx, sql, clinic, subject_id).await
+    let rows = tx.query(sql, &[clinic.into(), subject_id.into()]).await?;
+    newest_last(tx, rows).await
 }
 
-async fn newest_last(tx: &mut Tx, sql: &'static str, clinic: ClinicId, id: Uuid) -> Result<Vec<HistoryRow>> {
-    let rows = tx.query(sql, &[clinic.into(), id.into()]).await?;
+pub(crate) async fn newest_last(tx: &mut Tx, rows: Vec<Row>) -> Result<Vec<HistoryRow>> {
     let mut history = read_rows(tx, rows, read).await?;
     history.reverse();
     Ok(history)

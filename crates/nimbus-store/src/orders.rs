@@ -1,6 +1,7 @@
 //! Orders with their lines and holds: one aggregate, read by one statement and written under one version.
 
 mod columns;
+mod file;
 mod find;
 mod standing;
 
@@ -19,7 +20,7 @@ use crate::{
 use columns::{hold_args, hold_columns, line_args, line_columns, order_args, order_columns, read_whole};
 
 pub use standing::{MAX_STANDINGS, order_list_by_standing};
-
+pub use file::{OrderFile, order_file};
 pub use find::{
     PastFill, fills_of_prescription, orders_held_for_practitioner, orders_of_shipment, prescriptions_replaced,
 };
@@ -114,9 +115,10 @@ pub async fn order_update(tx: &mut Tx, before: &Order, after: &Order) -> Result<
     changed_one(changed.first().copied().unwrap_or(0))
 }
 
+const ORDER_GET: &str = whole_orders!("desc"; "clinic_id = $1 and id = $2");
+
 pub async fn order_get(tx: &mut Tx, clinic: ClinicId, id: OrderId) -> Result<Option<Order>> {
-    let sql = whole_orders!("desc"; "clinic_id = $1 and id = $2");
-    one(tx, sql, &[clinic.into(), id.into()]).await
+    one(tx, ORDER_GET, &[clinic.into(), id.into()]).await
 }
 
 /// An order of any clinic, for staff.

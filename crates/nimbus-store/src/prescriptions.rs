@@ -9,7 +9,7 @@ use nimbus_core::{
 
 use crate::{
     documents,
-    engine::{Columns, Statement, Tx, Value},
+    engine::{Columns, Row, Statement, Tx, Value},
     error::Result,
     page::{Page, Slice, page_end, page_where},
     rows::{changed_one, quantity, read_opt, read_rows, word},
@@ -156,21 +156,31 @@ pub async fn prescription_get_many(
     Ok(found)
 }
 
+const OF_ORDER: &str = concat!(
+    "select ",
+    columns!(),
+    " from prescriptions
+      where clinic_id = $1
+        and id in (select prescription_id from order_lines where clinic_id = $1 and order_id = $2)
+      order by id"
+);
+
 /// The prescriptions that an order's lines fill, oldest first; at most [`MAX_LINES`].
 pub async fn prescription_of_order(
     tx: &mut Tx,
     clinic: ClinicId,
     order: OrderId,
 ) -> Result<Vec<Prescription>> {
-    let sql = concat!(
-        "select ",
-        columns!(),
-        " from prescriptions
-          where clinic_id = $1
-            and id in (select prescription_id from order_lines where clinic_id = $1 and order_id = $2)
-          order by id"
-    );
-    let rows = tx.query(sql, &[clinic.into(), order.into()]).await?;
+    let rows = tx.query(OF_ORDER, &[clinic.into(), order.into()]).await?;
+    read_all(tx, rows).await
+}
+
+/// What [`prescription_of_order`] asks, for [`read_all`].
+pub(crate) fn of_order(clinic: ClinicId, order: OrderId) -> Statement {
+    Statement::new(OF_ORDER, vec![clinic.into(), order.into()])
+}
+
+pub(crate) async fn read_all(tx: &mut Tx, rows: Vec<Row>) -> Result<Vec<Prescription>> {
     read_rows(tx, rows, read).await
 }
 

@@ -109,7 +109,7 @@ fn read(
 }
 
 /// Puts shipments together from rows of a line and the shipment.
-async fn read_whole(tx: &mut Tx, rows: Vec<Row>) -> Result<Vec<Shipment>> {
+pub(crate) async fn read_whole(tx: &mut Tx, rows: Vec<Row>) -> Result<Vec<Shipment>> {
     let mut shipments: Vec<Shipment> = Vec::new();
     for row in &rows {
         let mut columns = row.columns();
@@ -199,14 +199,15 @@ pub async fn shipment_list(
     Ok(page.slice(read_whole(tx, rows).await?))
 }
 
+const OF_ORDER: &str = whole_shipments!(
+    "clinic_id = $1
+     and id in (select shipment_id from shipment_lines where clinic_id = $1 and order_id = $2)
+     order by id desc limit 50"
+);
+
 /// The newest 50 shipments that an order's lines are or were in, newest first, each with all that is in it.
 pub async fn shipments_of_order(tx: &mut Tx, clinic: ClinicId, order: OrderId) -> Result<Vec<Shipment>> {
-    let sql = whole_shipments!(
-        "clinic_id = $1
-         and id in (select shipment_id from shipment_lines where clinic_id = $1 and order_id = $2)
-         order by id desc limit 50"
-    );
-    let rows = tx.query(sql, &[clinic.into(), order.into()]).await?;
+    let rows = tx.query(OF_ORDER, &[clinic.into(), order.into()]).await?;
     read_whole(tx, rows).await
 }
 
@@ -234,6 +235,11 @@ pub async fn shipments_of_orders(tx: &mut Tx, clinic: ClinicId, orders: &[OrderI
     args.resize(1 + places, Value::Null);
     let rows = tx.query(sql, &args).await?;
     read_whole(tx, rows).await
+}
+
+/// What [`shipments_of_order`] asks, for [`read_whole`].
+pub(crate) fn of_order(clinic: ClinicId, order: OrderId) -> Statement {
+    Statement::new(OF_ORDER, vec![clinic.into(), order.into()])
 }
 
 const fn scan_at(id: ScanId) -> SealedAt {

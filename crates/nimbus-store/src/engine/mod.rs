@@ -1,5 +1,6 @@
 //! The façade over two engines: `Db` runs jobs in transactions, `Tx` runs statements, `Value` and `Row` carry data.
 
+mod appends;
 pub(crate) mod partitions;
 pub(crate) mod positions;
 mod postgres;
@@ -46,6 +47,7 @@ pub struct Db(Arc<Inner>);
 
 struct Inner {
     keyring: Arc<Keyring>,
+    appends: appends::Appends,
     handle: Handle,
 }
 
@@ -77,7 +79,7 @@ impl Db {
     }
 
     async fn verified(keyring: Arc<Keyring>, handle: Handle) -> Result<Self> {
-        let db = Self(Arc::new(Inner { keyring, handle }));
+        let db = Self(Arc::new(Inner { keyring, appends: appends::Appends::default(), handle }));
         db.ping().await?;
         keyring::master_key_verify(&db).await?;
         Ok(db)
@@ -144,6 +146,28 @@ impl Db {
                 done => return done,
             }
         }
+    }
+
+    /// Runs a job that reads little, found by key: as [`Db::read`], but on SQLite on the caller's own thread, because
+    /// to hand such a read to another thread and to be woken by it takes longer than the read.
+    pub async fn look_up<T, E>(
+        &self,
+        job: impl for<'a> Fn(&'a mut Tx) -> BoxFuture<'a, Result<T, E>> + Send + Sync + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: JobError,
+    {
+        let job: Job<T, E> = Arc::new(job);
+        if let Handle::Sqlite(handle) = &self.0.handle {
+            match handle.look_up(&job) {
+                // No connection is free, or the read met a newer key: the readers' queue takes it.
+                None => {}
+                Some(Err(error)) if is_retryable(&error) => {}
+                Some(done) => return done,
+            }
+        }
+        self.read(move |tx| job(tx)).await
     }
 
     /// Whether the database answers.

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use deadpool_postgres::{ClientWrapper, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use futures_util::{
     TryStreamExt,
-    future::{join, maybe_done},
+    future::{join, maybe_done, try_join_all},
     poll,
 };
 use tokio::{sync::RwLock, time::timeout};
@@ -197,6 +197,19 @@ impl PgConn {
         let (client, due) = self.start()?;
         let result = join(begin(client, due), pipeline(client, &prepared)).await;
         both(client, result)
+    }
+
+    pub(super) async fn query_all(&mut self, queries: &[Statement]) -> Result<Vec<Vec<Row>>> {
+        let prepared = self.prepare_all(queries).await?;
+        let (client, due) = self.start()?;
+        let rows = async |(statement, args): &Prepared<'_>| {
+            client.query_raw(statement, *args).await?.try_collect::<Vec<_>>().await
+        };
+        // In the order in which they are polled first, all before the first answer is waited for.
+        let queries = try_join_all(prepared.iter().map(rows));
+        let found = both(client, join(begin(client, due), queries).await)?;
+        let cells = |rows: Vec<_>| rows.into_iter().map(|row| Row(Cells::Postgres(row))).collect();
+        Ok(found.into_iter().map(cells).collect())
     }
 
     async fn prepare_all<'a>(&self, statements: &'a [Statement]) -> Result<Vec<Prepared<'a>>> {

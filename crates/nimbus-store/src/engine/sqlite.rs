@@ -1,8 +1,9 @@
 //! SQLite: one writer thread that commits many jobs with one fsync, and a few reader threads.
 
 use std::{
+    num::NonZero,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -11,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Job,
-    row::{Cells, Row},
+    row::{Cells, Copied, Row},
     tx::{Conn, Statement, Tx},
     value::Value,
 };
@@ -31,10 +32,33 @@ const BATCH_TIME: Duration = Duration::from_millis(50);
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENTS_CACHED: usize = 128;
 
+/// Connections on which callers read on their own threads: no more of them run at once than there are processors.
+const LOOK_UPS_MAX: usize = 8;
+
 pub(super) struct Handle {
     path: PathBuf,
     writer: mpsc::Sender<Order>,
     readers: mpsc::Sender<Order>,
+    look_ups: LookUps,
+}
+
+/// Idle connections of callers that read on their own threads; none once the store is closed.
+struct LookUps(Mutex<Option<Vec<Tx>>>);
+
+impl LookUps {
+    fn lock(&self) -> MutexGuard<'_, Option<Vec<Tx>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs a read on an idle connection, if there is one.
+    fn run<T, E: JobError>(&self, job: &Job<T, E>) -> Option<Result<T, E>> {
+        let mut tx = self.lock().as_mut()?.pop()?;
+        let result = read_at_once(&mut tx, |tx| tx.run_at_once(job), Result::is_ok);
+        if let Some(idle) = self.lock().as_mut() {
+            idle.push(tx);
+        }
+        Some(result.unwrap_or_else(|error| Err(error.into())))
+    }
 }
 
 enum Order {
@@ -97,10 +121,14 @@ impl Handle {
                 let queue = reader_queue.clone();
                 thread("store-reader", move || reader_thread(tx, &queue))?;
             }
-            Ok(())
+            let look_ups = std::thread::available_parallelism().map_or(1, NonZero::get).min(LOOK_UPS_MAX);
+            let connections =
+                (0..look_ups).map(|_| Ok(Tx::new(Conn::Sqlite(connect(&place, false)?), keyring.clone())));
+            connections.collect::<Result<Vec<_>>>()
         });
-        started.await.unwrap_or_else(|_| Err(Error::closed()))?;
-        Ok(Self { path: path.to_owned(), writer, readers })
+        let look_ups = started.await.unwrap_or_else(|_| Err(Error::closed()))?;
+        let look_ups = LookUps(Mutex::new(Some(look_ups)));
+        Ok(Self { path: path.to_owned(), writer, readers, look_ups })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -115,7 +143,13 @@ impl Handle {
         send(&self.readers, job).await
     }
 
+    /// Runs a read on the caller's thread; not if all connections for it are in use, or the store is closed.
+    pub(super) fn look_up<T: Send + 'static, E: JobError>(&self, job: &Job<T, E>) -> Option<Result<T, E>> {
+        self.look_ups.run(job)
+    }
+
     pub(super) async fn close(&self) {
+        drop(self.look_ups.lock().take());
         for (queue, threads) in [(&self.readers, READERS), (&self.writer, 1)] {
             for _ in 0..threads {
                 let (done, closed) = oneshot::channel();
@@ -284,8 +318,21 @@ fn reader_thread(mut tx: Tx, queue: &Mutex<mpsc::Receiver<Order>>) {
 }
 
 fn read(tx: &mut Tx, mut job: Box<dyn Work>) {
-    let begun = control(tx, "begin");
-    if begun.is_ok() && job.run(tx) {
+    let begun = read_at_once(tx, |tx| job.run(tx), |succeeded| *succeeded).map(drop);
+    job.answer(begun);
+}
+
+/// Runs a job in a transaction that only reads.
+///
+/// # Errors
+/// That the transaction could not begin; the job's own are in what it gave.
+fn read_at_once<R>(
+    tx: &mut Tx,
+    run: impl FnOnce(&mut Tx) -> R,
+    succeeded: impl FnOnce(&R) -> bool,
+) -> Result<R> {
+    let result = control(tx, "begin").map(|()| run(tx));
+    if result.as_ref().is_ok_and(succeeded) {
         tx.publish_keys();
     }
     tx.key_changes.clear();
@@ -294,7 +341,7 @@ fn read(tx: &mut Tx, mut job: Box<dyn Work>) {
     {
         tracing::error!(%error, "a read could not be ended");
     }
-    job.answer(begun);
+    result
 }
 
 fn is_autocommit(tx: &Tx) -> bool {
@@ -343,7 +390,10 @@ pub(super) fn query(conn: &Connection, sql: &'static str, args: &[Value]) -> Res
     let mut rows = statement.raw_query();
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        let cells = (0..width).map(|column| row.get(column)).collect::<rusqlite::Result<_>>()?;
+        let mut cells = Copied::with_width(width);
+        for column in 0..width {
+            cells.push(row.get_ref(column)?)?;
+        }
         found.push(Row(Cells::Sqlite(cells)));
     }
     Ok(found)

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Statements in one batch.
-const BATCH_MAX: usize = 1000;
+pub(super) const BATCH_MAX: usize = 1000;
 
 const PANICKED: Error = Error::Job("its job panicked");
 const WAITED: Error = Error::Job("its job waited for something other than the database");
@@ -112,11 +112,26 @@ impl Tx {
     /// Runs statements that do not feed each other, at most 1,000, in order: one round trip on PostgreSQL.
     /// The numbers of rows they changed.
     pub async fn batch(&mut self, statements: Vec<Statement>) -> Result<Vec<u64>> {
+        self.batch_of(&statements).await
+    }
+
+    pub(super) async fn batch_of(&mut self, statements: &[Statement]) -> Result<Vec<u64>> {
         self.enter()?;
         let result = match &mut self.conn {
             _ if statements.len() > BATCH_MAX => Err(Error::Job("a batch is too long")),
-            Conn::Sqlite(conn) => sqlite::batch(conn, &statements),
-            Conn::Postgres(conn) => conn.batch(&statements).await,
+            Conn::Sqlite(conn) => sqlite::batch(conn, statements),
+            Conn::Postgres(conn) => conn.batch(statements).await,
+        };
+        self.leave(result)
+    }
+
+    /// Runs queries that do not feed each other: one round trip on PostgreSQL. The rows of each.
+    pub async fn query_all(&mut self, queries: &[Statement]) -> Result<Vec<Vec<Row>>> {
+        self.enter()?;
+        let result = match &mut self.conn {
+            _ if queries.len() > BATCH_MAX => Err(Error::Job("a batch is too long")),
+            Conn::Sqlite(conn) => queries.iter().map(|it| sqlite::query(conn, it.sql, &it.args)).collect(),
+            Conn::Postgres(conn) => conn.query_all(queries).await,
         };
         self.leave(result)
     }

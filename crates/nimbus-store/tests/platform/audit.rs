@@ -6,7 +6,7 @@ use nimbus_core::{
 };
 use nimbus_store::{
     Db, Result, Tx,
-    audit::{AuditEntry, AuditRow, audit_insert, audit_list},
+    audit::{AuditEntry, AuditRow, audit_list, audit_statements},
     page::Page,
     two_engines,
 };
@@ -49,8 +49,7 @@ async fn told(tx: &mut Tx) -> Result<()> {
         address: None,
         reason: None,
     };
-    audit_insert(tx, &[]).await?;
-    audit_insert(tx, &[read, write, platform]).await?;
+    tx.batch(audit_statements(&[read, write, platform])).await?;
 
     let page = Page { limit: 2, ..Page::default() };
     let all = audit_list(tx, None, None, &page).await?;
