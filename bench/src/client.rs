@@ -4,17 +4,16 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, header};
+use http::{HeaderValue, Method, Request, Uri, header};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use serde_json::Value;
 use tokio::{net::TcpStream, task::JoinSet};
 
 use crate::{Failure, figures::Latencies};
@@ -27,11 +26,16 @@ const FAILURES_IN_A_ROW: u32 = 20;
 const SHOWN: usize = 300;
 
 /// The request that is sent again and again.
-pub(crate) struct Post {
+#[derive(Clone)]
+pub(crate) struct Load {
     pub(crate) address: SocketAddr,
-    pub(crate) path: &'static str,
+    pub(crate) method: Method,
+    /// At least one; they take turns.
+    pub(crate) paths: Arc<[Uri]>,
     pub(crate) key: HeaderValue,
     pub(crate) body: Bytes,
+    /// Each request carries an `Idempotency-Key` of its own.
+    pub(crate) idempotent: bool,
 }
 
 /// When a run ends.
@@ -53,7 +57,7 @@ pub(crate) struct Outcome {
 }
 
 struct Shared<F> {
-    post: Post,
+    load: Load,
     stop_at: Option<Instant>,
     left: AtomicI64,
     on_reply: F,
@@ -62,7 +66,7 @@ struct Shared<F> {
 
 /// Sends until it is time to end; `on_reply` gets the time and the body of each 2xx answer.
 pub(crate) async fn run<F>(
-    post: Post,
+    load: Load,
     connections: usize,
     until: Until,
     on_reply: F,
@@ -76,7 +80,7 @@ where
         Until::Count(count) => (None, i64::try_from(count)?),
     };
     let shared =
-        Arc::new(Shared { post, stop_at, left: AtomicI64::new(count), on_reply, shown: Mutex::new(false) });
+        Arc::new(Shared { load, stop_at, left: AtomicI64::new(count), on_reply, shown: Mutex::new(false) });
     let mut tasks = JoinSet::new();
     for _ in 0..connections {
         tasks.spawn(keep_sending(Arc::clone(&shared)));
@@ -101,7 +105,7 @@ where
     let (mut connection, mut in_a_row) = (None, 0);
     while in_a_row < FAILURES_IN_A_ROW && shared.goes_on() {
         let begun = Instant::now();
-        match tokio::time::timeout(DEADLINE, send(&shared.post, &mut connection)).await {
+        match tokio::time::timeout(DEADLINE, send(&shared.load, &mut connection)).await {
             Ok(Ok((200..=299, body))) => {
                 let now = Instant::now();
                 latencies.record(now - begun);
@@ -146,13 +150,13 @@ fn beginning(body: &Bytes) -> String {
 type Connection = SendRequest<Full<Bytes>>;
 
 /// Sends once, over the connection there is or a new one.
-async fn send(post: &Post, connection: &mut Option<Connection>) -> Result<(u16, Bytes), Failure> {
+async fn send(load: &Load, connection: &mut Option<Connection>) -> Result<(u16, Bytes), Failure> {
     let mut open = match connection.take() {
         Some(open) => open,
-        None => connect(post.address).await?,
+        None => connect(load.address).await?,
     };
     open.ready().await?;
-    let response = open.send_request(post.request()?).await?;
+    let response = open.send_request(load.request()?).await?;
     let status = response.status().as_u16();
     let body = response.into_body().collect().await?.to_bytes();
     *connection = Some(open);
@@ -168,22 +172,43 @@ async fn connect(address: SocketAddr) -> Result<Connection, Failure> {
     Ok(sender)
 }
 
-impl Post {
-    fn request(&self) -> Result<Request<Full<Bytes>>, http::Error> {
-        Request::builder()
-            .method(Method::POST)
-            .uri(self.path)
-            .header(header::HOST, "localhost")
-            .header(header::CONTENT_TYPE, "application/json")
-            .header("x-api-key", &self.key)
-            .body(Full::new(self.body.clone()))
+/// Requests that this process has made.
+static MADE: AtomicU64 = AtomicU64::new(0);
+
+impl Load {
+    pub(crate) fn get(address: SocketAddr, key: HeaderValue, paths: Arc<[Uri]>) -> Self {
+        Self { address, method: Method::GET, paths, key, body: Bytes::new(), idempotent: false }
     }
 
-    /// Sends it once and reads the JSON of a 2xx answer.
-    pub(crate) async fn once(&self) -> Result<Value, Failure> {
+    pub(crate) fn post(address: SocketAddr, key: HeaderValue, path: &'static str, body: Bytes) -> Self {
+        let paths = Arc::new([Uri::from_static(path)]);
+        Self { address, method: Method::POST, paths, key, body, idempotent: false }
+    }
+
+    fn request(&self) -> Result<Request<Full<Bytes>>, http::Error> {
+        let turn = MADE.fetch_add(1, Ordering::Relaxed);
+        let mut request = Request::builder()
+            .method(self.method.clone())
+            .uri(self.paths[turn as usize % self.paths.len()].clone())
+            .header(header::HOST, "localhost")
+            .header("x-api-key", &self.key);
+        if self.method == Method::POST {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        if self.idempotent {
+            // Unique in a run, which begins with an empty store.
+            request = request.header("idempotency-key", format!("bench-{turn}"));
+        }
+        request.body(Full::new(self.body.clone()))
+    }
+
+    /// Sends it once; the body of a 2xx answer.
+    pub(crate) async fn once(&self) -> Result<Bytes, Failure> {
         match tokio::time::timeout(DEADLINE, send(self, &mut None)).await?? {
-            (200..=299, body) => Ok(serde_json::from_slice(&body)?),
-            (status, body) => Err(format!("{} answered {status}: {}", self.path, beginning(&body)).into()),
+            (200..=299, body) => Ok(body),
+            (status, body) => {
+                Err(format!("{} answered {status}: {}", self.paths[0].path(), beginning(&body)).into())
+            }
         }
     }
 }

@@ -24,6 +24,18 @@ pub(crate) fn ratio(part: f64, whole: f64) -> Value {
     if whole > 0.0 { decimals(part / whole, 3) } else { Value::Null }
 }
 
+/// The middle of so many figures, the mean of the two in the middle; 0 if there are none.
+pub(crate) fn median(figures: &[f64]) -> f64 {
+    let mut sorted = figures.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    match sorted.len() {
+        0 => 0.0,
+        length if length.is_multiple_of(2) => f64::midpoint(sorted[middle - 1], sorted[middle]),
+        _ => sorted[middle],
+    }
+}
+
 pub(crate) fn per_second(count: u64, elapsed: Duration) -> f64 {
     // Counts here stay far below 2^52, where a float is exact.
     count as f64 / elapsed.as_secs_f64().max(1e-9)
@@ -48,9 +60,14 @@ impl Latencies {
         self.0.add(&other.0).expect("equal bounds");
     }
 
+    /// The latency that so great a part of the requests did not pass, in milliseconds.
+    pub(crate) fn ms(&self, quantile: f64) -> f64 {
+        self.0.value_at_quantile(quantile) as f64 / 1000.0
+    }
+
     /// Milliseconds, two decimals.
     pub(crate) fn to_json(&self) -> Value {
-        let at = |quantile| decimals(self.0.value_at_quantile(quantile) as f64 / 1000.0, 2);
+        let at = |quantile| decimals(self.ms(quantile), 2);
         json!({ "p50": at(0.5), "p95": at(0.95), "p99": at(0.99), "max": at(1.0) })
     }
 }
@@ -64,6 +81,14 @@ mod tests {
         assert_eq!(decimals(1.23456, 2).to_string(), "1.23");
         assert_eq!(ratio(1.0, 3.0).to_string(), "0.333");
         assert_eq!(ratio(1.0, 0.0), Value::Null);
+    }
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        for (figures, expect) in [(&[][..], 0.0), (&[3.0], 3.0), (&[9.0, 1.0], 5.0), (&[9.0, 1.0, 2.0], 2.0)]
+        {
+            assert_eq!(median(figures).to_bits(), f64::to_bits(expect), "{figures:?}");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use rusqlite::{Connection, params};
 
 use crate::{
     Failure,
-    client::{self, Outcome, Post, Until},
+    client::{self, Load, Outcome, Until},
     database::psql,
     figures::per_second,
     receiver::Receiver,
@@ -41,8 +41,8 @@ pub(crate) async fn raw(
     connections: usize,
     until: Until,
 ) -> Result<Outcome, Failure> {
-    let post = Post { address: receiver.address, path: "/", key: HeaderValue::from_static("none"), body };
-    let outcome = client::run(post, connections, until, |_, _| {}).await?;
+    let load = Load::post(receiver.address, HeaderValue::from_static("none"), "/", body);
+    let outcome = client::run(load, connections, until, |_, _| {}).await?;
     if outcome.errors > 0 {
         return Err(format!("{} raw POSTs failed", outcome.errors).into());
     }

@@ -1,6 +1,8 @@
 //! `nimbus-bench`: measures the release binary over real sockets with real fsync, beside the limits of the same
 //! machine in the same minute. One JSON object on standard output, progress on standard error.
 
+mod api;
+mod bare;
 mod client;
 mod database;
 mod delivery;
@@ -8,6 +10,7 @@ mod figures;
 mod intake;
 mod limits;
 mod options;
+mod process;
 mod receiver;
 mod server;
 
@@ -17,12 +20,23 @@ use serde_json::{Map, Value, json};
 
 use crate::options::{Options, Scenario};
 
+/// The server's own allocator, for the bare server.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Anything that ends a run, as a sentence.
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let options = match Options::parse(std::env::args().skip(1)) {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some((bare::COMMAND, rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return match bare::serve(rest).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => fail(&failure.to_string()),
+        };
+    }
+    let options = match Options::parse(arguments.into_iter()) {
         Ok(options) => options,
         Err(message) => {
             eprintln!("nimbus-bench: {message}\n{}", options::USAGE);
@@ -58,11 +72,14 @@ async fn run(options: &Options) -> Result<Value, Failure> {
     report.insert("engine".to_owned(), json!(options.engine.name()));
     report.insert("connections".to_owned(), json!(options.connections));
     report.insert("seconds".to_owned(), json!(options.duration.as_secs()));
-    if options.scenario != Scenario::Delivery {
+    if options.runs(Scenario::Intake) {
         report.insert("intake".to_owned(), intake::measure(options).await?);
     }
-    if options.scenario != Scenario::Intake {
+    if options.runs(Scenario::Delivery) {
         report.insert("delivery".to_owned(), delivery::measure(options).await?);
+    }
+    if options.runs(Scenario::Api) {
+        report.insert("api".to_owned(), api::measure(options).await?);
     }
     Ok(Value::Object(report))
 }
@@ -70,7 +87,7 @@ async fn run(options: &Options) -> Result<Value, Failure> {
 /// What makes the figures worthless: refused requests, or a lost delivery.
 fn complaint(report: &Value) -> Option<String> {
     let count = |path: &str| report.pointer(path).and_then(Value::as_u64).unwrap_or(0);
-    ["/intake/errors", "/delivery/errors", "/delivery/lost"]
+    ["/intake/errors", "/delivery/errors", "/delivery/lost", "/api/errors"]
         .into_iter()
         .find(|path| count(path) > 0)
         .map(|path| format!("{path} is {}", count(path)))

@@ -2,7 +2,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
-pub(crate) const USAGE: &str = "usage: nimbus-bench [intake|delivery|all] [--seconds 10] [--connections 32]
+pub(crate) const USAGE: &str =
+    "usage: nimbus-bench [intake|delivery|api|all] [--seconds 10] [--connections 32]
        [--engine sqlite|postgres] [--database-url URL] [--nimbus PATH] [--folder DIR]
   --database-url  a PostgreSQL server on which a database may be made and dropped
   --nimbus        the binary to measure (default: beside this one)
@@ -17,6 +18,7 @@ const MAX_SECONDS: u64 = 3600;
 pub(crate) enum Scenario {
     Intake,
     Delivery,
+    Api,
     All,
 }
 
@@ -47,6 +49,10 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    pub(crate) fn runs(&self, scenario: Scenario) -> bool {
+        self.scenario == Scenario::All || self.scenario == scenario
+    }
+
     pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Self, String> {
         let beside = std::env::current_exe().map_err(|error| format!("where this binary is: {error}"))?;
         let mut options = Self {
@@ -64,6 +70,7 @@ impl Options {
             match arg.as_str() {
                 "intake" => options.scenario = Scenario::Intake,
                 "delivery" => options.scenario = Scenario::Delivery,
+                "api" => options.scenario = Scenario::Api,
                 "all" => options.scenario = Scenario::All,
                 "--seconds" => options.duration = Duration::from_secs(number(&arg, &value()?, MAX_SECONDS)?),
                 "--connections" => options.connections = number(&arg, &value()?, MAX_CONNECTIONS)?,

@@ -117,7 +117,7 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
-    use crate::client::{self, Post, Until};
+    use crate::client::{self, Load, Until};
 
     const BODY: &[u8] = br#"{"data":{"prescription_id": "01890a5d-ac96-774b-bcce-b302099a8057"}}"#;
 
@@ -139,13 +139,8 @@ mod tests {
         })
         .await
         .unwrap();
-        let post = Post {
-            address: receiver.address,
-            path: "/",
-            key: HeaderValue::from_static("k"),
-            body: Bytes::from_static(BODY),
-        };
-        let outcome = client::run(post, 4, Until::Count(100), |_, _| {}).await.unwrap();
+        let load = Load::post(receiver.address, HeaderValue::from_static("k"), "/", Bytes::from_static(BODY));
+        let outcome = client::run(load, 4, Until::Count(100), |_, _| {}).await.unwrap();
         assert_eq!((outcome.done, outcome.errors, *bodies.lock().unwrap()), (100, 0, 100));
     }
 

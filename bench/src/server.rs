@@ -8,16 +8,18 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderValue, Uri};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::{Failure, client::Post, database::Database, options::Options};
+use crate::{Failure, client::Load, database::Database, options::Options};
 
 const START_WITHIN: Duration = Duration::from_secs(30);
 /// The server itself stops within ten seconds.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
+/// Requests a minute that a key may make: counted as in production, and never reached.
+pub(crate) const RATE: u32 = 100_000_000;
 /// As much of the end of the server's log is shown when it fails.
 const SHOWN: usize = 2000;
 
@@ -47,11 +49,7 @@ impl Server {
         std::fs::create_dir(&data)?;
         let database = Database::fresh(&options.engine, &data)?;
         eprintln!("  seeding");
-        let seeded = command(&options.nimbus, &data, &database).args(["seed", "--json"]).output().await?;
-        if !seeded.status.success() {
-            return Err(format!("nimbus seed: {}", end_of(&seeded.stderr)).into());
-        }
-        let seed = serde_json::from_slice(&seeded.stdout)?;
+        let seed = seed(options, &data, &database).await?;
         let seeded_rows = database.count_rows()?;
         let (port_file, log) = (folder.path().join("port"), folder.path().join("log"));
         let mut process = command(&options.nimbus, &data, &database)
@@ -68,13 +66,25 @@ impl Server {
     }
 
     /// A POST by the partner whose key may do everything.
-    pub(crate) fn post(&self, path: &'static str, body: &Value) -> Result<Post, Failure> {
+    pub(crate) fn post(&self, path: &'static str, body: &Value) -> Result<Load, Failure> {
         let key = HeaderValue::try_from(self.seeded("/keys/integration")?)?;
-        Ok(Post { address: self.address, path, key, body: Bytes::from(body.to_string()) })
+        Ok(Load::post(self.address, key, path, Bytes::from(body.to_string())))
+    }
+
+    /// Reads of what `ids` name below `path`, in turn, by the same partner.
+    pub(crate) fn get(&self, path: &str, ids: &[String]) -> Result<Load, Failure> {
+        let key = HeaderValue::try_from(self.seeded("/keys/integration")?)?;
+        let paths: Result<_, _> = ids.iter().map(|id| Uri::try_from(format!("{path}{id}"))).collect();
+        Ok(Load::get(self.address, key, paths?))
+    }
+
+    /// The server's process.
+    pub(crate) fn pid(&self) -> Result<u32, Failure> {
+        self.process.id().ok_or_else(|| "the server has ended by itself".into())
     }
 
     /// An order of one medication.
-    pub(crate) fn order(&self) -> Result<Post, Failure> {
+    pub(crate) fn order(&self) -> Result<Load, Failure> {
         let body = json!({
             "clinic_id": self.seeded("/clinic_id")?,
             "patient_id": self.seeded("/patient_id")?,
@@ -88,16 +98,13 @@ impl Server {
         self.post("/api/external/medication-order", &body)
     }
 
-    /// Text of the seed by its JSON pointer.
     pub(crate) fn seeded(&self, pointer: &str) -> Result<&str, Failure> {
-        let text = self.seed.pointer(pointer).and_then(Value::as_str);
-        text.ok_or_else(|| format!("the seed has no {pointer}").into())
+        seeded(&self.seed, pointer)
     }
 
     /// Asks the server to stop and waits until it has.
     pub(crate) async fn stop(&mut self) -> Result<(), Failure> {
-        let Some(id) = self.process.id() else { return Err("the server has ended by itself".into()) };
-        let asked = Command::new("kill").args(["-TERM", &id.to_string()]).status().await?;
+        let asked = Command::new("kill").args(["-TERM", &self.pid()?.to_string()]).status().await?;
         let ended = tokio::time::timeout(STOP_WITHIN, self.process.wait()).await;
         match ended.map_err(|_| "the server does not stop")?? {
             status if asked.success() && status.success() => Ok(()),
@@ -111,8 +118,23 @@ impl Server {
     }
 }
 
+/// Seeds an empty store as a sandbox; what it printed.
+pub(crate) async fn seed(options: &Options, data: &Path, database: &Database) -> Result<Value, Failure> {
+    let seeded = command(&options.nimbus, data, database).args(["seed", "--json"]).output().await?;
+    if !seeded.status.success() {
+        return Err(format!("nimbus seed: {}", end_of(&seeded.stderr)).into());
+    }
+    Ok(serde_json::from_slice(&seeded.stdout)?)
+}
+
+/// Text of a seed by its JSON pointer.
+pub(crate) fn seeded<'a>(seed: &'a Value, pointer: &str) -> Result<&'a str, Failure> {
+    let text = seed.pointer(pointer).and_then(Value::as_str);
+    text.ok_or_else(|| format!("the seed has no {pointer}").into())
+}
+
 /// The binary with settings of its own, whatever the environment of the bench says.
-fn command(nimbus: &Path, data: &Path, database: &Database) -> Command {
+pub(crate) fn command(nimbus: &Path, data: &Path, database: &Database) -> Command {
     let mut command = Command::new(nimbus);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("NIMBUS_")) {
         command.env_remove(name);
@@ -120,8 +142,9 @@ fn command(nimbus: &Path, data: &Path, database: &Database) -> Command {
     command
         .env("NIMBUS_DATA_DIR", data)
         .env("NIMBUS_ALLOW_LOCAL_WEBHOOKS", "true")
-        .env("NIMBUS_RATE_LIMIT_WRITES", "0")
-        .env("NIMBUS_RATE_LIMIT_READS", "0")
+        .env("NIMBUS_RATE_LIMIT_WRITES", RATE.to_string())
+        .env("NIMBUS_RATE_LIMIT_READS", RATE.to_string())
+        .env("NIMBUS_RATE_LIMIT_UNAUTHENTICATED", "0")
         .current_dir(data)
         .stdin(Stdio::null())
         .kill_on_drop(true);
@@ -131,7 +154,7 @@ fn command(nimbus: &Path, data: &Path, database: &Database) -> Command {
     command
 }
 
-async fn wait_for_port(file: &PathBuf, process: &mut Child) -> Result<u16, Failure> {
+pub(crate) async fn wait_for_port(file: &PathBuf, process: &mut Child) -> Result<u16, Failure> {
     let until = Instant::now() + START_WITHIN;
     while Instant::now() < until {
         if let Ok(text) = std::fs::read_to_string(file) {
@@ -145,6 +168,6 @@ async fn wait_for_port(file: &PathBuf, process: &mut Child) -> Result<u16, Failu
     Err("the server does not listen in time".into())
 }
 
-fn end_of(log: &[u8]) -> String {
+pub(crate) fn end_of(log: &[u8]) -> String {
     String::from_utf8_lossy(&log[log.len().saturating_sub(SHOWN)..]).trim().to_owned()
 }

@@ -18,6 +18,7 @@ mod unread;
 
 pub mod health;
 pub mod lifecycle;
+pub mod measure;
 pub mod openapi;
 pub mod operations_api;
 pub mod orders_api;
@@ -25,12 +26,14 @@ pub mod paging;
 pub mod partner_api;
 pub mod wire;
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{future::Future, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
-use axum::{Router, middleware};
+use axum::{Router, middleware, serve::ListenerExt};
 use http::{Extensions, HeaderMap, HeaderValue, StatusCode, Version, header::CONTENT_TYPE};
 use nimbus_app::App;
 use nimbus_core::{access::Environment, time::Date};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tower_http::compression::{CompressionLayer, Predicate, predicate::SizeAbove};
 
 use crate::lifecycle::{Retirement, Retiring};
@@ -100,10 +103,14 @@ fn compression() -> CompressionLayer<impl Predicate> {
 
 /// Every route of the server.
 pub fn router(app: App, settings: WebSettings) -> Router {
+    surrounded(app, settings, openapi::all_routes().split_for_parts().0)
+}
+
+/// Routes with what is around every request.
+fn surrounded(app: App, settings: WebSettings, routes: Router<Web>) -> Router {
     let cors = (!settings.cors_origins.is_empty()).then(|| cors::layer(&settings.cors_origins));
     let retiring = Arc::new(Retiring::new(&settings.retiring));
     let web = Web { app, settings: Arc::new(settings), retiring };
-    let (routes, _) = openapi::all_routes().split_for_parts();
     let router = routes
         .fallback(failure::unknown_path)
         .layer(middleware::from_fn_with_state(web.clone(), meta::around))
@@ -113,4 +120,18 @@ pub fn router(app: App, settings: WebSettings) -> Router {
         Some(cors) => router.layer(middleware::from_fn_with_state(cors, cors::around)),
         None => router,
     }
+}
+
+/// Serves until it is stopped; requests under way are finished.
+///
+/// # Errors
+/// Of the listener.
+pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> std::io::Result<()> {
+    // A reply that hyper writes in two parts would wait for the client's delayed acknowledgement.
+    let listener = listener.tap_io(|stream| {
+        // It fails on a connection that is gone already.
+        let _ = stream.set_nodelay(true);
+    });
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(async move { stop.cancelled().await }).await
 }

@@ -16,6 +16,10 @@ use clap::Parser;
 
 use crate::cli::{Cli, Command, ConfigCommand};
 
+/// What one thread allocates another often frees here, and the C library's allocator is slow at that.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Anything that ends a command, as a sentence for whoever typed it.
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 

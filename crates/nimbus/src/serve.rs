@@ -124,10 +124,7 @@ async fn upkeep(db: Db, stop: CancellationToken) {
 
 /// Serves until it is stopped; requests under way are finished.
 pub(crate) async fn serve_router(listener: TcpListener, router: axum::Router, stop: CancellationToken) {
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let served =
-        axum::serve(listener, service).with_graceful_shutdown(async move { stop.cancelled().await }).await;
-    if let Err(error) = served {
+    if let Err(error) = nimbus_web::serve(listener, router, stop).await {
         tracing::error!(%error, "the listener failed");
     }
 }
