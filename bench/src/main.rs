@@ -9,6 +9,7 @@ mod delivery;
 mod figures;
 mod intake;
 mod limits;
+mod lists;
 mod options;
 mod process;
 mod receiver;
@@ -72,6 +73,10 @@ async fn run(options: &Options) -> Result<Value, Failure> {
     report.insert("engine".to_owned(), json!(options.engine.name()));
     report.insert("connections".to_owned(), json!(options.connections));
     report.insert("seconds".to_owned(), json!(options.duration.as_secs()));
+    if options.scenario == Scenario::Lists {
+        report.insert("lists".to_owned(), lists::measure(options).await?);
+        return Ok(Value::Object(report));
+    }
     if options.runs(Scenario::Intake) {
         report.insert("intake".to_owned(), intake::measure(options).await?);
     }

@@ -3,14 +3,17 @@
 use std::{path::PathBuf, time::Duration};
 
 pub(crate) const USAGE: &str =
-    "usage: nimbus-bench [intake|delivery|api|all] [--seconds 10] [--connections 32]
+    "usage: nimbus-bench [intake|delivery|api|all|lists] [--seconds 10] [--connections 32] [--orders 1000000]
        [--engine sqlite|postgres] [--database-url URL] [--nimbus PATH] [--folder DIR]
   --database-url  a PostgreSQL server on which a database may be made and dropped
+  --orders        how many orders the large list of `lists` has; `all` leaves that scenario out
   --nimbus        the binary to measure (default: beside this one)
   --folder        where temporary data goes, on the disk to measure (default: beside this binary)";
 
 /// The most connections that a run opens.
 const MAX_CONNECTIONS: usize = 1024;
+/// The most orders that a store is filled with.
+const MAX_ORDERS: u64 = 100_000_000;
 /// The longest that a scenario posts.
 const MAX_SECONDS: u64 = 3600;
 
@@ -20,6 +23,8 @@ pub(crate) enum Scenario {
     Delivery,
     Api,
     All,
+    /// By itself, as it fills a store for minutes.
+    Lists,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +49,8 @@ pub(crate) struct Options {
     pub(crate) duration: Duration,
     pub(crate) connections: usize,
     pub(crate) engine: Engine,
+    /// Of the large list.
+    pub(crate) orders: u64,
     pub(crate) nimbus: PathBuf,
     pub(crate) folder: PathBuf,
 }
@@ -60,6 +67,7 @@ impl Options {
             duration: Duration::from_secs(10),
             connections: 32,
             engine: Engine::Sqlite,
+            orders: 1_000_000,
             nimbus: beside.with_file_name("nimbus"),
             folder: beside.parent().map(PathBuf::from).unwrap_or_default(),
         };
@@ -71,6 +79,8 @@ impl Options {
                 "intake" => options.scenario = Scenario::Intake,
                 "delivery" => options.scenario = Scenario::Delivery,
                 "api" => options.scenario = Scenario::Api,
+                "lists" => options.scenario = Scenario::Lists,
+                "--orders" => options.orders = number(&arg, &value()?, MAX_ORDERS)?,
                 "all" => options.scenario = Scenario::All,
                 "--seconds" => options.duration = Duration::from_secs(number(&arg, &value()?, MAX_SECONDS)?),
                 "--connections" => options.connections = number(&arg, &value()?, MAX_CONNECTIONS)?,

@@ -98,6 +98,12 @@ impl Server {
         self.post("/api/external/medication-order", &body)
     }
 
+    /// Where the server listens.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Text of the seed by its JSON pointer.
     pub(crate) fn seeded(&self, pointer: &str) -> Result<&str, Failure> {
         seeded(&self.seed, pointer)
     }

@@ -16,4 +16,3 @@ set standing = coalesce(
         limit 1),
     standing)
 where status = 'on_hold';
-create index orders_by_standing on orders (clinic_id, standing, id);

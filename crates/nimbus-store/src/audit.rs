@@ -121,6 +121,6 @@ pub async fn audit_list(
             and (clinic_id = $7 or $7 is null) and (subject_id = $8 or $8 is null)
           order by id desc limit $1"
     );
-    let rows = tx.query(sql, &page.args([clinic.into(), subject_id.into()])).await?;
+    let rows = tx.query(sql, &page.args_any([clinic.into(), subject_id.into()])).await?;
     Ok(page.slice(rows.iter().map(read).collect::<Result<_>>()?))
 }

@@ -12,7 +12,7 @@ use crate::{
     engine::{Columns, Tx, Value},
     error::{Error, Result},
     keys,
-    page::{Page, Slice, page_end, page_where},
+    page::{Page, Slice, page_end_any, page_where_any},
     rows::{changed_one, read_opt, read_rows, word},
     seal::{ClinicKeys, SealedAt},
 };
@@ -269,11 +269,11 @@ pub async fn endpoint_list(
         " from webhook_endpoints
           where clinic_id = $7 and (shape = $8 or $8 is null) and (status = $9 or $9 is null)
             and deleted_at is null and ",
-        page_where!(),
-        page_end!()
+        page_where_any!(),
+        page_end_any!()
     );
     let (shape, status) = (shape.map(Shape::as_str), status.map(EndpointStatus::as_str));
-    let rows = tx.query(sql, &page.args([clinic.into(), shape.into(), status.into()])).await?;
+    let rows = tx.query(sql, &page.args_any([clinic.into(), shape.into(), status.into()])).await?;
     Ok(page.slice(read_rows(tx, rows, read).await?))
 }
 

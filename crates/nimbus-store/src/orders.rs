@@ -13,27 +13,27 @@ use nimbus_core::{
 use crate::{
     engine::{Statement, Tx, Value},
     error::Result,
-    page::{Page, Slice, page_range, page_where},
+    page::{Listed, Page, Slice, listed, page_end, page_few, page_range, page_where},
     rows::changed_one,
     seal::ClinicKeys,
 };
 use columns::{hold_args, hold_columns, line_args, line_columns, order_args, order_columns, read_whole};
 
-pub use standing::{MAX_STANDINGS, order_list_by_standing};
 pub use file::{OrderFile, order_file};
 pub use find::{
     PastFill, fills_of_prescription, orders_held_for_practitioner, orders_of_shipment, prescriptions_replaced,
 };
+pub use standing::{MAX_STANDINGS, order_list_by_standing};
 
 /// Whole orders, a row for each line and hold, of the orders that a condition on `orders` chooses.
 macro_rules! whole_orders {
-    ($direction:literal; $($chosen:tt)*) => {
+    ($order:literal; $($chosen:tt)*) => {
         concat!(
             "select ", line_columns!("l."), ", ", hold_columns!("h."), ", ", order_columns!("o."),
             " from (select * from orders where ", $($chosen)*, ") o
               join order_lines l on l.clinic_id = o.clinic_id and l.order_id = o.id
               left join holds h on h.clinic_id = l.clinic_id and h.order_id = l.order_id and h.line_id = l.id
-              order by o.id ", $direction, ", l.position, h.id"
+              order by ", $order, ", l.position, h.id"
         )
     };
 }
@@ -115,7 +115,7 @@ pub async fn order_update(tx: &mut Tx, before: &Order, after: &Order) -> Result<
     changed_one(changed.first().copied().unwrap_or(0))
 }
 
-const ORDER_GET: &str = whole_orders!("desc"; "clinic_id = $1 and id = $2");
+const ORDER_GET: &str = whole_orders!("o.id desc"; "clinic_id = $1 and id = $2");
 
 pub async fn order_get(tx: &mut Tx, clinic: ClinicId, id: OrderId) -> Result<Option<Order>> {
     one(tx, ORDER_GET, &[clinic.into(), id.into()]).await
@@ -123,12 +123,12 @@ pub async fn order_get(tx: &mut Tx, clinic: ClinicId, id: OrderId) -> Result<Opt
 
 /// An order of any clinic, for staff.
 pub async fn order_get_any(tx: &mut Tx, id: OrderId) -> Result<Option<Order>> {
-    one(tx, whole_orders!("desc"; "id = $1"), &[id.into()]).await
+    one(tx, whole_orders!("o.id desc"; "id = $1"), &[id.into()]).await
 }
 
 /// The order of a line: of one clinic, or (for staff) of any.
 pub async fn order_get_by_line(tx: &mut Tx, clinic: Option<ClinicId>, line: LineId) -> Result<Option<Order>> {
-    let sql = whole_orders!("desc";
+    let sql = whole_orders!("o.id desc";
         "id = (select order_id from order_lines where id = $1) and (clinic_id = $2 or $2 is null)");
     one(tx, sql, &[line.into(), clinic.into()]).await
 }
@@ -138,6 +138,22 @@ async fn one(tx: &mut Tx, sql: &'static str, args: &[Value]) -> Result<Option<Or
     Ok(read_whole(tx, rows).await?.pop())
 }
 
+const LISTED: Listed = listed!("orders");
+
+/// A clinic's orders that conditions choose, newest first.
+macro_rules! list {
+    ($($chosen:tt)*) => {
+        whole_orders!("o.created_at desc, o.id desc"; $($chosen)*, page_where!(), page_end!())
+    };
+}
+use list;
+
+const LIST: &str = list!("");
+const LIST_OF_STATUS: &str = list!("status = $9 and ");
+const LIST_OF_PATIENT: &str = list!("patient_id = $10 and (status = $9 or $9 is null) and ");
+const LIST_OF_FEW: &str =
+    list!(page_few!("orders"), "(patient_id = $10 or $10 is null) and (status = $9 or $9 is null) and ");
+
 /// A clinic's orders, newest first.
 pub async fn order_list(
     tx: &mut Tx,
@@ -146,20 +162,18 @@ pub async fn order_list(
     patient: Option<PatientId>,
     page: &Page,
 ) -> Result<Slice<Order>> {
-    // A text for each set of filters: SQLite plans without the arguments and uses no index for an `or`.
-    macro_rules! list {
-        ($status:literal, $patient:literal) => {
-            whole_orders!("desc"; "clinic_id = $7 and ", $status, " and ", $patient, " and ", page_where!(),
-                " order by id desc limit $1")
-        };
-    }
-    let sql = match (status, patient) {
-        (Some(_), Some(_)) => list!("status = $8", "patient_id = $9"),
-        (Some(_), None) => list!("status = $8", "cast($9 as text) is null"),
-        (None, Some(_)) => list!("cast($8 as text) is null", "patient_id = $9"),
-        (None, None) => list!("cast($8 as text) is null", "cast($9 as text) is null"),
+    let word = || Value::from(status.map(FillStatus::as_str));
+    // A text for each way to the rows: SQLite plans without the arguments and uses no index for an `or`.
+    let (sql, own) = if page.changes_few(tx, LISTED, clinic).await? {
+        (LIST_OF_FEW, vec![word(), patient.into()])
+    } else if patient.is_some() {
+        (LIST_OF_PATIENT, vec![word(), patient.into()])
+    } else if status.is_some() {
+        (LIST_OF_STATUS, vec![word()])
+    } else {
+        (LIST, Vec::new())
     };
-    let args = page.args([clinic.into(), status.map(FillStatus::as_str).into(), patient.into()]);
+    let args = page.args(tx, LISTED, clinic, own).await?;
     let rows = tx.query(sql, &args).await?;
     Ok(page.slice(read_whole(tx, rows).await?))
 }
@@ -176,8 +190,8 @@ pub async fn order_queue(
     page: &Page,
 ) -> Result<Slice<Order>> {
     macro_rules! queue {
-        ($status:literal) => {
-            whole_orders!("asc"; $status, " and (clinic_id = $8 or $8 is null)
+        ($chosen:literal) => {
+            whole_orders!("o.id"; $chosen, " and (clinic_id = $8 or $8 is null)
                 and (refrigerated = $9 or $9 is null)
                 and ($10 in (select h.reason from holds h
                         where h.clinic_id = orders.clinic_id and h.order_id = orders.id
@@ -191,10 +205,18 @@ pub async fn order_queue(
                 and id > $2 and ", page_range!(), " order by id limit $1")
         };
     }
-    // Two texts: SQLite plans without the arguments and uses no index for an `or`.
-    let sql = match status {
-        Some(_) => queue!("status = $7"),
-        None => queue!("cast($7 as text) is null"),
+    // A text for each way to the rows: SQLite plans without the arguments and uses no index for an `or`. Orders on
+    // hold are few beside all others.
+    let sql = match (hold, status, clinic) {
+        (Some(_), ..) => {
+            queue!(
+                "(status = $7 or $7 is null)
+                 and id in (select order_id from holds where reason = $10 and released_at is null and order_id > $2)"
+            )
+        }
+        (None, Some(_), _) => queue!("status = $7"),
+        (None, None, Some(_)) => queue!("clinic_id = $8 and cast($7 as text) is null"),
+        (None, None, None) => queue!("cast($7 as text) is null"),
     };
     let args = page.args_oldest_first([
         status.map(FillStatus::as_str).into(),

@@ -1,17 +1,23 @@
 //! Pages of lists: newest first and by key, so that rows that come or go meanwhile shift nothing.
+//!
+//! A clinic's list goes by `created_at` (business time) and then by id, which is in each of its indexes: any range
+//! of creation, at any depth, is a stretch of the index. A range of changes either holds few rows, which are found
+//! by an index of their own and sorted, or so many that a walk meets them soon.
 
-use nimbus_core::time::Ts;
+use nimbus_core::{ids::ClinicId, time::Ts};
 use uuid::Uuid;
 
-use crate::engine::Value;
+use crate::{
+    engine::{Tx, Value},
+    error::Result,
+};
 
 /// Which part of a list is wanted.
 #[derive(Debug, Clone)]
 pub struct Page {
     /// 1 to [`Page::MAX`]; others are brought within.
     pub limit: u32,
-    /// Only ids below this one: the last id of the page before. A queue, which goes oldest first, reads it as
-    /// the id to go on after.
+    /// The last id of the page before. A queue, which goes oldest first, reads it as the id to go on after.
     pub before: Option<Uuid>,
     /// Created at this instant or later.
     pub created_from: Option<Ts>,
@@ -34,20 +40,20 @@ impl Default for Page {
     }
 }
 
-/// The created and updated ranges of a page, `$3` to `$6`, over unqualified columns.
+/// The created and updated ranges of a page, `$3` to `$6`, which are never null, over unqualified columns.
 macro_rules! page_range {
     () => {
-        "(created_at >= $3 or $3 is null) and (created_at < $4 or $4 is null)
-         and (updated_at >= $5 or $5 is null) and (updated_at < $6 or $6 is null)"
+        "created_at >= $3 and created_at < $4 and updated_at >= $5 and updated_at < $6"
     };
 }
 pub(crate) use page_range;
 
-/// The condition of a page of a list with `id`, `created_at` and `updated_at`. It uses `$1` to `$6`: the
-/// statement ends with [`page_end`], and its own parameters begin at `$7`.
+/// The condition of a page of a clinic's rows, `$1` to `$7`; `$8` is the clinic, and a statement's own parameters
+/// begin at `$9`. It ends with [`page_end`]. An index that begins with the columns compared for equality and goes
+/// on with `created_at, id` answers it at any depth: `$4` never lies behind the cursor.
 macro_rules! page_where {
     () => {
-        concat!("id < $2 and ", $crate::page::page_range!())
+        concat!("clinic_id = $8 and (created_at, id) < ($7, $2) and ", $crate::page::page_range!())
     };
 }
 pub(crate) use page_where;
@@ -55,10 +61,71 @@ pub(crate) use page_where;
 /// The end of a statement with [`page_where`].
 macro_rules! page_end {
     () => {
-        " order by id desc limit $1"
+        " order by created_at desc, id desc limit $1"
     };
 }
 pub(crate) use page_end;
+
+/// Confines a statement with [`page_where`] to the rows changed in the updated range, where they are few.
+macro_rules! page_few {
+    ($table:literal) => {
+        concat!(
+            "id in (select id from (select id from ",
+            $table,
+            " where clinic_id = $8 and updated_at >= $5 and updated_at < $6
+              order by updated_at desc limit 1000) few) and "
+        )
+    };
+}
+pub(crate) use page_few;
+
+/// The condition of a page of rows of every clinic, by id, for staff: `$1` to `$6`, and the statement's own
+/// parameters begin at `$7`. It ends with [`page_end_any`].
+macro_rules! page_where_any {
+    () => {
+        concat!("id < $2 and ", $crate::page::page_range!())
+    };
+}
+pub(crate) use page_where_any;
+
+/// The end of a statement with [`page_where_any`].
+macro_rules! page_end_any {
+    () => {
+        " order by id desc limit $1"
+    };
+}
+pub(crate) use page_end_any;
+
+/// What [`Page`] asks of a table before it can be listed.
+#[derive(Clone, Copy)]
+pub(crate) struct Listed {
+    /// When the row at the cursor was created: `$1` the clinic, `$2` the id.
+    pub(crate) cursor: &'static str,
+    /// How many rows were changed in a range, counted to 1,001: `$1` the clinic, `$2` and `$3` the range.
+    pub(crate) changed: &'static str,
+}
+
+/// [`Listed`] of a table.
+macro_rules! listed {
+    ($table:literal) => {
+        $crate::page::Listed {
+            cursor: concat!("select created_at from ", $table, " where clinic_id = $1 and id = $2"),
+            changed: concat!(
+                "select count(*) from (select id from ",
+                $table,
+                " where clinic_id = $1 and updated_at >= $2 and updated_at < $3
+                  order by updated_at desc limit 1001) changed"
+            ),
+        }
+    };
+}
+pub(crate) use listed;
+
+/// So many changed rows, at most, are sorted for a page; where there are more, the list is walked.
+const FEW: i64 = 1000;
+/// The years 1 to 9999: what a bound is that nobody has set.
+const EARLIEST: Ts = Ts::from_micros(-62_135_596_800_000_000);
+const LATEST: Ts = Ts::from_micros(253_402_300_799_999_999);
 
 impl Page {
     /// The most items of one page.
@@ -75,27 +142,65 @@ impl Page {
         (self.limit() + 1).into()
     }
 
-    /// The arguments of a statement with [`page_where`]: `$1` to `$6`, then the statement's own from `$7`.
-    pub(crate) fn args<const N: usize>(&self, own: [Value; N]) -> Vec<Value> {
+    /// The arguments of a statement with [`page_where`]: `$1` to `$8`, then the statement's own from `$9`.
+    /// One row more than the limit is asked for, to know whether there are more. A cursor that names none of the
+    /// clinic's rows has nothing after it.
+    pub(crate) async fn args(
+        &self,
+        tx: &mut Tx,
+        listed: Listed,
+        clinic: ClinicId,
+        own: impl IntoIterator<Item = Value>,
+    ) -> Result<Vec<Value>> {
+        let at = match self.before {
+            None => LATEST,
+            Some(id) => {
+                let row = tx.query_opt(listed.cursor, &[clinic.into(), id.into()]).await?;
+                row.map(|row| row.columns().take()).transpose()?.unwrap_or(EARLIEST)
+            }
+        };
+        let mut args = self.bounds(self.before.unwrap_or(Uuid::max()), at);
+        args.extend([at.into(), clinic.into()]);
+        args.extend(own);
+        Ok(args)
+    }
+
+    /// The arguments of a statement with [`page_where_any`]: `$1` to `$6`, then the statement's own from `$7`.
+    pub(crate) fn args_any<const N: usize>(&self, own: [Value; N]) -> Vec<Value> {
         // The greatest UUID is no id; a bound that is always there lets the engines read the index from it.
-        self.args_from(self.before.unwrap_or(Uuid::max()), own)
+        let bounds = self.bounds(self.before.unwrap_or(Uuid::max()), LATEST);
+        bounds.into_iter().chain(own).collect()
     }
 
     /// The same for a list that goes oldest first, whose condition is `id > $2`.
     pub(crate) fn args_oldest_first<const N: usize>(&self, own: [Value; N]) -> Vec<Value> {
-        self.args_from(self.before.unwrap_or(Uuid::nil()), own)
+        let bounds = self.bounds(self.before.unwrap_or(Uuid::nil()), LATEST);
+        bounds.into_iter().chain(own).collect()
     }
 
-    fn args_from<const N: usize>(&self, start: Uuid, own: [Value; N]) -> Vec<Value> {
-        let page = [
+    /// `$1` to `$6`. Nothing after `at` is wanted, so that a deep page begins there and not at its range's end.
+    fn bounds(&self, start: Uuid, at: Ts) -> Vec<Value> {
+        let until = self.created_until.unwrap_or(LATEST);
+        let after_cursor = Ts::from_micros(at.micros().saturating_add(1));
+        vec![
             self.limit_and_one(),
             start.into(),
-            self.created_from.into(),
-            self.created_until.into(),
-            self.updated_from.into(),
-            self.updated_until.into(),
-        ];
-        page.into_iter().chain(own).collect()
+            self.created_from.unwrap_or(EARLIEST).into(),
+            until.min(after_cursor).into(),
+            self.updated_from.unwrap_or(EARLIEST).into(),
+            self.updated_until.unwrap_or(LATEST).into(),
+        ]
+    }
+
+    /// Whether the page is of a range of changes in which few rows are, so that sorting them beats looking for
+    /// them on a walk.
+    pub(crate) async fn changes_few(&self, tx: &mut Tx, listed: Listed, clinic: ClinicId) -> Result<bool> {
+        if self.updated_from.is_none() && self.updated_until.is_none() {
+            return Ok(false);
+        }
+        let (from, until) = (self.updated_from.unwrap_or(EARLIEST), self.updated_until.unwrap_or(LATEST));
+        let row = tx.query_one(listed.changed, &[clinic.into(), from.into(), until.into()]).await?;
+        Ok(row.columns().take::<i64>()? <= FEW)
     }
 
     /// Cuts off the row that was asked for beyond the limit.

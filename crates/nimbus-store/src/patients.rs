@@ -10,7 +10,7 @@ use crate::{
     documents,
     engine::{Columns, Tx, Value},
     error::Result,
-    page::{Page, Slice, page_end, page_where},
+    page::{Listed, Page, Slice, listed, page_end, page_few, page_where},
     rows::{changed_one, read_opt, read_rows, word, word_opt},
     seal::{ClinicKeys, SealedAt},
 };
@@ -119,6 +119,15 @@ pub async fn patient_status(tx: &mut Tx, clinic: ClinicId, id: PatientId) -> Res
     word_opt(text, PatientStatus::parse, STATUS)
 }
 
+const LISTED: Listed = listed!("patients");
+
+/// Which of a clinic's rows are listed.
+macro_rules! list {
+    ($chosen:expr) => {
+        concat!("select ", columns!(), " from patients where ", $chosen, page_where!(), page_end!())
+    };
+}
+
 /// A clinic's patients, newest first. `identity` finds exactly those names and that date of birth.
 pub async fn patient_list(
     tx: &mut Tx,
@@ -127,19 +136,18 @@ pub async fn patient_list(
     identity: Option<&str>,
     page: &Page,
 ) -> Result<Slice<Patient>> {
-    let hash = match identity {
-        Some(identity) => Some(identity_hash(&*tx.keys(clinic).await?, identity)),
-        None => None,
+    let status: Option<Value> = status.map(|status| status.as_str().into());
+    let (sql, own): (_, Vec<Value>) = if let Some(identity) = identity {
+        let hash = identity_hash(&*tx.keys(clinic).await?, identity);
+        (list!("identity_hash = $9 and (status = $10 or $10 is null) and "), vec![hash.into(), status.into()])
+    } else if page.changes_few(tx, LISTED, clinic).await? {
+        (list!(concat!(page_few!("patients"), "(status = $9 or $9 is null) and ")), vec![status.into()])
+    } else if let Some(status) = status {
+        (list!("status = $9 and "), vec![status])
+    } else {
+        (list!(""), Vec::new())
     };
-    let sql = concat!(
-        "select ",
-        columns!(),
-        " from patients
-          where clinic_id = $7 and (status = $8 or $8 is null) and (identity_hash = $9 or $9 is null) and ",
-        page_where!(),
-        page_end!()
-    );
-    let args = page.args([clinic.into(), status.map(PatientStatus::as_str).into(), hash.into()]);
+    let args = page.args(tx, LISTED, clinic, own).await?;
     let rows = tx.query(sql, &args).await?;
     Ok(page.slice(read_rows(tx, rows, read).await?))
 }

@@ -10,7 +10,7 @@ use crate::{
     documents,
     engine::{Columns, Tx, Value},
     error::Result,
-    page::{Page, Slice, page_end, page_where},
+    page::{Listed, Page, Slice, listed, page_end, page_end_any, page_few, page_where, page_where_any},
     rows::{changed_one, read_opt, read_rows, word, word_opt},
     seal::{ClinicKeys, SealedAt},
 };
@@ -135,6 +135,29 @@ pub async fn practitioner_status(
     word_opt(text, PractitionerStatus::parse, STATUS)
 }
 
+const LISTED: Listed = listed!("practitioners");
+
+/// Which of a clinic's rows are listed.
+macro_rules! list {
+    ($chosen:expr) => {
+        concat!("select ", read_columns!(), " from practitioners where ", $chosen, page_where!(), page_end!())
+    };
+}
+
+/// Which rows are listed of every clinic's.
+macro_rules! list_any {
+    ($chosen:literal) => {
+        concat!(
+            "select ",
+            read_columns!(),
+            " from practitioners where ",
+            $chosen,
+            page_where_any!(),
+            page_end_any!()
+        )
+    };
+}
+
 /// Practitioners, newest first: of one clinic, or (for staff) of all.
 pub async fn practitioner_list(
     tx: &mut Tx,
@@ -142,15 +165,22 @@ pub async fn practitioner_list(
     status: Option<PractitionerStatus>,
     page: &Page,
 ) -> Result<Slice<Practitioner>> {
-    let sql = concat!(
-        "select ",
-        read_columns!(),
-        " from practitioners
-          where (clinic_id = $7 or $7 is null) and (status = $8 or $8 is null) and ",
-        page_where!(),
-        page_end!()
-    );
-    let args = page.args([clinic.into(), status.map(PractitionerStatus::as_str).into()]);
+    let status: Option<Value> = status.map(|status| status.as_str().into());
+    let (sql, args) = match (clinic, status) {
+        (None, Some(status)) => (list_any!("status = $7 and "), page.args_any([status])),
+        (None, None) => (list_any!(""), page.args_any([])),
+        (Some(clinic), status) => {
+            let (sql, own) = match (page.changes_few(tx, LISTED, clinic).await?, status) {
+                (true, status) => {
+                    let sql = list!(concat!(page_few!("practitioners"), "(status = $9 or $9 is null) and "));
+                    (sql, Some(status.into()))
+                }
+                (false, Some(status)) => (list!("status = $9 and "), Some(status)),
+                (false, None) => (list!(""), None),
+            };
+            (sql, page.args(tx, LISTED, clinic, own).await?)
+        }
+    };
     let rows = tx.query(sql, &args).await?;
     Ok(page.slice(read_rows(tx, rows, read).await?))
 }

@@ -11,7 +11,7 @@ use crate::{
     documents,
     engine::{Columns, Row, Statement, Tx, Value},
     error::Result,
-    page::{Page, Slice, page_end, page_where},
+    page::{Listed, Page, Slice, listed, page_end, page_few, page_where},
     rows::{changed_one, quantity, read_opt, read_rows, word},
     seal::{ClinicKeys, SealedAt},
 };
@@ -184,6 +184,15 @@ pub(crate) async fn read_all(tx: &mut Tx, rows: Vec<Row>) -> Result<Vec<Prescrip
     read_rows(tx, rows, read).await
 }
 
+const LISTED: Listed = listed!("prescriptions");
+
+/// Which of a clinic's rows are listed.
+macro_rules! list {
+    ($chosen:expr) => {
+        concat!("select ", columns!(), " from prescriptions where ", $chosen, page_where!(), page_end!())
+    };
+}
+
 /// A clinic's prescriptions, newest first.
 pub async fn prescription_list(
     tx: &mut Tx,
@@ -192,25 +201,22 @@ pub async fn prescription_list(
     status: Option<PrescriptionStatus>,
     page: &Page,
 ) -> Result<Slice<Prescription>> {
-    // Two texts, because SQLite plans without the arguments and would not use a patient's index for an `or`.
-    macro_rules! list {
-        ($of_patient:literal) => {
-            concat!(
-                "select ",
-                columns!(),
-                " from prescriptions where clinic_id = $7 and ",
-                $of_patient,
-                " and (status = $9 or $9 is null) and ",
-                page_where!(),
-                page_end!()
-            )
-        };
-    }
-    let sql = match patient {
-        Some(_) => list!("patient_id = $8"),
-        None => list!("cast($8 as text) is null"),
+    let status: Option<Value> = status.map(|status| status.as_str().into());
+    // A text for each way to the rows: SQLite plans without the arguments and uses no index for an `or`.
+    let (sql, own): (_, Vec<Value>) = if page.changes_few(tx, LISTED, clinic).await? {
+        let sql = list!(concat!(
+            page_few!("prescriptions"),
+            "(patient_id = $9 or $9 is null) and (status = $10 or $10 is null) and "
+        ));
+        (sql, vec![patient.into(), status.into()])
+    } else if let Some(patient) = patient {
+        (list!("patient_id = $9 and (status = $10 or $10 is null) and "), vec![patient.into(), status.into()])
+    } else if let Some(status) = status {
+        (list!("status = $9 and "), vec![status])
+    } else {
+        (list!(""), Vec::new())
     };
-    let status = status.map(PrescriptionStatus::as_str);
-    let rows = tx.query(sql, &page.args([clinic.into(), patient.into(), status.into()])).await?;
+    let args = page.args(tx, LISTED, clinic, own).await?;
+    let rows = tx.query(sql, &args).await?;
     Ok(page.slice(read_rows(tx, rows, read).await?))
 }

@@ -11,7 +11,7 @@ use crate::{
     documents::{self, ScanDetail},
     engine::{Columns, Row, Statement, Tx, Value},
     error::Result,
-    page::{Page, Slice, page_end, page_where},
+    page::{Listed, Page, Slice, listed, page_end, page_end_any, page_few, page_where, page_where_any},
     rows::{changed_one, list_columns, read_rows, word},
     seal::{ClinicKeys, SealedAt},
 };
@@ -29,12 +29,12 @@ macro_rules! columns {
 
 /// Whole shipments, a row for each line, of the shipments that a condition on `shipments` chooses.
 macro_rules! whole_shipments {
-    ($($chosen:tt)*) => {
+    ($order:literal; $($chosen:tt)*) => {
         concat!(
             "select l.order_id, l.line_id, ", columns!("s."),
             " from (select * from shipments where ", $($chosen)*, ") s
               join shipment_lines l on l.clinic_id = s.clinic_id and l.shipment_id = s.id
-              order by s.id desc, l.position"
+              order by ", $order, ", l.position"
         )
     };
 }
@@ -172,14 +172,32 @@ pub async fn shipment_update(tx: &mut Tx, shipment: &Shipment) -> Result<()> {
 }
 
 pub async fn shipment_get(tx: &mut Tx, clinic: ClinicId, id: ShipmentId) -> Result<Option<Shipment>> {
-    let rows = tx.query(whole_shipments!("clinic_id = $1 and id = $2"), &[clinic.into(), id.into()]).await?;
+    let rows = tx
+        .query(whole_shipments!("s.id desc"; "clinic_id = $1 and id = $2"), &[clinic.into(), id.into()])
+        .await?;
     Ok(read_whole(tx, rows).await?.pop())
 }
 
 /// A shipment of any clinic, for staff.
 pub async fn shipment_get_any(tx: &mut Tx, id: ShipmentId) -> Result<Option<Shipment>> {
-    let rows = tx.query(whole_shipments!("id = $1"), &[id.into()]).await?;
+    let rows = tx.query(whole_shipments!("s.id desc"; "id = $1"), &[id.into()]).await?;
     Ok(read_whole(tx, rows).await?.pop())
+}
+
+const LISTED: Listed = listed!("shipments");
+
+/// Which of a clinic's shipments are listed.
+macro_rules! list {
+    ($chosen:expr) => {
+        whole_shipments!("s.created_at desc, s.id desc"; $chosen, page_where!(), page_end!())
+    };
+}
+
+/// Which shipments are listed of every clinic's.
+macro_rules! list_any {
+    ($chosen:literal) => {
+        whole_shipments!("s.id desc"; $chosen, page_where_any!(), page_end_any!())
+    };
 }
 
 /// Shipments, newest first: of one clinic, or (for staff) of all.
@@ -189,17 +207,28 @@ pub async fn shipment_list(
     status: Option<ShipmentStatus>,
     page: &Page,
 ) -> Result<Slice<Shipment>> {
-    let sql = whole_shipments!(
-        "(clinic_id = $7 or $7 is null) and (status = $8 or $8 is null) and ",
-        page_where!(),
-        page_end!()
-    );
-    let args = page.args([clinic.into(), status.map(ShipmentStatus::as_str).into()]);
+    let wanted: Option<Value> = status.map(|status| status.as_str().into());
+    let (sql, args) = match (clinic, wanted) {
+        (None, Some(status)) => (list_any!("status = $7 and "), page.args_any([status])),
+        (None, None) => (list_any!(""), page.args_any([])),
+        (Some(clinic), status) => {
+            let (sql, own) = match (page.changes_few(tx, LISTED, clinic).await?, status) {
+                (true, status) => (
+                    list!(concat!(page_few!("shipments"), "(status = $9 or $9 is null) and ")),
+                    Some(status.into()),
+                ),
+                (false, Some(status)) => (list!("status = $9 and "), Some(status)),
+                (false, None) => (list!(""), None),
+            };
+            (sql, page.args(tx, LISTED, clinic, own).await?)
+        }
+    };
     let rows = tx.query(sql, &args).await?;
     Ok(page.slice(read_whole(tx, rows).await?))
 }
 
 const OF_ORDER: &str = whole_shipments!(
+    "s.id desc";
     "clinic_id = $1
      and id in (select shipment_id from shipment_lines where clinic_id = $1 and order_id = $2)
      order by id desc limit 50"
@@ -215,6 +244,7 @@ pub async fn shipments_of_order(tx: &mut Tx, clinic: ClinicId, order: OrderId) -
 /// [`Page::MAX`] orders: those of a page.
 pub async fn shipments_of_orders(tx: &mut Tx, clinic: ClinicId, orders: &[OrderId]) -> Result<Vec<Shipment>> {
     let sql = whole_shipments!(
+        "s.id desc";
         "clinic_id = $1
          and id in (select shipment_id from shipment_lines where clinic_id = $1 and order_id in (
             $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,

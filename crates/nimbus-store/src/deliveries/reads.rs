@@ -95,6 +95,9 @@ fn read(row: &Row) -> Result<DeliveryRow> {
     })
 }
 
+/// A delivery's id is made at most this long after its `created_at`, which is wall time as well.
+const MADE_WITHIN_MS: i64 = 3_600_000;
+
 /// The deliveries to an endpoint, newest first.
 pub async fn deliveries_of_endpoint(
     tx: &mut Tx,
@@ -103,26 +106,42 @@ pub async fn deliveries_of_endpoint(
     state: Option<DeliveryState>,
     page: &Page,
 ) -> Result<Slice<DeliveryRow>> {
-    let sql = concat!(
-        "select ",
-        columns!(),
-        " from deliveries
-          where clinic_id = $1 and endpoint_id = $2 and (state = $3 or $3 is null) and id < $4
-            and (created_at >= $5 or $5 is null) and (created_at < $6 or $6 is null)
-          order by id desc limit $7"
-    );
-    let limit = page.limit.clamp(1, Page::MAX);
-    let args = [
-        clinic.into(),
-        endpoint.into(),
-        state.map(DeliveryState::as_str).into(),
-        page.before.unwrap_or(Uuid::max()).into(),
-        page.created_from.into(),
-        page.created_until.into(),
-        (limit + 1).into(),
-    ];
+    macro_rules! list {
+        ($state:literal) => {
+            concat!(
+                "select ",
+                columns!(),
+                " from deliveries where clinic_id = $5 and endpoint_id = $6 and id >= $7 and ",
+                $state,
+                " and id < $2 and created_at >= $3 and created_at < $4
+                  order by id desc limit $1"
+            )
+        };
+    }
+    // What was delivered is most of all rows; for the rest there is an index, which the second text names.
+    let sql = match state {
+        None | Some(DeliveryState::Delivered) => list!("(state = $8 or $8 is null)"),
+        Some(_) => list!("state = $8 and state <> 'delivered'"),
+    };
+    // Ids are in order of time, so that a range of time is one of ids.
+    let first = page.created_from.map_or(Uuid::nil(), |from| first_id_at(from.micros() / 1000));
+    let last = page
+        .created_until
+        .map_or(Uuid::max(), |until| first_id_at((until.micros() / 1000).saturating_add(MADE_WITHIN_MS)));
+    let page = Page { before: Some(page.before.unwrap_or(Uuid::max()).min(last)), ..page.clone() };
+    let state = state.map(DeliveryState::as_str);
+    let mut args = page.args_any([]);
+    // A delivery does not say when it was changed.
+    args.truncate(4);
+    args.extend([clinic.into(), endpoint.into(), first.into(), state.into()]);
     let items = tx.query(sql, &args).await?.iter().map(read).collect::<Result<Vec<_>>>()?;
     Ok(page.slice(items))
+}
+
+/// The least version 7 id of a millisecond (RFC 9562, 5.7), or of the nearest that has one.
+fn first_id_at(millis: i64) -> Uuid {
+    let millis = millis.clamp(0, (1 << 48) - 1);
+    Uuid::from_u128(u128::from(millis.unsigned_abs()) << 80)
 }
 
 pub async fn delivery_get(tx: &mut Tx, clinic: ClinicId, id: DeliveryId) -> Result<Option<DeliveryRow>> {

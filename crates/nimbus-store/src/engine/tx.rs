@@ -50,6 +50,9 @@ pub struct Tx {
     /// A statement is on its way; shared with whoever polls the job.
     in_flight: Arc<AtomicBool>,
     at_commit: Vec<Statement>,
+    /// What the engine says it would do for each query, while a test asks for it.
+    #[cfg(feature = "testing")]
+    plans: Option<Vec<(&'static str, String)>>,
 }
 
 pub(super) enum Conn {
@@ -66,6 +69,8 @@ impl Tx {
             failure: None,
             in_flight: Arc::default(),
             at_commit: Vec::new(),
+            #[cfg(feature = "testing")]
+            plans: None,
         }
     }
 
@@ -88,12 +93,57 @@ impl Tx {
 
     /// Runs a statement; all its rows. Bound it by `limit`: they are held in memory.
     pub async fn query(&mut self, sql: &'static str, args: &[Value]) -> Result<Vec<Row>> {
+        #[cfg(feature = "testing")]
+        self.explain(sql, args).await?;
+        self.run_query(sql, args).await
+    }
+
+    async fn run_query(&mut self, sql: &'static str, args: &[Value]) -> Result<Vec<Row>> {
         self.enter()?;
         let result = match &mut self.conn {
             Conn::Sqlite(conn) => sqlite::query(conn, sql, args),
             Conn::Postgres(conn) => conn.query(sql, args).await,
         };
         self.leave(result)
+    }
+
+    /// From now on, keeps the plan of each query beside its text.
+    #[cfg(feature = "testing")]
+    pub fn keep_plans(&mut self) {
+        self.plans = Some(Vec::new());
+    }
+
+    /// The plans kept since [`Tx::keep_plans`], which ends here.
+    #[cfg(feature = "testing")]
+    pub fn take_plans(&mut self) -> Vec<(&'static str, String)> {
+        self.plans.take().unwrap_or_default()
+    }
+
+    #[cfg(feature = "testing")]
+    async fn explain(&mut self, sql: &'static str, args: &[Value]) -> Result<()> {
+        let Some(mut plans) = self.plans.take() else { return Ok(()) };
+        let how = match self.engine() {
+            Engine::Sqlite => "explain query plan ",
+            Engine::Postgres => "explain ",
+        };
+        // A test's few texts may stay for as long as its process.
+        let text: &'static str = Box::leak(format!("{how}{sql}").into_boxed_str());
+        let (rows, mut plan) = (self.run_query(text, args).await?, Vec::new());
+        // SQLite tells each step's id and its parent's; PostgreSQL indents.
+        let mut depths = std::collections::HashMap::from([(0, 0)]);
+        for row in rows {
+            let mut columns = row.columns();
+            let mut depth = 0;
+            if self.engine() == Engine::Sqlite {
+                let (id, parent, _): (i64, i64, i64) = (columns.take()?, columns.take()?, columns.take()?);
+                depth = depths.get(&parent).copied().unwrap_or(0);
+                depths.insert(id, depth + 1);
+            }
+            plan.push(format!("{}{}", "  ".repeat(depth), columns.take::<String>()?));
+        }
+        plans.push((sql, plan.join("\n")));
+        self.plans = Some(plans);
+        Ok(())
     }
 
     /// Runs a statement; its first row, if any.

@@ -6,39 +6,49 @@ use nimbus_core::{
 };
 
 use super::{
+    LISTED,
     columns::{hold_columns, line_columns, order_columns, read_whole},
-    order_list, whole_orders,
+    list, order_list, whole_orders,
 };
 use crate::{
     engine::{Tx, Value},
-    error::Result,
-    page::{Page, Slice, page_where},
+    error::{Error, Result},
+    page::{Page, Slice, page_end, page_few, page_where},
 };
 
 /// The most standings of one list: no word of a surface stands for more.
 pub const MAX_STANDINGS: usize = 4;
 
-const OF_PATIENT: &str = whole_orders!("desc";
-    "clinic_id = $7 and patient_id = $8 and standing in ($9, $10, $11, $12) and ", page_where!(),
-    " order by id desc limit $1");
+/// The newest orders of one standing that a page can hold.
+macro_rules! of_one {
+    ($standing:literal) => {
+        concat!(
+            "select id from (select id from orders where standing = ",
+            $standing,
+            " and ",
+            page_where!(),
+            page_end!(),
+            ") as one"
+        )
+    };
+}
 
-/// Each standing walks its own part of the index, so that a page costs the same whatever stands behind it.
-const OF_CLINIC: &str = {
-    macro_rules! of_one {
-        ($standing:literal) => {
-            concat!(
-                "select id from (select id from orders where clinic_id = $7 and standing = ",
-                $standing,
-                " and ",
-                page_where!(),
-                " order by id desc limit $1) as one"
-            )
-        };
-    }
-    whole_orders!("desc";
-        "clinic_id = $7 and id in (", of_one!("$8"), " union all ", of_one!("$9"), " union all ", of_one!("$10"),
-        " union all ", of_one!("$11"), ") order by id desc limit $1")
-};
+/// Each standing walks its own part of the index, so that a page costs the same whatever stands behind it. One that
+/// is null meets nothing.
+const OF_CLINIC: &str = list!(
+    "id in (",
+    of_one!("$9"),
+    " union all ",
+    of_one!("$10"),
+    " union all ",
+    of_one!("$11"),
+    " union all ",
+    of_one!("$12"),
+    ") and "
+);
+const OF_PATIENT: &str = list!("patient_id = $13 and standing in ($9, $10, $11, $12) and ");
+const OF_FEW: &str =
+    list!(page_few!("orders"), "(patient_id = $13 or $13 is null) and standing in ($9, $10, $11, $12) and ");
 
 /// A clinic's orders that stand at one of these, newest first: at most [`MAX_STANDINGS`], none for all orders.
 pub async fn order_list_by_standing(
@@ -51,13 +61,21 @@ pub async fn order_list_by_standing(
     if standings.is_empty() {
         return order_list(tx, clinic, None, patient, page).await;
     }
-    let at = |index: usize| Value::from(standings.get(index).map(|standing| standing.as_str()));
-    let rows = match patient {
-        Some(patient) => {
-            let own = [clinic.into(), patient.into(), at(0), at(1), at(2), at(3)];
-            tx.query(OF_PATIENT, &page.args(own)).await?
-        }
-        None => tx.query(OF_CLINIC, &page.args([clinic.into(), at(0), at(1), at(2), at(3)])).await?,
+    if standings.len() > MAX_STANDINGS {
+        return Err(Error::Job("a list takes at most four standings"));
+    }
+    let mut own: Vec<Value> = standings.iter().map(|standing| standing.as_str().into()).collect();
+    own.resize(MAX_STANDINGS, Value::Null);
+    let sql = if page.changes_few(tx, LISTED, clinic).await? {
+        own.push(patient.into());
+        OF_FEW
+    } else if patient.is_some() {
+        own.push(patient.into());
+        OF_PATIENT
+    } else {
+        OF_CLINIC
     };
+    let args = page.args(tx, LISTED, clinic, own).await?;
+    let rows = tx.query(sql, &args).await?;
     Ok(page.slice(read_whole(tx, rows).await?))
 }

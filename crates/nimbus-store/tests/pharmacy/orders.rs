@@ -139,6 +139,8 @@ async fn listed(tx: &mut Tx) -> Result<()> {
     let (received, jane) = (Some(FillStatus::Received), Some(ours.patient_id()));
     assert_eq!(ids(&order_list(tx, ours.clinic, received, None, &page).await?), [plain.id]);
     assert_eq!(ids(&order_list(tx, ours.clinic, None, jane, &page).await?), [cold.id, plain.id]);
+    let since = Page { updated_from: Some(now()), ..page.clone() };
+    assert_eq!(ids(&order_list(tx, ours.clinic, received, jane, &since).await?), [plain.id]);
     assert_eq!(ids(&order_list(tx, ours.clinic, received, jane, &page).await?), [plain.id]);
     assert!(order_list(tx, theirs.clinic_id, None, jane, &page).await?.items.is_empty());
 
@@ -187,6 +189,8 @@ async fn standing(tx: &mut Tx) -> Result<()> {
         assert_eq!(ids(&order_list_by_standing(tx, clinic, &early, patient, &next).await?), [plain.id]);
         let filled = [FillStatus::Filled, FillStatus::OnHold];
         assert!(order_list_by_standing(tx, clinic, &filled, patient, &page).await?.items.is_empty());
+        let since = Page { updated_from: Some(now()), ..page.clone() };
+        assert_eq!(ids(&order_list_by_standing(tx, clinic, &early, patient, &since).await?), ids(&found));
         let all = order_list_by_standing(tx, clinic, &[], patient, &page).await?;
         assert_eq!(ids(&all), [held.id, plain.id]);
     }

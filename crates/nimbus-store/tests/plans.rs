@@ -1,0 +1,326 @@
+//! How each engine finds the rows of every list: by an index, in its order, and never through a whole table.
+
+use std::fmt::Write as _;
+
+use nimbus_core::{
+    ids::{ClinicId, EndpointId, PatientId},
+    order::{FillStatus, HoldReason},
+    patient::PatientStatus,
+    practitioner::PractitionerStatus,
+    prescription::PrescriptionStatus,
+    refill::RefillStatus,
+    shipment::ShipmentStatus,
+    time::Ts,
+};
+use nimbus_store::{
+    Db, Engine, Result, Tx, deliveries, deliveries::DeliveryState, orders, page::Page, patients,
+    practitioners, prescriptions, refills, shipments, tenants, two_engines,
+};
+use uuid::Uuid;
+
+/// Rows of each big table; as many patients as there are per hundred of them.
+const ROWS: i64 = 20_000;
+
+/// Fills a table by one statement in either dialect: `$id` is a new id, `$at` a time that grows with `i`, `$bytes`
+/// what is not read, and `$clinic` and the like are single ids that the scene has.
+const FILL: [&str; 9] = [
+    "insert into practitioners (clinic_id, id, status, profile, npi_hash, version, created_at, updated_at)
+        select $clinic, $id, case when i % 10 = 0 then 'pending' else 'active' end, $bytes, null, 1, $at, $at from n",
+    "insert into patients (clinic_id, id, practitioner_id, status, profile, identity_hash, version, created_at,
+            updated_at)
+        select $clinic, $id, $practitioner, case when i % 10 = 0 then 'inactive' else 'active' end, $bytes, $hash, 1,
+            $at, $at from n",
+    "insert into prescriptions (clinic_id, id, patient_id, practitioner_id, status, detail, schedule, quantity,
+            refills_authorized, refills_used, do_not_refill, date_issued, expires_on, version, created_at, updated_at)
+        select $clinic, $id, $patient, $practitioner, case when i % 10 = 0 then 'completed' else 'active' end, $bytes,
+            'unscheduled', 1000, 3, 0, $false, '2026-01-01', '2027-01-01', 1, $at, $at from n",
+    "insert into orders (clinic_id, id, patient_id, practitioner_id, status, refrigerated, ordering_key,
+            shipping_address, version, created_at, updated_at)
+        select $clinic, $id, $patient, $practitioner,
+            case when i % 100 = 0 then 'received' when i % 100 = 1 then 'shipped' else 'delivered' end, $false, $id,
+            $bytes, 1, $at, $at from n",
+    "insert into order_lines (clinic_id, id, order_id, prescription_id, position, status, quantity, updated_at)
+        select clinic_id, $id, id, $prescription, 0, status, 1000, updated_at from orders",
+    "insert into shipments (clinic_id, id, patient_id, ordering_key, status, carrier_id, carrier_name, service_id,
+            delivery_method, delivery_location, ships_at, version, created_at, updated_at)
+        select $clinic, $id, $patient, $id, case when i % 100 = 0 then 'in_transit' else 'delivered' end, 'c', 'c', 's',
+            'd', $bytes, $at, 1, $at, $at from n",
+    "insert into shipment_lines (clinic_id, shipment_id, line_id, order_id, position)
+        select clinic_id, id, $id, $id, 0 from shipments",
+    "insert into refills (clinic_id, id, patient_id, prescription_id, line_id, status, requested_quantity, version,
+            created_at, updated_at)
+        select $clinic, $id, $patient, $prescription, $id, case when i % 100 = 0 then 'denied' else 'delivered' end,
+            1000, 1, $at, $at from n",
+    "insert into deliveries (clinic_id, id, endpoint_id, event_id, event_name, state, attempts, due_at, created_at)
+        select $clinic, $id, $endpoint, $id, 'x', case when i % 100 = 0 then 'dead' else 'delivered' end, 1, $at, $at
+        from n",
+];
+
+struct Scene {
+    clinic: ClinicId,
+    endpoint: EndpointId,
+    patient: PatientId,
+}
+
+fn at(second: i64) -> Ts {
+    Ts::from_micros(1_767_225_600_000_000).plus_seconds(second)
+}
+
+/// An id as either dialect writes it.
+fn literal(engine: Engine, id: Uuid) -> String {
+    match engine {
+        Engine::Sqlite => format!("x'{}'", id.simple()),
+        Engine::Postgres => format!("cast('{id}' as uuid)"),
+    }
+}
+
+async fn run(tx: &mut Tx, sql: String) -> Result<()> {
+    // The few texts of one test.
+    tx.execute(Box::leak(sql.into_boxed_str()), &[]).await.map(drop)
+}
+
+/// The first row of a table, which others refer to.
+async fn first(tx: &mut Tx, sql: &'static str) -> Result<Uuid> {
+    tx.query_one(sql, &[]).await?.columns().take()
+}
+
+async fn fill(tx: &mut Tx) -> Result<Scene> {
+    let engine = tx.engine();
+    let partner = tenants::Partner {
+        id: Uuid::now_v7().into(),
+        name: "Partner".to_owned(),
+        status: tenants::PartnerStatus::Approved,
+        created_at: at(0),
+        updated_at: at(0),
+    };
+    tenants::partner_insert(tx, &partner).await?;
+    let clinic = ClinicId(Uuid::now_v7());
+    let row = tenants::Clinic {
+        id: clinic,
+        partner_id: partner.id,
+        name: "Clinic".to_owned(),
+        created_at: at(0),
+        deleted_at: None,
+    };
+    tenants::clinic_insert(tx, &row).await?;
+    let endpoint = EndpointId(Uuid::now_v7());
+    let (mut practitioner, mut patient, mut prescription) = (Uuid::nil(), Uuid::nil(), Uuid::nil());
+    for text in FILL {
+        if text.contains("$practitioner") && practitioner.is_nil() {
+            practitioner = first(tx, "select id from practitioners limit 1").await?;
+        }
+        if text.contains("$patient,") && patient.is_nil() {
+            patient = first(tx, "select id from patients limit 1").await?;
+        }
+        if text.contains("$prescription") && prescription.is_nil() {
+            prescription = first(tx, "select id from prescriptions limit 1").await?;
+        }
+        let mut sql =
+            format!("with recursive n (i) as (select 1 union all select i + 1 from n where i < {ROWS}) ");
+        // A statement of its own before `insert` is PostgreSQL's and SQLite's alike.
+        let _ = write!(sql, "{text}");
+        let (id, time, bytes, hash, no) = match engine {
+            Engine::Sqlite => {
+                ("randomblob(16)", "1767225600000000 + i * 1000000", "x'00'", "randomblob(32)", "0")
+            }
+            Engine::Postgres => (
+                "gen_random_uuid()",
+                "to_timestamp(1767225600 + i)",
+                "cast('x' as bytea)",
+                "cast(cast(gen_random_uuid() as text) as bytea)",
+                "false",
+            ),
+        };
+        let few = format!(
+            "case when i % 100 = 0 then {} else (select id from patients order by id limit 1 offset 1) end",
+            literal(engine, patient)
+        );
+        for (name, value) in [
+            ("$practitioner", literal(engine, practitioner)),
+            ("$prescription", literal(engine, prescription)),
+            ("$patient", few),
+            ("$endpoint", literal(engine, endpoint.0)),
+            ("$clinic", literal(engine, clinic.0)),
+            ("$bytes", bytes.to_owned()),
+            ("$false", no.to_owned()),
+            ("$hash", hash.to_owned()),
+            ("$id", id.to_owned()),
+            ("$at", time.to_owned()),
+        ] {
+            sql = sql.replace(name, &value);
+        }
+        if engine == Engine::Postgres {
+            sql = sql.replace("'2026-01-01', '2027-01-01'", "date '2026-01-01', date '2027-01-01'");
+        }
+        run(tx, sql).await?;
+    }
+    if engine == Engine::Postgres {
+        run(tx, "analyze".to_owned()).await?;
+    }
+    Ok(Scene { clinic, endpoint, patient: PatientId(patient) })
+}
+
+/// Pages that differ in what they ask of the planner.
+async fn pages(tx: &mut Tx, cursor: &'static str) -> Result<Vec<Page>> {
+    let deep = first(tx, cursor).await?;
+    let plain = Page::default();
+    Ok(vec![
+        plain.clone(),
+        Page { before: Some(deep), ..plain.clone() },
+        Page { created_from: Some(at(100)), created_until: Some(at(200)), ..plain.clone() },
+        Page { created_from: Some(at(0)), before: Some(deep), ..plain.clone() },
+        Page { updated_from: Some(at(ROWS - 50)), ..plain.clone() },
+        Page { updated_from: Some(at(0)), before: Some(deep), ..plain },
+    ])
+}
+
+/// Asks for every list; what they read is not looked at, as nothing in the rows opens.
+async fn ask_all(tx: &mut Tx, scene: &Scene) -> Result<()> {
+    let (clinic, patient) = (scene.clinic, Some(scene.patient));
+    let processing =
+        [FillStatus::Submitted, FillStatus::Acknowledged, FillStatus::Filling, FillStatus::Filled];
+    for page in pages(tx, "select id from orders order by created_at limit 1 offset 10000").await? {
+        for patient in [None, patient] {
+            for status in [None, Some(FillStatus::Received), Some(FillStatus::Delivered)] {
+                orders::order_list(tx, clinic, status, patient, &page).await.ok();
+            }
+            for standings in [&[FillStatus::Shipped][..], &processing] {
+                orders::order_list_by_standing(tx, clinic, standings, patient, &page).await.ok();
+            }
+        }
+        // Staff's lists of every clinic have no index of changes: it would cost each order more than it is worth.
+        let changes = page.updated_from.is_some();
+        for status in [None, Some(FillStatus::Received)].into_iter().filter(|_| !changes) {
+            for of in [None, Some(clinic)] {
+                orders::order_queue(tx, of, status, None, None, None, &page).await.ok();
+                let hold = Some(HoldReason::Address);
+                orders::order_queue(tx, of, status, hold, None, Some(true), &page).await.ok();
+            }
+        }
+    }
+    for page in pages(tx, "select id from prescriptions order by created_at limit 1 offset 10000").await? {
+        for status in [None, Some(PrescriptionStatus::Completed)] {
+            for patient in [None, patient] {
+                prescriptions::prescription_list(tx, clinic, patient, status, &page).await.ok();
+            }
+        }
+    }
+    for page in pages(tx, "select id from refills order by created_at limit 1 offset 10000").await? {
+        for status in [None, Some(RefillStatus::Denied)] {
+            for patient in [None, patient] {
+                refills::refill_list(tx, Some(clinic), status, patient, &page).await.ok();
+            }
+            if page.updated_from.is_none() {
+                refills::refill_list(tx, None, status, None, &page).await.ok();
+            }
+        }
+    }
+    for page in pages(tx, "select id from shipments order by created_at limit 1 offset 10000").await? {
+        for of in [None, Some(clinic)].into_iter().filter(|of| of.is_some() || page.updated_from.is_none()) {
+            for status in [None, Some(ShipmentStatus::InTransit)] {
+                shipments::shipment_list(tx, of, status, &page).await.ok();
+            }
+        }
+    }
+    for page in pages(tx, "select id from patients order by created_at limit 1 offset 10000").await? {
+        for status in [None, Some(PatientStatus::Inactive)] {
+            patients::patient_list(tx, clinic, status, None, &page).await.ok();
+            patients::patient_list(tx, clinic, status, Some("a|b|2000-01-01"), &page).await.ok();
+        }
+    }
+    for page in pages(tx, "select id from practitioners order by created_at limit 1 offset 10000").await? {
+        for of in [None, Some(clinic)].into_iter().filter(|of| of.is_some() || page.updated_from.is_none()) {
+            for status in [None, Some(PractitionerStatus::Pending)] {
+                practitioners::practitioner_list(tx, of, status, &page).await.ok();
+            }
+        }
+    }
+    for page in pages(tx, "select id from deliveries order by created_at limit 1 offset 10000").await? {
+        for state in [None, Some(DeliveryState::Dead), Some(DeliveryState::Delivered)] {
+            deliveries::deliveries_of_endpoint(tx, clinic, scene.endpoint, state, &page).await.ok();
+        }
+    }
+    Ok(())
+}
+
+/// Names of subqueries, each of which a page's limit (or the thousand of a range that holds few) bounds.
+const BOUNDED: [&str; 5] = ["o", "s", "few", "changed", "(subquery"];
+
+/// Why a plan of SQLite would not stay fast.
+fn sqlite_fault(sql: &str, plan: &str) -> Option<String> {
+    // A set that is sorted: a thousand changed rows, or a page for each of four standings.
+    let sorts_few = sql.contains("limit 1000) few") || sql.contains("union all");
+    for line in plan.lines() {
+        let step = line.trim_start();
+        let scanned = step.strip_prefix("SCAN ").and_then(|rest| rest.split([' ', '-']).next());
+        if scanned.is_some_and(|name| !BOUNDED.contains(&name) && name != "CONSTANT") {
+            return Some(format!("scans: {line}"));
+        }
+        let whole = step == "USE TEMP B-TREE FOR ORDER BY";
+        // The outermost sort is of a page's rows with what belongs to them.
+        let outermost = line == step && sql.contains(" join ");
+        if whole && !sorts_few && !outermost {
+            return Some(format!("sorts: {line}"));
+        }
+        if step.contains("AUTOMATIC") {
+            return Some(format!("makes an index: {line}"));
+        }
+    }
+    None
+}
+
+/// Reading a whole table that costs less than this (a page of the disk is one) is right: it is all but empty.
+const EMPTY: f64 = 20.0;
+
+/// Why a plan of PostgreSQL would not stay fast.
+fn postgres_fault(plan: &str) -> Option<String> {
+    let scanned = |line: &&str| {
+        let cost = line.split("Seq Scan on ").nth(1).and_then(|rest| rest.split("..").nth(1));
+        let cost = cost.and_then(|rest| rest.split(' ').next()).and_then(|cost| cost.parse::<f64>().ok());
+        cost.is_some_and(|cost| cost > EMPTY)
+    };
+    plan.lines().find(scanned).map(|line| format!("scans: {line}"))
+}
+
+two_engines! {
+    async fn lists_are_found_by_indexes(db: Db) {
+        let plans = db.write(|tx: &mut Tx| Box::pin(async move {
+            let scene = fill(tx).await?;
+            tx.keep_plans();
+            ask_all(tx, &scene).await?;
+            Ok::<_, nimbus_store::Error>((tx.engine(), tx.take_plans()))
+        })).await.unwrap();
+        let (engine, plans) = plans;
+        assert!(plans.len() > 150, "{} plans", plans.len());
+        let mut faults = String::new();
+        for (sql, plan) in &plans {
+            let fault = match engine {
+                // What looks for a cursor of the test itself.
+                _ if sql.contains("offset 10000") => None,
+                Engine::Sqlite => sqlite_fault(sql, plan),
+                Engine::Postgres => postgres_fault(plan),
+            };
+            if let Some(fault) = fault {
+                writeln!(faults, "{fault}\n{plan}\n  {sql}\n").unwrap();
+            }
+        }
+        assert!(faults.is_empty(), "{faults}");
+    }
+}
+
+#[test]
+fn faults_are_seen() {
+    for plan in [
+        "SCAN orders",
+        "CO-ROUTINE o\n  SCAN orders USING INDEX x",
+        "SEARCH l USING AUTOMATIC COVERING INDEX",
+    ] {
+        assert!(sqlite_fault("select", plan).is_some(), "{plan}");
+    }
+    let sorted = "CO-ROUTINE o\n  SEARCH orders USING INDEX x\n  USE TEMP B-TREE FOR ORDER BY\nSCAN o";
+    assert!(sqlite_fault("select a join b", sorted).is_some());
+    assert!(sqlite_fault("select a join b", "SCAN o\nUSE TEMP B-TREE FOR ORDER BY").is_none());
+    assert!(
+        postgres_fault("Limit\n  ->  Seq Scan on orders  (cost=0.00..835.00 rows=49 width=316)").is_some()
+    );
+}
