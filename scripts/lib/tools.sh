@@ -64,14 +64,16 @@ need_python() {
     say "$("$NIMBUS_TEST_PYTHON" --version) in $venv"
 }
 
+# need_node FOLDER… : Node.js, and the packages that the lock files of these folders name.
 need_node() {
     has node || apt_install "Node.js" nodejs npm
     has npm || apt_install "npm" npm
-    local folder=tests/receivers/node
-    if ! cmp -s "$folder/package-lock.json" "$folder/node_modules/.installed.json"; then
+    local folder
+    for folder in "$@"; do
+        cmp -s "$folder/package-lock.json" "$folder/node_modules/.installed.json" && continue
         say "installing the packages of $folder"
         (cd "$folder" && npm ci --no-audit --no-fund --loglevel=error) || die "npm ci failed in $folder"
         cp "$folder/package-lock.json" "$folder/node_modules/.installed.json"
-    fi
+    done
     say "Node.js $(node --version), npm $(npm --version 2>/dev/null)"
 }

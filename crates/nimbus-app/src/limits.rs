@@ -77,18 +77,24 @@ impl Rates {
         Self { writes, reads: writes * READS_FACTOR, unauthenticated: 60 }
     }
 
-    const fn of_class(self, class: Class) -> u32 {
+    /// What a key may do that an admin has given nothing else.
+    pub const fn of_class(self, class: Class) -> u32 {
         match class {
             Class::Reads => self.reads,
             Class::Writes => self.writes,
         }
     }
 
+    /// What an operations token, or a machine of the pharmacy, may do.
+    pub const fn of_staff(self, class: Class) -> u32 {
+        self.of_class(class).saturating_mul(STAFF_FACTOR)
+    }
+
     /// What an actor may do in a minute; `None` is no limit.
     fn limit(self, actor: &Actor, class: Class) -> Option<u32> {
         let limit = match actor {
             Actor::Partner(partner) => partner.rates.of(class).unwrap_or(self.of_class(class)),
-            Actor::Staff(_) | Actor::System(_) => self.of_class(class).saturating_mul(STAFF_FACTOR),
+            Actor::Staff(_) | Actor::System(_) => self.of_staff(class),
         };
         (limit > 0).then_some(limit)
     }

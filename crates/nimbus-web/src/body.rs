@@ -33,8 +33,9 @@ pub(crate) struct BodyLimit {
     pub(crate) words: &'static str,
 }
 
-const MAX_JSON: BodyLimit = BodyLimit { bytes: 1024 * 1024, words: "1 MiB" };
-const JSON: &str = "JSON, sent with Content-Type: application/json";
+pub(crate) const MAX_JSON: BodyLimit = BodyLimit { bytes: 1024 * 1024, words: "1 MiB" };
+/// What a body that is read as JSON must be.
+pub(crate) const JSON: &str = "JSON, sent with Content-Type: application/json";
 /// The longest `Idempotency-Key`.
 const MAX_IDEMPOTENCY_KEY: usize = 255;
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
@@ -132,7 +133,7 @@ impl Incoming {
     }
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Failure> {
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Failure> {
     let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let bytes = value.as_bytes();
@@ -174,7 +175,7 @@ fn media_type(headers: &HeaderMap) -> Option<String> {
 
 /// Parses a document that holds no key twice; nesting ends at serde_json's 128 levels. The parser's messages
 /// name a line and a column, and never what stands there.
-fn parse(body: &[u8]) -> Result<Value, Failure> {
+pub(crate) fn parse(body: &[u8]) -> Result<Value, Failure> {
     serde_json::from_slice::<Strict>(body)
         .map(|Strict(value)| value)
         .map_err(|error| Error::unreadable("$", format!("The body is not valid JSON: {error}")).into())

@@ -13,6 +13,7 @@ pub struct Health {
     status: &'static str,
     /// What is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     missing: Option<&'static str>,
 }
 

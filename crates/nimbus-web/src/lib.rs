@@ -15,7 +15,9 @@ mod images;
 mod meta;
 mod surface;
 mod unread;
+mod words;
 
+pub mod brand;
 pub mod health;
 pub mod lifecycle;
 pub mod measure;
@@ -38,7 +40,8 @@ use tower_http::compression::{CompressionLayer, Predicate, predicate::SizeAbove}
 
 use crate::lifecycle::{Retirement, Retiring};
 
-pub use openapi::{api_document, documents};
+pub use brand::Brand;
+pub use openapi::api_document;
 
 /// Asks whether this process can serve: the database answers and migrations are current. `Err` says what is
 /// missing, in a word for the operator.
@@ -58,12 +61,14 @@ pub struct WebSettings {
     pub cors_origins: Vec<HeaderValue>,
     /// Operations that are being retired.
     pub retiring: Vec<Retirement>,
+    pub brand: Brand,
 }
 
 impl WebSettings {
-    /// The usual settings: 30 seconds for a request, no proxy.
+    /// The usual settings: 30 seconds for a request, no proxy, the published names.
     pub fn new(ready: Readiness) -> Self {
         Self {
+            brand: Brand::default(),
             request_timeout: Duration::from_secs(30),
             behind_proxy: false,
             ready,
@@ -79,6 +84,7 @@ pub(crate) struct Web {
     pub(crate) app: App,
     pub(crate) settings: Arc<WebSettings>,
     pub(crate) retiring: Arc<Retiring>,
+    pub(crate) documents: openapi::serve::Documents,
 }
 
 impl Web {
@@ -110,7 +116,8 @@ pub fn router(app: App, settings: WebSettings) -> Router {
 fn surrounded(app: App, settings: WebSettings, routes: Router<Web>) -> Router {
     let cors = (!settings.cors_origins.is_empty()).then(|| cors::layer(&settings.cors_origins));
     let retiring = Arc::new(Retiring::new(&settings.retiring));
-    let web = Web { app, settings: Arc::new(settings), retiring };
+    let documents = openapi::serve::Documents::new(&settings);
+    let web = Web { app, settings: Arc::new(settings), retiring, documents };
     let router = routes
         .fallback(failure::unknown_path)
         .layer(middleware::from_fn_with_state(web.clone(), meta::around))

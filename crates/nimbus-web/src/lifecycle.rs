@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header::LINK};
 use jiff::{Timestamp, tz::TimeZone};
 use nimbus_core::time::Ts;
-use utoipa::openapi::{Deprecated, OpenApi, PathItem, path::Operation};
+use serde_json::{Map, Value};
 
 const DEPRECATION: HeaderName = HeaderName::from_static("deprecation");
 const SUNSET: HeaderName = HeaderName::from_static("sunset");
@@ -72,30 +72,23 @@ fn http_date(at: Ts) -> String {
 }
 
 /// Marks the operations of a document that are being retired. `root` is what its paths follow.
-pub fn mark(document: &mut OpenApi, root: &str, retirements: &[Retirement]) {
+pub(crate) fn mark(paths: &mut Map<String, Value>, root: &str, retirements: &[Retirement]) {
     for retirement in retirements {
-        let path = retirement.path.strip_prefix(root);
-        let item = path.and_then(|path| document.paths.paths.get_mut(path));
-        if let Some(operation) = item.and_then(|item| operation_of(item, &retirement.method)) {
-            operation.deprecated = Some(Deprecated::True);
+        let item = retirement.path.strip_prefix(root).and_then(|path| paths.get_mut(path));
+        let method = retirement.method.as_str().to_ascii_lowercase();
+        if let Some(operation) = item.and_then(|item| item.get_mut(&method)) {
+            operation["deprecated"] = true.into();
         }
-    }
-}
-
-fn operation_of<'a>(item: &'a mut PathItem, method: &Method) -> Option<&'a mut Operation> {
-    match *method {
-        Method::GET => item.get.as_mut(),
-        Method::POST => item.post.as_mut(),
-        Method::PUT => item.put.as_mut(),
-        Method::PATCH => item.patch.as_mut(),
-        Method::DELETE => item.delete.as_mut(),
-        _ => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        brand::Brand,
+        openapi::{Document, Kind},
+    };
 
     fn retirement(link: &str) -> Retirement {
         Retirement {
@@ -130,8 +123,8 @@ mod tests {
 
     #[test]
     fn its_document_says_so_too() {
-        let mut document = crate::documents().partner;
-        mark(&mut document, crate::partner_api::ROOT, &[retirement("https://example.com")]);
+        let retirements = [retirement("https://example.com")];
+        let document = Document::new(Kind::Integration, &Brand::default(), &retirements);
         let document = serde_json::to_value(&document).unwrap();
         assert_eq!(document["paths"]["/clinic"]["get"]["deprecated"], true);
         assert!(document["paths"]["/patient"]["get"].get("deprecated").is_none());

@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use axum::response::{IntoResponse, Response};
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
 use http::{
     HeaderName, HeaderValue, StatusCode,
     header::{CONTENT_TYPE, LOCATION},
@@ -90,8 +93,8 @@ pub(crate) fn json_response(status: StatusCode, body: &impl Serialize) -> Respon
 }
 
 /// A reply of JSON that is already written.
-pub(crate) fn bytes_response(status: StatusCode, body: Vec<u8>) -> Response {
-    (status, [(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+pub(crate) fn bytes_response(status: StatusCode, body: impl Into<Body>) -> Response {
+    (status, [(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body.into()).into_response()
 }
 
 /// Sends the reply of a change: the one just written, or the stored one of the same request before. One that says

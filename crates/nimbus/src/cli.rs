@@ -62,6 +62,27 @@ pub(crate) struct SettingsArgs {
     /// Origins whose pages may call the API, separated by commas, such as https://app.example.com
     #[arg(long, env = "NIMBUS_CORS_ORIGINS", global = true)]
     pub(crate) cors_origins: Option<String>,
+    /// The platform's name in documents
+    #[arg(long, env = "NIMBUS_BRAND_NAME", global = true)]
+    pub(crate) brand_name: Option<String>,
+    /// The integration API's name in documents
+    #[arg(long, env = "NIMBUS_INTEGRATION_NAME", global = true)]
+    pub(crate) integration_name: Option<String>,
+    /// Host of the sandbox, in documents
+    #[arg(long, env = "NIMBUS_SANDBOX_HOST", global = true)]
+    pub(crate) sandbox_host: Option<String>,
+    /// Host of production, in documents
+    #[arg(long, env = "NIMBUS_PRODUCTION_HOST", global = true)]
+    pub(crate) production_host: Option<String>,
+    /// Where partners write to
+    #[arg(long, env = "NIMBUS_SUPPORT_EMAIL", global = true)]
+    pub(crate) support_email: Option<String>,
+    /// Host of the developer portal
+    #[arg(long, env = "NIMBUS_DEVELOPER_PORTAL", global = true)]
+    pub(crate) developer_portal: Option<String>,
+    /// Page with the terms of service
+    #[arg(long, env = "NIMBUS_TERMS_URL", global = true)]
+    pub(crate) terms_url: Option<String>,
     /// What is logged, such as info or nimbus_webhooks=debug
     #[arg(long, env = "NIMBUS_LOG", global = true)]
     pub(crate) log: Option<String>,
@@ -93,6 +114,14 @@ pub(crate) enum Command {
         /// Print one JSON object
         #[arg(long)]
         json: bool,
+    },
+    /// Print an API document, or write all of them into a folder
+    Openapi {
+        /// partner, integration, orders or operations
+        document: Option<String>,
+        /// Folder to write to
+        #[arg(long)]
+        out: Option<PathBuf>,
     },
     /// Partners, agreements, clinics, keys and tokens
     #[command(subcommand)]

@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use nimbus_app::limits::Rates;
 use nimbus_core::access::Environment;
 use nimbus_store::MasterKey;
+use nimbus_web::Brand;
 use nimbus_webhooks::{guard::AddressPolicy, schedule::RetryScale};
 use serde::Deserialize;
 
@@ -32,6 +33,13 @@ struct File {
     rate_limit_reads: Option<u32>,
     rate_limit_unauthenticated: Option<u32>,
     cors_origins: Option<String>,
+    brand_name: Option<String>,
+    integration_name: Option<String>,
+    sandbox_host: Option<String>,
+    production_host: Option<String>,
+    support_email: Option<String>,
+    developer_portal: Option<String>,
+    terms_url: Option<String>,
     log: Option<String>,
     log_format: Option<String>,
 }
@@ -55,6 +63,7 @@ pub(crate) struct Settings {
     pub(crate) rates: Rates,
     /// Origins whose pages may call; checked.
     cors_origins: Vec<String>,
+    pub(crate) brand: Brand,
     pub(crate) log: Option<String>,
     pub(crate) log_json: bool,
 }
@@ -62,6 +71,23 @@ pub(crate) struct Settings {
 /// Secrets come from the environment or the file, never from a flag that a process list would show.
 fn secret(name: &str, file: Option<String>) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty()).or(file)
+}
+
+/// The published names, but for those that are set.
+fn brand(args: &SettingsArgs, file: &File) -> Brand {
+    let published = Brand::default();
+    let set = |arg: &Option<String>, file: &Option<String>, published: String| {
+        arg.clone().or(file.clone()).filter(|text| !text.is_empty()).unwrap_or(published)
+    };
+    Brand {
+        name: set(&args.brand_name, &file.brand_name, published.name),
+        integration_name: set(&args.integration_name, &file.integration_name, published.integration_name),
+        sandbox_host: set(&args.sandbox_host, &file.sandbox_host, published.sandbox_host),
+        production_host: set(&args.production_host, &file.production_host, published.production_host),
+        support_email: set(&args.support_email, &file.support_email, published.support_email),
+        developer_portal: set(&args.developer_portal, &file.developer_portal, published.developer_portal),
+        terms_url: args.terms_url.clone().or(file.terms_url.clone()).filter(|url| !url.is_empty()),
+    }
 }
 
 impl Settings {
@@ -75,6 +101,7 @@ impl Settings {
             }
             None => File::default(),
         };
+        let brand = brand(args, &file);
         let environment = args.environment.clone().or(file.environment);
         let environment = match environment.as_deref() {
             None => Environment::Sandbox,
@@ -112,6 +139,7 @@ impl Settings {
                 args.cors_origins.as_deref().or(file.cors_origins.as_deref()),
                 environment,
             )?,
+            brand,
             log: args.log.clone().or(file.log),
             log_json: match log_format.as_deref() {
                 None | Some("text") => false,
@@ -260,6 +288,13 @@ impl fmt::Display for Settings {
         writeln!(f, "rate_limit_reads           = {}", self.rates.reads)?;
         writeln!(f, "rate_limit_unauthenticated = {}", self.rates.unauthenticated)?;
         writeln!(f, "{:<26} = {}", "cors_origins", self.cors_origins.join(","))?;
+        writeln!(f, "brand_name                 = {}", self.brand.name)?;
+        writeln!(f, "integration_name           = {}", self.brand.integration_name)?;
+        writeln!(f, "sandbox_host               = {}", self.brand.sandbox_host)?;
+        writeln!(f, "production_host            = {}", self.brand.production_host)?;
+        writeln!(f, "support_email              = {}", self.brand.support_email)?;
+        writeln!(f, "developer_portal           = {}", self.brand.developer_portal)?;
+        writeln!(f, "terms_url                  = {}", self.brand.terms())?;
         writeln!(f, "log                        = {}", self.log.as_deref().unwrap_or("info"))?;
         write!(f, "log_format                 = {}", if self.log_json { "json" } else { "text" })
     }

@@ -7,6 +7,7 @@ mod config;
 mod demo;
 mod doctor;
 mod metrics;
+mod openapi;
 mod seed;
 mod serve;
 
@@ -49,6 +50,9 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Demo { once } => demo::demo(settings, once).await,
         Command::Doctor { json } => doctor::doctor(&settings, json).await,
         Command::Admin(command) => admin::admin(&settings, command).await,
+        Command::Openapi { document, out } => {
+            openapi::openapi(&settings.brand, document.as_deref(), out.as_deref())
+        }
         Command::Config(ConfigCommand::Check) => config::check(&settings),
     }
 }

@@ -83,6 +83,7 @@ pub(crate) fn web_settings(settings: &Settings, app: &App) -> Result<WebSettings
     let mut web = WebSettings::new(Arc::new(ready));
     web.behind_proxy = settings.behind_proxy;
     web.cors_origins = settings.cors_origins()?;
+    web.brand = settings.brand.clone();
     Ok(web)
 }
 

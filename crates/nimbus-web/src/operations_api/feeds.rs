@@ -24,6 +24,7 @@ use crate::{
         envelope::{self, Success},
         practitioners::{NOUN, PractitionerView},
     },
+    words,
 };
 
 #[derive(ToSchema)]
@@ -44,7 +45,7 @@ pub struct PharmacyReport {
 pub struct PharmacyReported {
     pub medication_order_id: Uuid,
     /// The order's status now.
-    #[schema(example = "filled")]
+    #[schema(value_type = words::OrderStatus)]
     pub status: &'static str,
     /// Whether the report moved anything.
     pub moved: bool,
@@ -57,8 +58,7 @@ pub struct OnboardingSuccess {
 
 #[derive(ToSchema)]
 pub struct OnboardingStatus {
-    /// `active`, `suspended` or `inactive`.
-    #[schema(example = "active")]
+    #[schema(value_type = words::PractitionerStatus)]
     pub status: String,
     /// For the history.
     #[schema(max_length = 1000)]

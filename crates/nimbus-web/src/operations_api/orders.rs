@@ -29,6 +29,7 @@ use crate::{
             types::{Audience, OrderView},
         },
     },
+    words,
 };
 
 /// Why, and for which medication requests.
@@ -60,9 +61,7 @@ pub struct ReleaseBody {
 
 #[derive(ToSchema)]
 pub struct HoldBody {
-    /// `address`, `clarification`, `prior_authorization`, `out_of_stock`, `prescriber_outreach`,
-    /// `refill_too_soon`, `awaiting_valid_prescription`, `practitioner_not_active`, `license` or `temperature`.
-    #[schema(example = "clarification")]
+    #[schema(value_type = words::HoldReason)]
     pub reason: String,
     /// For the partner.
     #[schema(max_length = 1000)]
@@ -116,8 +115,8 @@ fn read_queue(f: &mut Fields<'_>) -> Option<Queue> {
     security(("OpsToken" = ["pharmacist", "technician"])),
     params(PageParams,
         ("clinic_id" = Option<String>, Query, description = "Only orders of this clinic"),
-        ("status" = Option<String>, Query, description = "Only orders of this status"),
-        ("hold_reason" = Option<String>, Query, description = "Only orders with an open hold of this reason"),
+        ("status" = Option<words::OrderStatus>, Query, description = "Only orders of this status"),
+        ("hold_reason" = Option<words::HoldReason>, Query, description = "Only orders with an open hold of this reason"),
         ("refrigerated" = Option<bool>, Query, description = "Only orders that are, or are not, refrigerated"),
         ("controlled" = Option<bool>, Query, description = "Only orders with, or without, a controlled drug")),
     responses((status = 200, description = "A page of the queue", body = List<OrderView>), ListErrors))]

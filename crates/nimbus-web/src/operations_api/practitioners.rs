@@ -20,13 +20,14 @@ use crate::{
         envelope::{self, List, Success},
         practitioners::{NOUN, PractitionerView},
     },
+    words,
 };
 
 #[utoipa::path(get, path = "/admin/practitioners", tag = "Practitioners", operation_id = "listAnyPractitioners",
     security(("OpsToken" = ["super_admin", "pharmacist"])),
     params(PageParams,
         ("clinic_id" = Option<String>, Query, description = "Only those of this clinic"),
-        ("status" = Option<String>, Query, description = "Only those of this status")),
+        ("status" = Option<words::PractitionerStatus>, Query, description = "Only those of this status")),
     responses((status = 200, description = "A page of practitioners", body = List<PractitionerView>), ListErrors))]
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.staff(&request, MANAGERS).await?;

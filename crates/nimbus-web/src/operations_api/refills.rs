@@ -26,6 +26,7 @@ use crate::{
         refills::{NOUN, RefillView},
     },
     wire::Amount,
+    words,
 };
 
 #[derive(ToSchema)]
@@ -63,7 +64,7 @@ fn render(refill: &Refill) -> Rendered {
     security(("OpsToken" = ["pharmacist", "technician"])),
     params(PageParams,
         ("clinic_id" = Option<String>, Query, description = "Only those of this clinic"),
-        ("status" = Option<String>, Query, description = "Only those of this status")),
+        ("status" = Option<words::RefillStatus>, Query, description = "Only those of this status")),
     responses((status = 200, description = "A page of refill requests", body = List<RefillView>), ListErrors))]
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.staff(&request, READERS).await?;

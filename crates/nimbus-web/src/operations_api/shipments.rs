@@ -27,6 +27,7 @@ use crate::{
         envelope::{self, List, Success},
         shipments::{NOUN, ShipmentView},
     },
+    words,
 };
 
 #[derive(ToSchema)]
@@ -55,9 +56,7 @@ pub struct ShipmentCancel {
 
 #[derive(ToSchema)]
 pub struct ShipmentMove {
-    /// `in_transit`, `out_for_delivery`, `attempted`, `available_for_pickup`, `exception`, `delivered`,
-    /// `returned` or `lost`.
-    #[schema(example = "in_transit")]
+    #[schema(value_type = words::ShipmentStatus)]
     pub status: String,
     /// For the partner.
     #[schema(max_length = 500)]
@@ -135,7 +134,7 @@ pub(crate) async fn create(State(web): State<Web>, mut request: Incoming) -> Ans
     security(("OpsToken" = ["pharmacist", "technician"])),
     params(PageParams,
         ("clinic_id" = Option<String>, Query, description = "Only those of this clinic"),
-        ("status" = Option<String>, Query, description = "Only those of this status")),
+        ("status" = Option<words::ShipmentStatus>, Query, description = "Only those of this status")),
     responses((status = 200, description = "A page of shipments", body = List<ShipmentView>), ListErrors))]
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.staff(&request, READERS).await?;

@@ -27,6 +27,7 @@ pub struct OrdersError {
     /// The same as in the `X-Request-Id` header.
     request_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     details: Option<OrdersErrorDetails>,
 }
 
@@ -41,7 +42,7 @@ pub struct OrdersErrorDetails {
     reason: String,
     /// Of `refill_not_eligible`: the day from which time is no longer in its way, where it is.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(format = Date)]
+    #[schema(nullable = false, format = Date)]
     next_eligible_date: Option<String>,
     /// Everything that was refused.
     errors: Vec<OrdersErrorDetail>,
@@ -55,13 +56,15 @@ pub struct OrdersErrorDetail {
     reason: String,
     /// The sentence of a rule.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     message: Option<String>,
     /// The regulation behind a rule.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     citation: Option<String>,
     /// The day on which a rule will pass.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(format = Date)]
+    #[schema(nullable = false, format = Date)]
     passes_on: Option<String>,
 }
 

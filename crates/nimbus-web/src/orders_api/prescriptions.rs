@@ -19,6 +19,7 @@ use crate::{
     openapi::{OrdersListErrors, OrdersReadErrors},
     paging::camel_case_page,
     wire::{Amount, Day, Time},
+    words,
 };
 
 const NOUN: &str = "Prescription";
@@ -32,8 +33,7 @@ pub struct Prescription {
     pub patient_id: String,
     #[schema(example = "prc_00FODtiM8TKCRUXNHNjZoy")]
     pub practitioner_id: String,
-    /// `active`, `on_hold`, `completed`, `expired` or `discontinued`.
-    #[schema(example = "active")]
+    #[schema(value_type = words::PrescriptionStatus)]
     pub status: &'static str,
     #[schema(example = "Semaglutide")]
     pub medication: String,
@@ -43,8 +43,7 @@ pub struct Prescription {
     /// How the patient is to use it.
     pub sig: String,
     pub ndc: Option<String>,
-    /// `unscheduled`, `C-II`, `C-III`, `C-IV` or `C-V`.
-    #[schema(example = "unscheduled")]
+    #[schema(value_type = words::Schedule)]
     pub schedule: &'static str,
     /// What one fill dispenses.
     pub quantity: Amount,
@@ -92,7 +91,7 @@ impl From<&prescription::Prescription> for Prescription {
 #[utoipa::path(get, path = "/prescriptions", tag = "Prescriptions", operation_id = "listPatientPrescriptions",
     security(("ApiKeyAuth" = ["orders:read"])),
     params(ListParams,
-        ("status" = Option<String>, Query, description = "Only those of this status"),
+        ("status" = Option<words::PrescriptionStatus>, Query, description = "Only those of this status"),
         ("patientId" = Option<String>, Query, description = "Only those of this patient")),
     responses((status = 200, description = "A page of prescriptions", body = Page<Prescription>), OrdersListErrors))]
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::envelope::{self, Success};
-use crate::{Web, body::Incoming, failure::Answer, openapi::ListErrors, wire::Time};
+use crate::{Web, body::Incoming, failure::Answer, openapi::ListErrors, wire::Time, words};
 
 #[derive(Serialize, ToSchema)]
 pub struct ClinicView {
@@ -15,11 +15,9 @@ pub struct ClinicView {
     pub name: String,
     pub partner_id: Uuid,
     pub partner_name: String,
-    /// `pending`, `approved` or `suspended`.
-    #[schema(example = "approved")]
+    #[schema(value_type = words::PartnerStatus)]
     pub partner_status: &'static str,
-    /// `sandbox` or `production`.
-    #[schema(example = "sandbox")]
+    #[schema(value_type = words::Environment)]
     pub environment: &'static str,
     /// Whether a business associate agreement is in force.
     pub baa_in_force: bool,

@@ -25,11 +25,13 @@ pub struct ErrorBody {
     message: String,
     /// Every field that was refused, or every reason of a refusal.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
     details: Vec<ErrorDetail>,
     /// The same as in the `X-Request-Id` header.
     request_id: String,
     /// Seconds to wait before the next attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     retry_after: Option<u32>,
 }
 
@@ -37,9 +39,11 @@ pub struct ErrorBody {
 pub struct ErrorDetail {
     /// The field, by its JSON path.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     field: Option<String>,
     /// A word for programs.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     reason: Option<String>,
     message: String,
     /// Further named facts, such as an id or a date.

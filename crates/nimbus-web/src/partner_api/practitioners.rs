@@ -33,6 +33,7 @@ use crate::{
     openapi::{ChangeErrors, CreateErrors, ListErrors, ReadErrors},
     paging::{PageParams, page},
     wire::Time,
+    words,
 };
 
 pub(crate) const NOUN: &str = "Practitioner";
@@ -77,22 +78,25 @@ pub struct PractitionerCreate {
 /// Any of the fields. `null` removes an optional one.
 #[derive(ToSchema)]
 pub struct PractitionerUpdate {
-    #[schema(min_length = 2, max_length = 100)]
+    #[schema(nullable = false, min_length = 2, max_length = 100)]
     pub first_name: Option<String>,
-    #[schema(min_length = 2, max_length = 100)]
+    #[schema(nullable = false, min_length = 2, max_length = 100)]
     pub last_name: Option<String>,
-    #[schema(format = Email)]
+    #[schema(nullable = false, format = Email)]
     pub email: Option<String>,
     pub npi: Option<String>,
+    #[schema(nullable = false)]
     pub is_veterinarian: Option<bool>,
     pub phone: Option<String>,
-    #[schema(max_length = 200)]
+    #[schema(nullable = false, max_length = 200)]
     pub address_line_1: Option<String>,
     #[schema(max_length = 200)]
     pub address_line_2: Option<String>,
-    #[schema(max_length = 100)]
+    #[schema(nullable = false, max_length = 100)]
     pub city: Option<String>,
+    #[schema(nullable = false)]
     pub state_code: Option<String>,
+    #[schema(nullable = false)]
     pub zip_code: Option<String>,
     pub dea_number: Option<String>,
     #[schema(max_length = 50)]
@@ -108,6 +112,7 @@ pub struct PractitionerCreated {
     pub status: &'static str,
     /// True when the clinic had a practitioner of this NPI: nothing was created, and the id is that one's.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub duplicate: Option<bool>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
@@ -118,8 +123,7 @@ pub struct PractitionerCreated {
 pub struct PractitionerView {
     pub id: Uuid,
     pub practitioner_id: Uuid,
-    /// `pending`, `active`, `suspended` or `inactive`.
-    #[schema(example = "active")]
+    #[schema(value_type = words::PractitionerStatus)]
     pub status: &'static str,
     pub assigned_clinic: Uuid,
     pub first_name: String,
@@ -144,6 +148,7 @@ pub struct PractitionerView {
     pub created_at: Time,
     pub updated_at: Time,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
     pub warnings: Vec<String>,
 }
 
@@ -292,7 +297,7 @@ pub(crate) async fn create(State(web): State<Web>, mut request: Incoming) -> Ans
 
 #[utoipa::path(get, path = "/practitioner", tag = "Practitioners", operation_id = "listPractitioners",
     security(("ApiKeyAuth" = ["practitioners:read"])),
-    params(PageParams, ("status" = Option<String>, Query, description = "Only those of this status")),
+    params(PageParams, ("status" = Option<words::PractitionerStatus>, Query, description = "Only those of this status")),
     responses((status = 200, description = "A page of practitioners", body = List<PractitionerView>), ListErrors))]
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::PractitionersRead).await?;

@@ -20,6 +20,7 @@ use crate::{
     openapi::{ListErrors, ReadErrors},
     paging::{PageParams, page},
     wire::{Amount, Day, Time},
+    words,
 };
 
 pub(crate) const NOUN: &str = "Prescription";
@@ -31,8 +32,7 @@ pub struct PrescriptionView {
     pub clinic_id: Uuid,
     pub patient_id: Uuid,
     pub practitioner_id: Uuid,
-    /// `active`, `on_hold`, `completed`, `expired` or `discontinued`.
-    #[schema(example = "active")]
+    #[schema(value_type = words::PrescriptionStatus)]
     pub status: &'static str,
     pub medication: String,
     pub dose: String,
@@ -44,8 +44,7 @@ pub struct PrescriptionView {
     pub patient_contact_requested: bool,
     pub reason_for_compounding: Option<String>,
     pub reason_for_compounding_additional_context: Option<String>,
-    /// `unscheduled`, `C-II`, `C-III`, `C-IV` or `C-V`.
-    #[schema(example = "unscheduled")]
+    #[schema(value_type = words::Schedule)]
     pub schedule: &'static str,
     /// What one fill dispenses.
     pub quantity: Amount,
@@ -102,7 +101,7 @@ impl From<&Prescription> for PrescriptionView {
 #[utoipa::path(get, path = "/prescription", tag = "Medication Requests", operation_id = "listPrescriptions",
     security(("ApiKeyAuth" = ["orders:read"])),
     params(PageParams,
-        ("status" = Option<String>, Query, description = "Only those of this status"),
+        ("status" = Option<words::PrescriptionStatus>, Query, description = "Only those of this status"),
         ("patient_id" = Option<String>, Query, description = "Only those of this patient")),
     responses((status = 200, description = "A page of prescriptions", body = List<PrescriptionView>), ListErrors))]
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {

@@ -25,6 +25,7 @@ use crate::{
     openapi::{ChangeErrors, CreateErrors, ListErrors, ReadErrors},
     paging::{PageParams, page},
     wire::{Amount, Day, Time},
+    words,
 };
 
 pub(crate) const NOUN: &str = "Refill request";
@@ -48,6 +49,7 @@ pub struct RefillCreated {
 pub struct EligibilityView {
     pub eligible: bool,
     /// The code of the first rule that failed.
+    #[schema(value_type = Option<words::RefillRule>)]
     pub reason: Option<&'static str>,
     /// Every rule that failed.
     pub reasons: Vec<ReasonView>,
@@ -58,7 +60,7 @@ pub struct EligibilityView {
 
 #[derive(Serialize, ToSchema)]
 pub struct ReasonView {
-    #[schema(example = "too_soon")]
+    #[schema(value_type = words::RefillRule)]
     pub code: &'static str,
     pub message: String,
     pub citation: Option<&'static str>,
@@ -100,12 +102,12 @@ pub struct RefillView {
     pub medication_request_id: Uuid,
     /// The order that fills it; null while it is reviewed.
     pub medication_order_id: Option<Uuid>,
-    /// `pending`, `approved`, `processing`, `shipped`, `delivered`, `denied` or `cancelled`.
-    #[schema(example = "approved")]
+    #[schema(value_type = words::RefillStatus)]
     pub status: &'static str,
     pub requested_quantity: Amount,
     pub approved_quantity: Option<Amount>,
     /// The code of the rule for which it is reviewed.
+    #[schema(value_type = Option<words::RefillRule>)]
     pub review_reason: Option<String>,
     /// Why it was denied.
     pub reason: Option<String>,
@@ -175,7 +177,7 @@ pub(crate) async fn create(State(web): State<Web>, mut request: Incoming) -> Ans
 #[utoipa::path(get, path = "/refill-request", tag = "Refills", operation_id = "listRefillRequests",
     security(("ApiKeyAuth" = ["refills:read"])),
     params(PageParams,
-        ("status" = Option<String>, Query, description = "Only those of this status"),
+        ("status" = Option<words::RefillStatus>, Query, description = "Only those of this status"),
         ("patient_id" = Option<String>, Query, description = "Only those of this patient")),
     responses((status = 200, description = "A page of refill requests", body = List<RefillView>), ListErrors))]
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {

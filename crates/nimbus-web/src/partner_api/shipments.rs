@@ -19,6 +19,7 @@ use crate::{
     failure::Answer,
     openapi::ReadErrors,
     wire::{Day, Time},
+    words,
 };
 
 pub(crate) const NOUN: &str = "Shipment";
@@ -30,18 +31,15 @@ pub struct ShipmentView {
     pub clinic_id: Uuid,
     pub patient_id: Uuid,
     pub medication_orders: Vec<Uuid>,
-    /// `pending` (a label, no scan yet), `in_transit`, `out_for_delivery`, `attempted`, `available_for_pickup`,
-    /// `exception`, `delivered`, `returned`, `lost` or `cancelled`.
-    #[schema(example = "in_transit")]
+    #[schema(value_type = words::ShipmentStatus)]
     pub status: &'static str,
-    #[schema(example = "in_transit")]
+    #[schema(value_type = words::ShipmentStatus)]
     pub shipment_status: &'static str,
     #[schema(example = "FedEx")]
     pub shipping_partner: String,
     pub carrier_id: String,
     pub service_id: String,
-    /// `next-day` or `business-day`.
-    #[schema(example = "next-day")]
+    #[schema(value_type = words::DeliverySpeed)]
     pub delivery_method: &'static str,
     pub tracking_number: Option<String>,
     pub tracking_url: Option<String>,
@@ -112,7 +110,7 @@ impl From<&Shipment> for ShipmentView {
 #[derive(Serialize, ToSchema)]
 pub struct TrackingView {
     pub shipment_id: Uuid,
-    #[schema(example = "in_transit")]
+    #[schema(value_type = words::ShipmentStatus)]
     pub status: &'static str,
     #[schema(example = "FedEx")]
     pub shipping_partner: String,
@@ -127,7 +125,7 @@ pub struct TrackingView {
 pub struct ScanView {
     pub occurred_at: Time,
     pub location: Option<String>,
-    #[schema(example = "in_transit")]
+    #[schema(value_type = words::ShipmentStatus)]
     pub status: &'static str,
     pub message: Option<String>,
 }

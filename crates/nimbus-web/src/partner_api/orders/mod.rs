@@ -24,6 +24,7 @@ use crate::{
     fields::Fields,
     openapi::{ChangeErrors, CreateErrors, ListErrors, ReadErrors},
     paging::{PageParams, page},
+    words,
 };
 
 pub(crate) use read::order_status;
@@ -56,7 +57,7 @@ pub(crate) async fn create(State(web): State<Web>, mut request: Incoming) -> Ans
 #[utoipa::path(get, path = "/medication-order", tag = "Medication Requests", operation_id = "listMedicationOrders",
     security(("ApiKeyAuth" = ["orders:read"])),
     params(PageParams,
-        ("status" = Option<String>, Query, description = "Only orders of this status"),
+        ("status" = Option<words::OrderStatus>, Query, description = "Only orders of this status"),
         ("patient_id" = Option<String>, Query, description = "Only orders of this patient")),
     responses(
         (status = 200, description = "A page of orders, without drugs and history", body = List<OrderView>),

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::{
     partner_api::patients::types::AddressBody,
     wire::{Amount, Day, Time},
+    words,
 };
 
 /// Who reads: partners do not see staff's notes, nor who of the staff acted.
@@ -34,7 +35,7 @@ pub struct OrderCreate {
     pub carrier_id: Option<String>,
     #[schema(example = "fedex_2day")]
     pub service_id: Option<String>,
-    /// `next-day` or `business-day`.
+    #[schema(value_type = Option<words::DeliverySpeed>)]
     pub delivery_speed: Option<String>,
     pub is_refrigerated: Option<bool>,
     /// Orders of one patient with the same group ship together.
@@ -94,7 +95,7 @@ pub struct OrderCreated {
     pub medication_order_id: Uuid,
     /// The first medication request's.
     pub medication_request_id: Option<Uuid>,
-    #[schema(example = "pending")]
+    #[schema(value_type = words::OrderStatus)]
     pub status: &'static str,
     pub medications: Vec<MedicationCreated>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -147,9 +148,7 @@ impl From<&Created> for OrderCreated {
 pub struct OrderView {
     pub id: Uuid,
     pub medication_order_id: Uuid,
-    /// `pending`, `verified`, `submitted`, `acknowledged`, `filling`, `filled`, `shipped`, `delivered`, `on_hold`,
-    /// `rejected`, `cancelled`, `returned` or `lost`.
-    #[schema(example = "pending")]
+    #[schema(value_type = words::OrderStatus)]
     pub status: &'static str,
     pub clinic_id: Uuid,
     pub patient_id: Uuid,
@@ -158,6 +157,7 @@ pub struct OrderView {
     pub holds: Vec<HoldView>,
     /// Left out in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub shipments: Option<Vec<ShipmentSummary>>,
     pub shipping: ShippingView,
     pub shipping_address: AddressBody,
@@ -171,6 +171,7 @@ pub struct OrderView {
     pub replaces: Option<Uuid>,
     /// Oldest first. Left out in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub status_history: Option<Vec<HistoryView>>,
     pub created_at: Time,
     pub updated_at: Time,
@@ -223,20 +224,25 @@ pub struct RequestView {
     pub prescription_id: Uuid,
     /// Where it is read by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub medication_order_id: Option<Uuid>,
     /// The words of an order, and `profiled`.
-    #[schema(example = "pending")]
+    #[schema(value_type = words::OrderStatus)]
     pub status: &'static str,
     /// Left out in lists, like `dose`, `sig` and `refills_remaining`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub medication: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub dose: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub sig: Option<String>,
     pub quantity: Amount,
     pub days_supply: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub refills_remaining: Option<u32>,
     pub rx_number: Option<String>,
     /// The pharmacy system's own word for the state.
@@ -247,8 +253,10 @@ pub struct RequestView {
     pub updated_at: Time,
     /// Where it is read by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub holds: Option<Vec<HoldView>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub status_history: Option<Vec<HistoryView>>,
 }
 
@@ -296,10 +304,9 @@ impl From<&LineView> for RequestView {
 pub struct HoldView {
     pub id: Uuid,
     pub medication_request_id: Uuid,
-    #[schema(example = "clarification")]
+    #[schema(value_type = words::HoldReason)]
     pub reason: &'static str,
-    /// `partner` or `pharmacy`.
-    #[schema(example = "pharmacy")]
+    #[schema(value_type = words::Resolver)]
     pub resolvable_by: &'static str,
     /// How it is resolved, in a sentence.
     pub how: &'static str,
@@ -327,7 +334,7 @@ impl From<&Hold> for HoldView {
 #[derive(Serialize, ToSchema)]
 pub struct ShipmentSummary {
     pub id: Uuid,
-    #[schema(example = "in_transit")]
+    #[schema(value_type = words::ShipmentStatus)]
     pub status: &'static str,
     pub carrier: String,
     pub tracking_number: Option<String>,
@@ -353,6 +360,7 @@ impl From<&Shipment> for ShipmentSummary {
 pub struct ShippingView {
     pub carrier_id: Option<String>,
     pub service_id: Option<String>,
+    #[schema(value_type = Option<words::DeliverySpeed>)]
     pub delivery_speed: Option<&'static str>,
 }
 
@@ -372,8 +380,7 @@ impl From<&Shipping> for ShippingView {
 /// One change of a status.
 #[derive(Serialize, ToSchema)]
 pub struct HistoryView {
-    /// `medication_request`, `order`, `prescription`, `refill` or `shipment`.
-    #[schema(example = "order")]
+    #[schema(value_type = words::HistorySubject)]
     pub subject: &'static str,
     pub subject_id: Uuid,
     pub from: Option<String>,
@@ -381,14 +388,15 @@ pub struct HistoryView {
     /// A word, such as the reason of a hold.
     pub reason: Option<String>,
     pub at: Time,
-    /// `key` (a partner), `staff` or `system`.
-    #[schema(example = "staff")]
+    #[schema(value_type = words::ActorKind)]
     pub actor_kind: String,
     /// For staff only.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub actor: Option<String>,
     /// For staff only.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub note: Option<String>,
 }
 

@@ -20,6 +20,7 @@ use crate::{
     failure::Answer,
     openapi::{ChangeErrors, CreateErrors, ListErrors, ReadErrors},
     paging::PageParams,
+    words,
 };
 
 pub(in crate::partner_api) use read::read_address;
@@ -45,10 +46,10 @@ pub(crate) async fn create(State(web): State<Web>, mut request: Incoming) -> Ans
 #[utoipa::path(get, path = "/patient", tag = "Patients", operation_id = "listPatients",
     security(("ApiKeyAuth" = ["patients:read"])),
     params(PageParams,
-        ("status" = Option<String>, Query, description = "Only those of this status"),
+        ("status" = Option<words::PatientStatus>, Query, description = "Only those of this status"),
         ("first_name" = Option<String>, Query, description = "With `last_name` and `dob`: exactly this patient"),
         ("last_name" = Option<String>, Query, description = "With `first_name` and `dob`"),
-        ("dob" = Option<String>, Query, description = "With `first_name` and `last_name`: `YYYY-MM-DD`")),
+        ("dob" = Option<String>, Query, format = Date, description = "With `first_name` and `last_name`: `YYYY-MM-DD`")),
     responses((status = 200, description = "A page of patients", body = List<PatientView>), ListErrors))]
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::PatientsRead).await?;

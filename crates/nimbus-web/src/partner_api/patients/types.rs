@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::{
     partner_api::people::ClinicRow,
     wire::{Day, Time},
+    words,
 };
 
 #[derive(ToSchema)]
@@ -19,14 +20,12 @@ pub struct PatientCreate {
     pub middle_name: Option<String>,
     #[schema(min_length = 2, max_length = 100, example = "Doe")]
     pub last_name: String,
-    /// `male`, `female`, `other` or `unknown`.
-    #[schema(example = "male")]
+    #[schema(value_type = words::Gender)]
     pub gender: String,
     /// The date of birth, or a time on it.
     #[schema(format = Date, example = "1985-03-15")]
     pub dob: String,
-    /// `human` (the default), `canine`, `feline`, `equine`, `avian`, `mammal - other`, `reptilian` or `swine`.
-    #[schema(example = "human")]
+    #[schema(value_type = Option<words::Species>)]
     pub species: Option<String>,
     /// Required unless the species is human.
     #[schema(max_length = 200)]
@@ -39,8 +38,7 @@ pub struct PatientCreate {
     /// A number, or text with a unit.
     #[schema(max_length = 50)]
     pub height: Option<String>,
-    /// `active` (the default) or `inactive`.
-    #[schema(example = "active")]
+    #[schema(value_type = Option<words::PatientStatus>)]
     pub status: Option<String>,
     pub practitioner_id: Uuid,
     /// The key's clinic.
@@ -62,15 +60,17 @@ pub struct PatientCreate {
 /// Any of the fields. `null` removes an optional one.
 #[derive(ToSchema)]
 pub struct PatientUpdate {
-    #[schema(min_length = 2, max_length = 100)]
+    #[schema(nullable = false, min_length = 2, max_length = 100)]
     pub first_name: Option<String>,
     #[schema(max_length = 100)]
     pub middle_name: Option<String>,
-    #[schema(min_length = 2, max_length = 100)]
+    #[schema(nullable = false, min_length = 2, max_length = 100)]
     pub last_name: Option<String>,
+    #[schema(nullable = false, value_type = Option<words::Gender>)]
     pub gender: Option<String>,
-    #[schema(format = Date)]
+    #[schema(nullable = false, format = Date)]
     pub dob: Option<String>,
+    #[schema(nullable = false, value_type = Option<words::Species>)]
     pub species: Option<String>,
     #[schema(max_length = 200)]
     pub animal_owner_name: Option<String>,
@@ -80,13 +80,14 @@ pub struct PatientUpdate {
     pub weight_recorded_date: Option<String>,
     #[schema(max_length = 50)]
     pub height: Option<String>,
-    /// `active` or `inactive`.
+    #[schema(nullable = false, value_type = Option<words::PatientStatus>)]
     pub status: Option<String>,
+    #[schema(nullable = false)]
     pub practitioner_id: Option<Uuid>,
     #[schema(max_items = 20)]
     pub contacts: Option<Vec<ContactBody>>,
     /// Exactly one.
-    #[schema(min_items = 1, max_items = 1)]
+    #[schema(nullable = false, min_items = 1, max_items = 1)]
     pub addresses: Option<Vec<AddressBody>>,
     #[schema(max_items = 100)]
     pub medication_allergies: Option<Vec<String>>,
@@ -99,8 +100,7 @@ pub struct PatientUpdate {
 
 #[derive(Serialize, ToSchema)]
 pub struct ContactBody {
-    /// `email`, `phone`, `url`, `sms` or `fax`.
-    #[schema(example = "email")]
+    #[schema(value_type = words::ContactKind)]
     pub key: String,
     #[schema(max_length = 2000, example = "john.doe@example.com")]
     pub value: String,
@@ -170,18 +170,17 @@ pub struct PatientCreated {
 pub struct PatientView {
     pub id: Uuid,
     pub patient_id: Uuid,
-    /// `active` or `inactive`.
-    #[schema(example = "active")]
+    #[schema(value_type = words::PatientStatus)]
     pub status: &'static str,
     pub assigned_clinic: Uuid,
     pub practitioner_id: Uuid,
     pub first_name: String,
     pub middle_name: Option<String>,
     pub last_name: String,
-    #[schema(example = "male")]
+    #[schema(value_type = words::Gender)]
     pub gender: &'static str,
     pub dob: Day,
-    #[schema(example = "human")]
+    #[schema(value_type = words::Species)]
     pub species: &'static str,
     pub animal_owner_name: Option<String>,
     pub weight: Option<String>,
@@ -198,6 +197,7 @@ pub struct PatientView {
     pub created_at: Time,
     pub updated_at: Time,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
     pub warnings: Vec<String>,
 }
 

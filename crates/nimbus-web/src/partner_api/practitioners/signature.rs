@@ -33,8 +33,8 @@ use crate::{
     partner_api::envelope::{self, Nothing, Success},
 };
 
-const MAX_IMAGE: BodyLimit = BodyLimit { bytes: 256 * 1024, words: "256 KiB" };
-const IMAGE: &str = "an image, sent with Content-Type: image/png or image/svg+xml";
+pub(crate) const MAX_IMAGE: BodyLimit = BodyLimit { bytes: 256 * 1024, words: "256 KiB" };
+pub(crate) const IMAGE: &str = "an image, sent with Content-Type: image/png or image/svg+xml";
 /// An image that is opened by itself runs nothing and fetches nothing.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
 

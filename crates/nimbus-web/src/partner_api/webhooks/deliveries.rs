@@ -16,6 +16,7 @@ use crate::{
     openapi::{ChangeErrors, PartErrors},
     paging::{PageParams, page},
     partner_api::envelope::{self, List, Nothing, Success},
+    words,
 };
 
 #[utoipa::path(get, path = "/webhook/{id}/deliveries", tag = "Webhooks", operation_id = "listWebhookDeliveries",
@@ -23,7 +24,7 @@ use crate::{
     params(
         ("id" = String, Path, description = "The webhook's id"),
         PageParams,
-        ("state" = Option<String>, Query, description = "`pending`, `delivered`, `dead` or `cancelled`")),
+        ("state" = Option<words::DeliveryStatus>, Query, description = "Only those in this state")),
     responses(
         (status = 200, description = "A page of deliveries with their attempts", body = List<DeliveryView>),
         PartErrors))]

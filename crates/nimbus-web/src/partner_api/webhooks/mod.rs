@@ -24,6 +24,7 @@ use crate::{
     failure::{Answer, named_by},
     openapi::{ChangeErrors, CreateErrors, ListErrors, ReadErrors},
     paging::{PageParams, page},
+    words,
 };
 
 const NOUN: &str = "Webhook";
@@ -66,7 +67,7 @@ pub(crate) async fn create(State(web): State<Web>, mut request: Incoming) -> Ans
 
 #[utoipa::path(get, path = "/webhook", tag = "Webhooks", operation_id = "listWebhooks",
     security(("ApiKeyAuth" = ["webhooks:read"])),
-    params(PageParams, ("status" = Option<String>, Query, description = "Only those of this status")),
+    params(PageParams, ("status" = Option<words::WebhookStatus>, Query, description = "Only those of this status")),
     responses((status = 200, description = "A page of webhooks", body = List<WebhookView>), ListErrors))]
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::WebhooksRead).await?;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::wire::Time;
+use crate::{wire::Time, words};
 
 #[derive(ToSchema)]
 pub struct WebhookCreate {
@@ -45,19 +45,19 @@ pub struct WebhookCreate {
 /// Any of the fields. `null` removes the description or the headers.
 #[derive(ToSchema)]
 pub struct WebhookUpdate {
-    #[schema(format = "uri", max_length = 2048)]
+    #[schema(nullable = false, format = "uri", max_length = 2048)]
     pub webhook_url: Option<String>,
-    #[schema(min_items = 1, max_items = 50)]
+    #[schema(nullable = false, min_items = 1, max_items = 50)]
     pub event_types: Option<Vec<String>>,
     #[schema(max_length = 500)]
     pub description: Option<String>,
+    #[schema(nullable = false)]
     pub send_api_key: Option<bool>,
     pub headers: Option<BTreeMap<String, String>>,
     /// What an ordered webhook does after a dead letter: `skip` or `hold`.
-    #[schema(example = "skip")]
+    #[schema(nullable = false, value_type = Option<words::DeadLetterPolicy>)]
     pub after_dead_letter: Option<String>,
-    /// `active` or `paused`.
-    #[schema(example = "paused")]
+    #[schema(nullable = false, value_type = Option<words::SettableWebhookStatus>)]
     pub status: Option<String>,
     /// Not available yet.
     #[schema(value_type = Option<Object>)]
@@ -88,23 +88,23 @@ pub struct WebhookView {
     pub clinic_id: Uuid,
     pub event_types: Vec<String>,
     pub description: Option<String>,
-    /// `active`, `paused` or `disabled`.
-    #[schema(example = "active")]
+    #[schema(value_type = words::WebhookStatus)]
     pub status: &'static str,
     pub send_api_key: bool,
     /// The names of the headers that are sent with every delivery.
     pub headers: Vec<String>,
-    #[schema(example = "skip")]
+    #[schema(value_type = words::DeadLetterPolicy)]
     pub after_dead_letter: &'static str,
     pub disabled_reason: Option<String>,
     pub created_at: Time,
     pub updated_at: Time,
     /// Shown when it is made, and never again.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "whsec_…")]
+    #[schema(nullable = false, example = "whsec_…")]
     pub signing_secret: Option<String>,
     /// Until then deliveries are signed with the secret before this one, too.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub previous_secret_until: Option<Time>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
@@ -155,8 +155,7 @@ pub struct DeliveryView {
     pub event_id: Uuid,
     #[schema(example = "medication:updated")]
     pub event_name: String,
-    /// `pending`, `delivered`, `dead` or `cancelled`.
-    #[schema(example = "delivered")]
+    #[schema(value_type = words::DeliveryStatus)]
     pub state: &'static str,
     /// Oldest first.
     pub attempts: Vec<AttemptView>,
@@ -171,8 +170,7 @@ pub struct AttemptView {
     pub number: i64,
     pub started_at: Time,
     pub elapsed_ms: i64,
-    /// `delivered` or `failed`.
-    #[schema(example = "failed")]
+    #[schema(value_type = words::AttemptOutcome)]
     pub outcome: String,
     /// A word for what went wrong.
     #[schema(example = "timeout")]

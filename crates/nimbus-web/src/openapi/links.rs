@@ -1,0 +1,81 @@
+//! Links: which operation takes what another one answered, for people and for tests that follow them.
+
+use serde_json::{Map, Value, json};
+
+/// From the success of one operation to another: a parameter of the other, and the pointer in the body to what it
+/// takes.
+struct Link {
+    from: &'static str,
+    to: &'static str,
+    parameter: &'static str,
+    pointer: &'static str,
+}
+
+const fn link(from: &'static str, to: &'static str, parameter: &'static str, pointer: &'static str) -> Link {
+    Link { from, to, parameter, pointer }
+}
+
+const LINKS: &[Link] = &[
+    link("createPractitioner", "getPractitioner", "id", "/data/practitioner_id"),
+    link("createPractitioner", "updatePractitioner", "id", "/data/practitioner_id"),
+    link("listPractitioners", "getPractitioner", "id", "/data/0/id"),
+    link("createPatient", "getPatient", "id", "/data/patient_id"),
+    link("createPatient", "updatePatient", "id", "/data/patient_id"),
+    link("listPatients", "getPatient", "id", "/data/0/id"),
+    link("createMedicationOrder", "getMedicationOrder", "id", "/data/medication_order_id"),
+    link("createMedicationOrder", "cancelMedicationOrder", "id", "/data/medication_order_id"),
+    link("createMedicationOrder", "getMedicationRequest", "id", "/data/medication_request_id"),
+    link("createMedicationOrder", "getPrescription", "id", "/data/medications/0/prescription_id"),
+    link("listMedicationOrders", "getMedicationOrder", "id", "/data/0/id"),
+    link("listPrescriptions", "getPrescription", "id", "/data/0/id"),
+    link("createRefillRequest", "getRefillRequest", "id", "/data/refill_request_id"),
+    link("createRefillRequest", "cancelRefillRequest", "id", "/data/refill_request_id"),
+    link("createRefillRequest", "getMedicationOrder", "id", "/data/medication_order_id"),
+    link("listRefillRequests", "getRefillRequest", "id", "/data/0/id"),
+    link("createWebhook", "getWebhook", "id", "/data/webhook_id"),
+    link("createWebhook", "updateWebhook", "id", "/data/webhook_id"),
+    link("createWebhook", "testWebhook", "id", "/data/webhook_id"),
+    link("createWebhook", "rotateWebhookSecret", "id", "/data/webhook_id"),
+    link("createWebhook", "listWebhookDeliveries", "id", "/data/webhook_id"),
+    link("createWebhook", "deleteWebhook", "id", "/data/webhook_id"),
+    link("listWebhooks", "getWebhook", "id", "/data/0/webhook_id"),
+    link("listQueue", "getQueuedOrder", "id", "/data/0/id"),
+    link("createShipment", "getAnyShipment", "id", "/data/shipment_id"),
+    link("createShipment", "moveShipment", "id", "/data/shipment_id"),
+    link("createShipment", "cancelShipment", "id", "/data/shipment_id"),
+    link("listShipments", "getAnyShipment", "id", "/data/0/id"),
+];
+
+/// Adds the links whose two operations a document has.
+pub(super) fn add(paths: &mut Map<String, Value>) {
+    let operations = || paths.values().filter_map(Value::as_object).flat_map(Map::values);
+    let known: Vec<String> =
+        operations().filter_map(|it| it["operationId"].as_str()).map(str::to_owned).collect();
+    for operation in paths.values_mut().filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
+        let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
+        let all = LINKS.iter().filter(|link| link.from == id && known.iter().any(|it| it == link.to));
+        let links: Map<String, Value> = all
+            .map(|link| {
+                let value = json!({
+                    "operationId": link.to,
+                    "parameters": {link.parameter: format!("$response.body#{}", link.pointer)},
+                });
+                (link.to.to_owned(), value)
+            })
+            .collect();
+        if let Some(success) = success(operation).filter(|_| !links.is_empty()) {
+            success["links"] = Value::Object(links);
+        }
+    }
+}
+
+fn success(operation: &mut Value) -> Option<&mut Value> {
+    let responses = operation["responses"].as_object_mut()?;
+    responses.iter_mut().find(|(status, _)| status.starts_with('2')).map(|(_, response)| response)
+}
+
+/// The operations that the table names and no document has.
+#[cfg(test)]
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    LINKS.iter().flat_map(|link| [link.from, link.to])
+}

@@ -1,0 +1,82 @@
+//! The OpenAPI documents of every surface, read off the routes themselves and made complete in one pass.
+//!
+//! Routes say what only they know: what they are called, who may, what they take and answer. What follows from
+//! that (refusals, headers, rate limits, examples, links) is added by `operations`, for every route alike.
+
+mod documents;
+mod examples;
+mod headers;
+mod ids;
+mod links;
+mod operations;
+mod refusals;
+mod rules;
+mod schemas;
+mod security;
+pub(crate) mod serve;
+mod texts;
+mod webhooks;
+
+use std::collections::BTreeMap;
+
+use utoipa::{
+    IntoResponses,
+    openapi::{OpenApi, RefOr, Response},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{Web, health, operations_api, orders_api, partner_api};
+
+pub use documents::{Document, Kind};
+
+/// One document with every route of the server, as the routes describe themselves.
+pub fn api_document() -> OpenApi {
+    all_routes().into_openapi()
+}
+
+pub(crate) fn all_routes() -> OpenApiRouter<Web> {
+    open_routes()
+        .nest(partner_api::ROOT, partner_api::routes())
+        .nest(operations_api::ROOT, operations_api::routes())
+        .merge(orders_api::routes())
+}
+
+/// The routes that belong to no surface: health and the documents themselves.
+fn open_routes() -> OpenApiRouter<Web> {
+    OpenApiRouter::new()
+        .routes(routes!(health::health))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(serve::partner))
+        .routes(routes!(serve::integration))
+        .routes(routes!(serve::orders))
+        .routes(routes!(serve::operations))
+}
+
+/// The beginning of a surface's document.
+pub(crate) fn base(title: &str) -> OpenApi {
+    let mut document = OpenApi::default();
+    document.info.title = title.to_owned();
+    document
+}
+
+macro_rules! derived {
+    ($($name:ident)*) => {$(
+        /// Refusals follow from the route; an annotation adds none.
+        pub(crate) struct $name;
+
+        impl IntoResponses for $name {
+            fn responses() -> BTreeMap<String, RefOr<Response>> {
+                BTreeMap::new()
+            }
+        }
+    )*};
+}
+
+derived! {
+    ListErrors ReadErrors PartErrors CreateErrors ChangeErrors FeedErrors ImageErrors OrdersListErrors OrdersReadErrors
+    OrdersCreateErrors OrdersChangeErrors
+}
+
+#[cfg(test)]
+mod tests;

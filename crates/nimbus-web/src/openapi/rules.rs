@@ -1,0 +1,108 @@
+//! The rules of the pharmacy that an operation may run into, as examples.
+
+use nimbus_app::{Detail, Error, RefusalCode};
+use nimbus_core::{
+    eligibility::{Finding, Rule, Verdict},
+    refusal::Refusal,
+    time::parse_date,
+};
+
+use super::ids;
+
+/// Refusals by rules, each with a name, of the operation with this id.
+pub(super) fn of(operation_id: &str) -> Vec<(&'static str, Error)> {
+    match operation_id {
+        "createPatient" => vec![("duplicate_patient", duplicate_patient())],
+        "createMedicationOrder" => {
+            vec![
+                ("service_not_available", service_not_available()),
+                ("clinic_not_found", clinic_not_found("clinic_id")),
+            ]
+        }
+        "createWebhook" => vec![("clinic_not_found", clinic_not_found("clinic_id"))],
+        "createPractitioner" => vec![("clinic_not_found", clinic_not_found("assigned_clinic"))],
+        "createRefillRequest" => {
+            vec![("refill_not_eligible", too_soon()), ("refill_exists", refill_exists())]
+        }
+        "createOrder" | "createRefill" => vec![("refill_not_eligible", too_soon())],
+        id if changes_status(id) => vec![("invalid_status_transition", shipped())],
+        _ => Vec::new(),
+    }
+}
+
+/// The operations that move something to another status.
+fn changes_status(id: &str) -> bool {
+    const ACTS: [&str; 16] = [
+        "cancel",
+        "verify",
+        "submit",
+        "acknowledge",
+        "startFilling",
+        "fill",
+        "hold",
+        "release",
+        "reject",
+        "accept",
+        "decline",
+        "replace",
+        "approve",
+        "deny",
+        "discontinue",
+        "moveShipment",
+    ];
+    ACTS.iter().any(|act| id.starts_with(act))
+}
+
+fn refused(code: RefusalCode, detail: Detail) -> Error {
+    Error::Refused { code, message: detail.message.clone(), details: vec![detail] }
+}
+
+fn duplicate_patient() -> Error {
+    let detail = Detail {
+        field: None,
+        reason: Some("duplicate_patient".to_owned()),
+        message: "Patient already exists".to_owned(),
+        facts: vec![("patient_id", ids::sample("patient").to_string())],
+    };
+    refused(RefusalCode::DuplicatePatient, detail)
+}
+
+fn service_not_available() -> Error {
+    let detail = Detail {
+        field: Some("service_id".to_owned()),
+        reason: Some("unknown_service".to_owned()),
+        message: "Service not available".to_owned(),
+        facts: Vec::new(),
+    };
+    refused(RefusalCode::ServiceNotAvailable, detail)
+}
+
+fn clinic_not_found(field: &str) -> Error {
+    Error::field(field, "Clinic not found")
+}
+
+fn too_soon() -> Error {
+    let finding = Finding {
+        rule: Rule::TooSoon,
+        verdict: Verdict::Refuse,
+        message: "The last fill is not used up yet; a refill is possible from 2026-02-05".to_owned(),
+        citation: None,
+        passes_on: parse_date("2026-02-05"),
+    };
+    refused(RefusalCode::RefillNotEligible, Detail::from(&finding))
+}
+
+fn refill_exists() -> Error {
+    let finding = Finding {
+        rule: Rule::AlreadyOpen,
+        verdict: Verdict::Refuse,
+        message: "Refill request already exists".to_owned(),
+        citation: None,
+        passes_on: None,
+    };
+    refused(RefusalCode::RefillExists, Detail::from(&finding))
+}
+
+fn shipped() -> Error {
+    Error::from(Refusal::transition("shipped", "cancelled"))
+}

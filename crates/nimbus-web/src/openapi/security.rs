@@ -1,0 +1,67 @@
+//! What an operation asks of its caller, read from its `security` entry; and the security schemes.
+
+use serde_json::{Map, Value, json};
+
+use crate::failure::Credential;
+
+/// The credential of an operation, and the scopes or roles of which it needs one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Needs {
+    pub(super) scheme: Option<String>,
+    pub(super) words: Vec<String>,
+}
+
+/// Reads the `security` entry: exactly one scheme, or none.
+pub(super) fn of(operation: &Value) -> Needs {
+    let entry = operation.pointer("/security/0").and_then(Value::as_object);
+    let (scheme, words) = match entry.and_then(|entry| entry.iter().next()) {
+        Some((scheme, words)) => (Some(scheme.clone()), words.as_array().cloned().unwrap_or_default()),
+        None => (None, Vec::new()),
+    };
+    Needs { scheme, words: words.iter().filter_map(Value::as_str).map(str::to_owned).collect() }
+}
+
+impl Needs {
+    pub(super) fn credential(&self) -> Option<Credential> {
+        match self.scheme.as_deref()? {
+            "ApiKeyAuth" => Some(Credential::ApiKey),
+            "OpsToken" => Some(Credential::OpsToken),
+            "FeedSecret" => Some(Credential::FeedSecret),
+            "OnboardingToken" => Some(Credential::OnboardingToken),
+            _ => None,
+        }
+    }
+
+    /// A sentence for the operation's description; empty if everybody may.
+    pub(super) fn sentence(&self) -> String {
+        let words: Vec<String> = self.words.iter().map(|word| format!("`{word}`")).collect();
+        match (self.credential(), words.is_empty()) {
+            (Some(Credential::ApiKey), false) => format!("Scope: {}.", words.join(" and ")),
+            (Some(Credential::ApiKey), true) => "Any API key.".to_owned(),
+            (Some(Credential::OpsToken), false) => format!("Role: {}.", words.join(" or ")),
+            (Some(Credential::OpsToken), true) => "Any operations token.".to_owned(),
+            (Some(Credential::FeedSecret), _) => "For the pharmacy system.".to_owned(),
+            (Some(Credential::OnboardingToken), _) => "For the onboarding robot.".to_owned(),
+            (None, _) => "Needs no credential.".to_owned(),
+        }
+    }
+}
+
+/// Every scheme; documents keep those that they use.
+pub(super) fn schemes() -> Map<String, Value> {
+    let header = |name: &str, description: &str| json!({"type": "apiKey", "in": "header", "name": name, "description": description});
+    let bearer = |description: &str| json!({"type": "http", "scheme": "bearer", "description": description});
+    let schemes = [
+        (
+            "ApiKeyAuth",
+            header(
+                "X-API-Key",
+                "A key of one clinic and one environment: `dev_…` in the sandbox, `prod_…` in production.",
+            ),
+        ),
+        ("OpsToken", bearer("An operations token (`ops_…`) of one or more roles.")),
+        ("FeedSecret", header("X-Pharmetika-Secret", "The secret that the pharmacy system shares with us.")),
+        ("OnboardingToken", bearer("The token of the onboarding robot.")),
+    ];
+    schemes.into_iter().map(|(name, scheme)| (name.to_owned(), scheme)).collect()
+}

@@ -1,0 +1,91 @@
+//! Closed sets of words on the wire, as schemas: listed once, by the enums that write and read them.
+
+use std::borrow::Cow;
+
+use nimbus_app::{
+    endpoints::{AfterDeadLetter, DeliveryState, EndpointStatus as Endpoint},
+    tenancy::PartnerStatus as Partner,
+};
+use nimbus_core::{
+    access::Environment as Deployment,
+    eligibility::Rule,
+    history::Subject,
+    order::{DeliverySpeed as Speed, FillStatus, HoldReason as Hold},
+    patient::{
+        ContactKind as Contact, Gender as PatientGender, PatientStatus as Patient, Species as PatientSpecies,
+    },
+    practitioner::PractitionerStatus as Practitioner,
+    prescription::{DrugSchedule, PrescriptionStatus as Prescription},
+    refill::RefillStatus as Refill,
+    shipment::ShipmentStatus as Shipment,
+};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        ObjectBuilder, RefOr,
+        schema::{Schema, Type},
+    },
+};
+
+/// Every word once, in the order of the set.
+fn listed<T: Copy>(all: &[T], word: fn(T) -> &'static str) -> Vec<&'static str> {
+    let mut words = Vec::with_capacity(all.len());
+    for &member in all {
+        if !words.contains(&word(member)) {
+            words.push(word(member));
+        }
+    }
+    words
+}
+
+macro_rules! sets {
+    ($($(#[$doc:meta])* $name:ident: $all:expr, $word:expr;)*) => {$(
+        $(#[$doc])*
+        pub(crate) struct $name;
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                let words = listed($all, $word);
+                ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).into()
+            }
+        }
+
+        impl ToSchema for $name {
+            fn name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+        }
+    )*};
+}
+
+sets! {
+    /// The status of a medication order, and of a medication request.
+    OrderStatus: FillStatus::ALL, FillStatus::read_word;
+    HoldReason: Hold::ALL, Hold::as_str;
+    /// Who can resolve a hold.
+    Resolver: Hold::ALL, Hold::resolvable_by;
+    DeliverySpeed: Speed::ALL, Speed::as_str;
+    HistorySubject: Subject::ALL, Subject::as_str;
+    /// A partner through its key, staff, or the platform itself.
+    ActorKind: &["key", "staff", "system"], |word| word;
+    PrescriptionStatus: Prescription::ALL, Prescription::as_str;
+    Schedule: DrugSchedule::ALL, DrugSchedule::as_str;
+    RefillStatus: Refill::ALL, Refill::as_str;
+    /// A rule of eligibility.
+    RefillRule: Rule::ALL, Rule::as_str;
+    ShipmentStatus: Shipment::ALL, Shipment::wire_word;
+    PractitionerStatus: Practitioner::ALL, Practitioner::as_str;
+    PatientStatus: Patient::ALL, Patient::as_str;
+    Gender: PatientGender::ALL, PatientGender::as_str;
+    Species: PatientSpecies::ALL, PatientSpecies::as_str;
+    ContactKind: Contact::ALL, Contact::as_str;
+    WebhookStatus: &[Endpoint::Active, Endpoint::Paused, Endpoint::Disabled], Endpoint::as_str;
+    /// What a partner can set; a webhook is disabled by itself.
+    SettableWebhookStatus: &[Endpoint::Active, Endpoint::Paused], Endpoint::as_str;
+    /// What an ordered webhook does after a dead letter.
+    DeadLetterPolicy: AfterDeadLetter::ALL, AfterDeadLetter::as_str;
+    DeliveryStatus: DeliveryState::ALL, DeliveryState::as_str;
+    AttemptOutcome: &["delivered", "failed"], |word| word;
+    PartnerStatus: Partner::ALL, Partner::as_str;
+    Environment: Deployment::ALL, Deployment::as_str;
+}
