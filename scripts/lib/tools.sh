@@ -49,19 +49,20 @@ need_postgres() {
     say "$("$initdb" --version)"
 }
 
-# A virtual environment in the cache, made again when the requirements change.
+# need_python NAME REQUIREMENTS: a virtual environment in the cache, made again when the requirements change. Its
+# interpreter is left in `venv_python`.
 need_python() {
     python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install "Python 3 with venv" python3 python3-venv
-    local venv="$nimbus_cache/receivers" wanted=tests/receivers/python/requirements.txt
-    export NIMBUS_TEST_PYTHON="$venv/bin/python"
-    if ! cmp -s "$wanted" "$venv/installed.txt" || ! "$NIMBUS_TEST_PYTHON" -c '' 2>/dev/null; then
+    local venv="$nimbus_cache/$1" wanted=$2
+    venv_python="$venv/bin/python"
+    if ! cmp -s "$wanted" "$venv/installed.txt" || ! "$venv_python" -c '' 2>/dev/null; then
         say "installing $wanted into $venv"
         python3 -m venv --clear "$venv" || die "python3 -m venv failed"
-        "$NIMBUS_TEST_PYTHON" -m pip install --quiet --disable-pip-version-check -r "$wanted" ||
+        "$venv_python" -m pip install --quiet --disable-pip-version-check -r "$wanted" ||
             die "pip could not install $wanted"
         cp "$wanted" "$venv/installed.txt"
     fi
-    say "$("$NIMBUS_TEST_PYTHON" --version) in $venv"
+    say "$("$venv_python" --version) in $venv"
 }
 
 # need_node FOLDER… : Node.js, and the packages that the lock files of these folders name.

@@ -80,7 +80,7 @@ impl Incoming {
         let mut object = Map::new();
         for (name, value) in pairs.0 {
             if object.insert(name, Value::String(value)).is_some() {
-                return Err(Error::unreadable("$", "A query parameter is given twice.").into());
+                return Err(given_twice());
             }
         }
         Ok(fields::read(&Value::Object(object), read)?)
@@ -131,6 +131,11 @@ impl Incoming {
             .map(|key| Idempotency { key, fingerprint: fingerprint(&self.parts, &bytes) });
         Ok(bytes)
     }
+}
+
+/// A query that names a parameter more than once.
+pub(crate) fn given_twice() -> Failure {
+    Error::unreadable("$", "A query parameter is given twice.").into()
 }
 
 pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Failure> {

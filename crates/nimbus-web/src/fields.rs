@@ -74,9 +74,9 @@ impl<'a> Fields<'a> {
         self.object.get(name)
     }
 
-    /// Whether a field was sent, and not as `null`.
+    /// Whether a field was sent, and not as `null` or an empty text.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.object.get(name).is_some_and(|value| !value.is_null())
+        self.object.get(name).is_some_and(|value| !value.is_null() && !is_empty(value))
     }
 
     /// Refuses a field of this object.
@@ -124,14 +124,14 @@ impl<'a> Fields<'a> {
         self.required_if(true, name, check)
     }
 
-    /// A field that must be there in some cases.
+    /// A field that must be there in some cases, and may be left out, `null` or an empty text in the others.
     pub(crate) fn required_if<T>(
         &mut self,
         needed: bool,
         name: &'static str,
         check: impl FnOnce(&Value) -> Checked<T>,
     ) -> Option<T> {
-        match self.value(name) {
+        match self.value(name).filter(|value| needed || !is_empty(value)) {
             Some(value) => self.checked(name, value, check),
             None if needed => {
                 self.lack(name);
@@ -147,10 +147,6 @@ impl<'a> Fields<'a> {
         name: &'static str,
         check: impl FnOnce(&Value) -> Checked<T>,
     ) -> Option<T> {
-        if self.object.get(name).is_some_and(is_empty) {
-            self.asked.push(name);
-            return None;
-        }
         self.required_if(false, name, check)
     }
 

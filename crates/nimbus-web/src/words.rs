@@ -61,6 +61,8 @@ macro_rules! sets {
 sets! {
     /// The status of a medication order, and of a medication request.
     OrderStatus: FillStatus::ALL, FillStatus::read_word;
+    /// The same in the words of the orders API.
+    OrdersStatus: FillStatus::ALL, FillStatus::orders_word;
     HoldReason: Hold::ALL, Hold::as_str;
     /// Who can resolve a hold.
     Resolver: Hold::ALL, Hold::resolvable_by;

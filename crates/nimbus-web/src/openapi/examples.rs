@@ -122,6 +122,11 @@ impl<'a> Samples<'a> {
         };
     }
 
+    /// The first field of an object, by name.
+    pub(super) fn first_field(&self, schema: &Value) -> Option<String> {
+        self.resolved(schema)["properties"].as_object()?.keys().next().cloned()
+    }
+
     /// The names of the fields that an object must have.
     pub(super) fn required(&self, schema: &Value) -> Vec<String> {
         let schema = self.resolved(schema);
@@ -265,6 +270,10 @@ pub(super) fn parameter(facts: &Facts<'_>, samples: &Samples<'_>, parameter: &mu
             Surface::Orders => json!({"type": "string", "pattern": format!("^{prefix}_[a-zA-Z0-9]+$")}),
             Surface::Partner => json!({"type": "string", "format": "uuid"}),
         };
+    }
+    if name == "cursor" {
+        // The id of the last item of the page before, in base62; that of a 128-bit number begins below 7.
+        parameter["schema"] = json!({"type": "string", "pattern": "^[0-6][0-9A-Za-z]{21}$"});
     }
     if parameter.get("example").is_none() {
         parameter["example"] = match name.as_str() {

@@ -71,6 +71,14 @@ pub(super) fn headers() -> Map<String, Value> {
         ),
         ("RetryAfter", header("Seconds to wait before the next attempt.", true, number(1))),
         (
+            "RetryAfterInUse",
+            header(
+                "Seconds to wait before the next attempt, where the first request with the key is still running.",
+                false,
+                number(1),
+            ),
+        ),
+        (
             "ETag",
             header(
                 "Names this state of the resource, for `If-None-Match` and `If-Match`.",
@@ -156,10 +164,12 @@ pub(super) fn not_modified(facts: &Facts<'_>) -> Value {
 }
 
 /// The headers of a refusal, from those that it was rendered with.
-pub(super) fn of_refusal(facts: &Facts<'_>, rendered: &http::HeaderMap) -> Value {
+pub(super) fn of_refusal(facts: &Facts<'_>, status: u16, rendered: &http::HeaderMap) -> Value {
     let mut headers = common(facts);
     if rendered.contains_key(http::header::RETRY_AFTER) {
-        headers.push(("Retry-After", "RetryAfter"));
+        // Of the conflicts, one alone passes by waiting.
+        let part = if status == 409 { "RetryAfterInUse" } else { "RetryAfter" };
+        headers.push(("Retry-After", part));
     }
     if rendered.contains_key(http::header::WWW_AUTHENTICATE) {
         headers.push(("WWW-Authenticate", "WWWAuthenticate"));

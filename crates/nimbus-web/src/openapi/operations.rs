@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{examples::Samples, headers, refusals, security};
+use super::{examples::Samples, headers, refusals, schemas, security};
 use crate::surface::Surface;
 
 /// What operations share, gathered while they are described.
@@ -64,6 +64,9 @@ pub(super) fn describe(parts: &mut Parts, path: &str, method: &str, operation: &
     parameters(&facts, &samples, operation);
     if let Some(content) = operation.pointer_mut("/requestBody/content") {
         samples.fill(content, &format!("{} request", facts.id));
+        if !needs_body(&parts.schemas, content) {
+            operation["requestBody"]["required"] = json!(false);
+        }
     }
     let refused = refusals::responses(&facts, operation, &samples);
     successes(&facts, operation, &samples);
@@ -73,6 +76,14 @@ pub(super) fn describe(parts: &mut Parts, path: &str, method: &str, operation: &
             .into_iter()
             .map(|(status, response)| (status, refusals::shared(&mut parts.responses, response))),
     );
+}
+
+/// Whether a body has fields that must be there: one without is read as an empty object.
+fn needs_body(schemas: &Map<String, Value>, content: &Value) -> bool {
+    let schema = content.pointer("/application~1json/schema");
+    let named = schema.and_then(schemas::referred).and_then(|name| schemas.get(name));
+    let required = named.or(schema).map(|schema| schema["required"].as_array());
+    required.is_none_or(|names| names.is_some_and(|names| !names.is_empty()))
 }
 
 /// Title, description with scope and rate limit, and the rate limit for programs.

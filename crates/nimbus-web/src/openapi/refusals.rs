@@ -93,7 +93,7 @@ fn response(facts: &Facts<'_>, status: u16, all: &[(Refusal, HeaderMap, Value)])
     }
     let value = json!({
         "description": description(status),
-        "headers": headers::of_refusal(facts, &rendered),
+        "headers": headers::of_refusal(facts, status, &rendered),
         "content": {"application/json": {"schema": schemas::reference("Error"), "examples": examples}},
     });
     let name = all.iter().all(|(refusal, ..)| refusal.common).then(|| shared_name(facts, status));
@@ -193,6 +193,9 @@ fn body_and_query(facts: &Facts<'_>, operation: &Value, samples: &Samples<'_>, a
         if !missing.is_empty() {
             let fields = missing.iter().take(2).map(|name| FieldError::new(name, "is required")).collect();
             all.push(Refusal::own("fields_missing", Failure::App(Error::Invalid(fields))));
+        } else if let Some(name) = samples.first_field(schema) {
+            let message = checks::text(0..=1)(&Value::Null).err().unwrap_or_default();
+            all.push(Refusal::own("field_not_valid", Failure::App(Error::field(&name, message))));
         }
         let malformed = body::parse(b"{\"quantity\": 1,}").err();
         all.extend(malformed.map(|failure| Refusal::own("not_json", failure)));
@@ -217,6 +220,7 @@ fn body_and_query(facts: &Facts<'_>, operation: &Value, samples: &Samples<'_>, a
     }
     if let Some(parameter) = own_parameters(operation).find(|parameter| parameter["in"] == "query") {
         all.push(Refusal::own("parameter_not_valid", Failure::App(not_valid(parameter))));
+        all.push(Refusal::own("parameter_given_twice", body::given_twice()));
     }
 }
 

@@ -29,6 +29,7 @@ use crate::{
     openapi::{OrdersChangeErrors, OrdersCreateErrors, OrdersListErrors, OrdersReadErrors},
     paging::camel_case_page,
     wire::{Amount, Day, Time},
+    words,
 };
 
 const NOUN: &str = "Refill";
@@ -65,13 +66,12 @@ pub struct Refill {
     /// The order that fills it; null while it is reviewed.
     #[schema(example = "ord_00FODtiM8TKCRUXNHNjZoy")]
     pub order_id: Option<String>,
-    /// `pending`, `approved`, `processing`, `shipped`, `delivered`, `denied` or `cancelled`.
-    #[schema(example = "approved")]
+    #[schema(value_type = words::RefillStatus)]
     pub status: &'static str,
     pub requested_quantity: Amount,
     pub approved_quantity: Option<Amount>,
-    /// The code of the rule for which a pharmacist reviews it.
-    #[schema(example = "too_soon")]
+    /// The rule for which a pharmacist reviews it.
+    #[schema(value_type = Option<words::RefillRule>)]
     pub review_reason: Option<String>,
     /// Why a pharmacist denied it.
     pub denial_reason: Option<String>,
@@ -109,7 +109,7 @@ pub struct Eligibility {
     /// Whether a pharmacist would review it: it is not eligible, and every reason is one to review.
     pub requires_review: bool,
     /// The code of the first rule that failed.
-    #[schema(example = "too_soon")]
+    #[schema(value_type = Option<words::RefillRule>)]
     pub reason: Option<&'static str>,
     /// Every rule that failed.
     pub reasons: Vec<Reason>,
@@ -123,7 +123,7 @@ pub struct Eligibility {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Reason {
-    #[schema(example = "too_soon")]
+    #[schema(value_type = words::RefillRule)]
     pub code: &'static str,
     pub message: String,
     /// The regulation behind the rule.
@@ -197,7 +197,8 @@ pub(crate) async fn create(State(web): State<Web>, mut request: Incoming) -> Ans
     params(
         ("prescriptionId" = String, Query, description = "The prescription to refill"),
         ("patientId" = String, Query, description = "Whose it is"),
-        ("requestedQuantity" = Option<String>, Query, description = "The prescription's quantity, if not given")),
+        ("requestedQuantity" = Option<Amount>, Query, minimum = 1, maximum = 1_000_000, multiple_of = 0.001,
+            example = 30, description = "The prescription's quantity, if not given")),
     responses((status = 200, description = "The answer of every rule", body = Eligibility), OrdersListErrors))]
 pub(crate) async fn eligibility(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::RefillsRead).await?;
@@ -209,7 +210,7 @@ pub(crate) async fn eligibility(State(web): State<Web>, request: Incoming) -> An
 #[utoipa::path(get, path = "/refills", tag = "Refills", operation_id = "listRefills",
     security(("ApiKeyAuth" = ["refills:read"])),
     params(ListParams,
-        ("status" = Option<String>, Query, description = "Only those of this status"),
+        ("status" = Option<words::RefillStatus>, Query, description = "Only those of this status"),
         ("patientId" = Option<String>, Query, description = "Only those of this patient")),
     responses((status = 200, description = "A page of refills", body = Page<Refill>), OrdersListErrors))]
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {

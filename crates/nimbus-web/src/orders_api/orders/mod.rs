@@ -23,6 +23,7 @@ use crate::{
     fields::Fields,
     openapi::{OrdersChangeErrors, OrdersCreateErrors, OrdersListErrors, OrdersReadErrors},
     paging::camel_case_page,
+    words,
 };
 
 const NOUN: &str = "Order";
@@ -45,8 +46,7 @@ pub(crate) async fn create(State(web): State<Web>, mut request: Incoming) -> Ans
 #[utoipa::path(get, path = "/orders", tag = "Orders", operation_id = "listOrders",
     security(("ApiKeyAuth" = ["orders:read"])),
     params(ListParams,
-        ("status" = Option<String>, Query,
-            description = "Only `pending`, `processing`, `shipped`, `delivered` or `cancelled` orders"),
+        ("status" = Option<words::OrdersStatus>, Query, description = "Only orders of this status"),
         ("patientId" = Option<String>, Query, description = "Only orders of this patient")),
     responses((status = 200, description = "A page of orders", body = Page<Order>), OrdersListErrors))]
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {

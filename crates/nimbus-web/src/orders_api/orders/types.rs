@@ -5,7 +5,10 @@ use nimbus_core::{order, patient::Address, shipment::Scan};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::wire::{Day, Time};
+use crate::{
+    wire::{Day, Time},
+    words,
+};
 
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
@@ -71,8 +74,7 @@ pub struct Order {
     pub prescription_id: Option<String>,
     /// All that it fills.
     pub prescription_ids: Vec<String>,
-    /// `pending`, `processing`, `shipped`, `delivered` or `cancelled`.
-    #[schema(example = "pending")]
+    #[schema(value_type = words::OrdersStatus)]
     pub status: &'static str,
     pub shipping_address: ShippingAddress,
     pub tracking_number: Option<String>,
@@ -121,9 +123,8 @@ pub struct Tracking {
     pub carrier: Option<String>,
     pub tracking_number: Option<String>,
     pub tracking_url: Option<String>,
-    /// Of the parcel: `pending` (it has a label), `in_transit`, `out_for_delivery`, `attempted`,
-    /// `available_for_pickup`, `exception`, `delivered`, `returned` or `lost`. Null before there is a parcel.
-    #[schema(example = "in_transit")]
+    /// Of the parcel: `pending` while it has a label alone. Null before there is a parcel.
+    #[schema(value_type = Option<words::ShipmentStatus>)]
     pub status: Option<&'static str>,
     pub estimated_delivery_date: Option<Day>,
     /// The newest 500 reports, oldest first.
@@ -134,7 +135,7 @@ pub struct Tracking {
 #[serde(rename_all = "camelCase")]
 pub struct TrackingEvent {
     pub occurred_at: Time,
-    #[schema(example = "in_transit")]
+    #[schema(value_type = words::ShipmentStatus)]
     pub status: &'static str,
     pub location: Option<String>,
     pub message: Option<String>,

@@ -127,7 +127,10 @@ pub(crate) async fn delete_named(State(web): State<Web>, mut request: Incoming) 
     let mut call = web.partner(&request, Scope::WebhooksWrite).await?;
     let named: Option<EndpointId> = request.query(|f| Some(f.optional("id", id)))?;
     let (field, endpoint) = match named {
-        Some(endpoint) => ("id", endpoint),
+        Some(endpoint) => {
+            request.json(&mut call, |f| Some(f.optional::<EndpointId>("webhook_id", id))).await?;
+            ("id", endpoint)
+        }
         None => ("webhook_id", request.json(&mut call, read_delete).await?),
     };
     let deleted = endpoints::delete(&web.app, &call, of_partners(endpoint), render_deleted).await;

@@ -1,0 +1,165 @@
+"""What a seeded sandbox is given besides, so that every operation has something to succeed on.
+
+Each list becomes a dictionary of the configuration, by its name: `path.id` of `verifyOrder` is drawn from
+`received`, and so on.
+"""
+
+import ids
+
+# The steps of staff from an accepted order to a filled one.
+STEPS = ["verify", "submit", "acknowledge", "start-fill", "fill"]
+STAGES = ["received", "verified", "submitted", "acknowledged", "filling", "filled"]
+# Orders at each stage: acts move them on, and each act is tried more than once.
+EACH = 5
+EXTERNAL = "/api/external"
+
+
+def fill(sandbox):
+    """Makes people, orders at every stage, parcels, refills and webhooks; their ids by kind."""
+    maker = Maker(sandbox)
+    seed = sandbox.seed
+    lists = {
+        "clinic": [seed["clinic_id"]],
+        "patient": [seed["patient_id"]] + [maker.patient(f"Case{letter}") for letter in "ABC"],
+        "practitioner": [seed["practitioner_id"]],
+        "spare_practitioner": [maker.practitioner(letter) for letter in "DEFGHIJK"],
+        "active_practitioner": [maker.active_practitioner(letter) for letter in "LMNOPQRS"],
+    }
+    for stage in STAGES:
+        lists[stage] = [maker.order_at(stage)["medication_order_id"] for _ in range(EACH)]
+    lists["held"] = [maker.held() for _ in range(EACH)]
+    lists["cancelling"] = [maker.cancelling() for _ in range(2 * EACH)]
+    lists["lost"] = [maker.parcel("lost")["order"] for _ in range(EACH)]
+    delivered = [maker.parcel("delivered") for _ in range(2)]
+    lists["shipment"] = [maker.parcel(None)["shipment"] for _ in range(2 * EACH)]
+    lists["order"] = [seed["medication_order_id"]] + [order for name in STAGES for order in lists[name]]
+    lists["request"] = [seed["medication_request_id"]] + [parcel["request"] for parcel in delivered]
+    refillable = [maker.parcel("delivered") for _ in range(4 * EACH)]
+    sandbox.age([parcel["request"] for parcel in refillable], days=60)
+    requests = [parcel["request"] for parcel in refillable]
+    lists["refillable"] = requests[: 2 * EACH]
+    lists["refillable_prescription"] = [parcel["prescription"] for parcel in refillable[: 2 * EACH]]
+    lists["refill"] = [maker.refill(request) for request in requests[2 * EACH : 3 * EACH]]
+    in_review = [parcel["prescription"] for parcel in refillable[3 * EACH :]]
+    lists["pending_refill"] = [maker.pending_refill(prescription) for prescription in in_review]
+    lists["prescription"] = [seed["prescription_id"]] + maker.prescriptions[:EACH]
+    lists["spare_prescription"] = maker.prescriptions[EACH : 4 * EACH]
+    lists["webhook"] = [maker.webhook(number) for number in range(EACH)]
+    lists["spare_webhook"] = [maker.webhook(number) for number in range(EACH, 3 * EACH)]
+    return lists
+
+
+class Maker:
+    def __init__(self, sandbox):
+        self.sandbox = sandbox
+        self.seed = sandbox.seed
+        self.prescriptions = []
+
+    def partner(self, path, body, method="POST"):
+        return self.sandbox.partner(method, EXTERNAL + path, body)["data"]
+
+    def staff(self, path, body=None, method="POST"):
+        return self.sandbox.staff(method, "/api" + path, body)["data"]
+
+    def patient(self, last_name):
+        body = {
+            "first_name": "Sample",
+            "last_name": last_name,
+            "gender": "unknown",
+            "dob": "1988-04-12",
+            "practitioner_id": self.seed["practitioner_id"],
+            "assigned_clinic": self.seed["clinic_id"],
+            "addresses": [
+                {"addressLine1": "456 Oak Ave", "city": "Austin", "state": "TX", "postalCode": "78702"}
+            ],
+        }
+        return self.partner("/patient", body)["patient_id"]
+
+    def practitioner(self, letter):
+        body = {
+            "first_name": "Sample",
+            "last_name": f"Vet{letter}",
+            "email": f"vet.{letter.lower()}@example.com",
+            "is_veterinarian": True,
+            "license_number": f"V{letter}100",
+            "license_state": "TX",
+            "assigned_clinic": self.seed["clinic_id"],
+            "address_line_1": "100 Congress Ave",
+            "city": "Austin",
+            "state_code": "TX",
+            "zip_code": "78701",
+        }
+        return self.partner("/practitioner", body)["practitioner_id"]
+
+    def active_practitioner(self, letter):
+        practitioner = self.practitioner(letter)
+        self.staff(f"/admin/practitioners/{practitioner}/activate", {})
+        return practitioner
+
+    def order(self, patient_id=None, medication="Lisinopril"):
+        line = {
+            "medication": medication,
+            "dose": "10mg",
+            "quantity": 30,
+            "unit_of_measure": "tablet",
+            "refills": 3,
+            "direction": "Take one tablet by mouth daily",
+            "days_supply": 30,
+        }
+        body = {
+            "clinic_id": self.seed["clinic_id"],
+            "patient_id": patient_id or self.seed["patient_id"],
+            "practitioner_id": self.seed["practitioner_id"],
+            "carrier_id": "se-11226",
+            "service_id": "ups_ground",
+            "medication_requests": [line],
+        }
+        made = self.partner("/medication-order", body)
+        self.prescriptions.append(made["medications"][0]["prescription_id"])
+        return made
+
+    def act(self, order, act, body=None):
+        return self.staff(f"/pharmacy/orders/{order}/{act}", body or {})
+
+    def order_at(self, stage, **what):
+        made = self.order(**what)
+        for step in STEPS[: STAGES.index(stage)]:
+            self.act(made["medication_order_id"], step)
+        return made
+
+    def held(self):
+        order = self.order_at("verified")["medication_order_id"]
+        self.act(order, "hold", {"reason": "clarification", "note": "Please check the strength"})
+        return order
+
+    def cancelling(self):
+        """An order whose partner asks for a cancellation that staff have to answer."""
+        order = self.order_at("filled")["medication_order_id"]
+        self.partner(f"/medication-order/{order}/cancel", {"reason": "No longer needed"})
+        return order
+
+    def parcel(self, status, **what):
+        made = self.order_at("filled", **what)
+        order = made["medication_order_id"]
+        body = {"medication_orders": [order], "carrier_id": "se-11226", "service_id": "ups_ground"}
+        shipment = self.staff("/pharmacy/shipments", body)["shipment_id"]
+        for step in ["in_transit", status] if status else []:
+            self.staff(f"/pharmacy/shipments/{shipment}/status", {"status": step}, "PATCH")
+        return {"order": order, "shipment": shipment, "request": made["medication_request_id"], "prescription": self.prescriptions[-1]}
+
+    def refill(self, request):
+        return self.partner("/refill-request", {"medication_request_id": request})["refill_request_id"]
+
+    def pending_refill(self, prescription):
+        """A refill of more than was prescribed, which waits for a pharmacist."""
+        body = {
+            "prescriptionId": prescription,
+            "patientId": self.seed["patient_id"],
+            "requestedQuantity": 35,
+        }
+        return ids.plain(self.sandbox.partner("POST", "/refills", body)["id"])
+
+    def webhook(self, number):
+        # Nobody listens: deliveries fail, and nothing leaves this machine.
+        body = {"clinic_id": self.seed["clinic_id"], "webhook_url": f"http://127.0.0.1:65000/{number}"}
+        return self.partner("/webhook", body)["webhook_id"]
