@@ -419,13 +419,18 @@ mod tests {
 
     #[test]
     fn addresses_beyond_the_most_share_one_count() {
-        let limits = limits();
-        for number in 1..=ADDRESSES_MAX as u32 + 10 {
-            limits.refused(Ipv4Addr::from_bits(number << 8).into());
-        }
-        assert!(locked(&limits.addresses).attempts.len() <= ADDRESSES_MAX + 1);
-        let late = |number: u32| limits.refused(Ipv4Addr::from_bits(0xf000_0000 + number).into()).unwrap();
-        assert!((0..10).any(|number| !late(number).admitted));
+        let shared = || {
+            let limits = limits();
+            for number in 1..=ADDRESSES_MAX as u32 + 10 {
+                limits.refused(Ipv4Addr::from_bits(number << 8).into());
+            }
+            assert!(locked(&limits.addresses).attempts.len() <= ADDRESSES_MAX + 1);
+            let late =
+                |number: u32| limits.refused(Ipv4Addr::from_bits(0xf000_0000 + number).into()).unwrap();
+            (0..10).any(|number| !late(number).admitted)
+        };
+        // A window that ends meanwhile empties the table; the next one does not end so soon.
+        assert!(shared() || shared());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use nimbus_core::{
 use crate::{
     engine::{Statement, Tx, Value},
     error::Result,
-    page::{Listed, Page, Slice, listed, page_end, page_few, page_range, page_where},
+    page::{Listed, Page, Slice, listed, page_end, page_few, page_range_by_id, page_where},
     rows::changed_one,
     seal::ClinicKeys,
 };
@@ -202,7 +202,7 @@ pub async fn order_queue(
                         where l.clinic_id = orders.clinic_id and l.order_id = orders.id
                             and p.schedule <> 'unscheduled') = $11
                     or $11 is null)
-                and id > $2 and ", page_range!(), " order by id limit $1")
+                and id > $2 and ", page_range_by_id!(), " order by id limit $1")
         };
     }
     // A text for each way to the rows: SQLite plans without the arguments and uses no index for an `or`. Orders on

@@ -34,9 +34,10 @@ const FILL: [&str; 9] = [
             refills_authorized, refills_used, do_not_refill, date_issued, expires_on, version, created_at, updated_at)
         select $clinic, $id, $patient, $practitioner, case when i % 10 = 0 then 'completed' else 'active' end, $bytes,
             'unscheduled', 1000, 3, 0, $false, '2026-01-01', '2027-01-01', 1, $at, $at from n",
-    "insert into orders (clinic_id, id, patient_id, practitioner_id, status, refrigerated, ordering_key,
+    "insert into orders (clinic_id, id, patient_id, practitioner_id, status, standing, refrigerated, ordering_key,
             shipping_address, version, created_at, updated_at)
         select $clinic, $id, $patient, $practitioner,
+            case when i % 100 = 0 then 'received' when i % 100 = 1 then 'shipped' else 'delivered' end,
             case when i % 100 = 0 then 'received' when i % 100 = 1 then 'shipped' else 'delivered' end, $false, $id,
             $bytes, 1, $at, $at from n",
     "insert into order_lines (clinic_id, id, order_id, prescription_id, position, status, quantity, updated_at)
@@ -246,6 +247,10 @@ async fn ask_all(tx: &mut Tx, scene: &Scene) -> Result<()> {
 /// Names of subqueries, each of which a page's limit (or the thousand of a range that holds few) bounds.
 const BOUNDED: [&str; 5] = ["o", "s", "few", "changed", "(subquery"];
 
+/// Conditions that have an index of their own.
+const FILTERS: [&str; 5] =
+    [" status = $9 and", "standing = $9", "patient_id = $9 and", "patient_id = $1", " in (select"];
+
 /// Why a plan of SQLite would not stay fast.
 fn sqlite_fault(sql: &str, plan: &str) -> Option<String> {
     // A set that is sorted: a thousand changed rows, or a page for each of four standings.
@@ -261,6 +266,10 @@ fn sqlite_fault(sql: &str, plan: &str) -> Option<String> {
         let outermost = line == step && sql.contains(" join ");
         if whole && !sorts_few && !outermost {
             return Some(format!("sorts: {line}"));
+        }
+        let filtered = FILTERS.iter().any(|filter| sql.contains(filter));
+        if filtered && step.contains("_by_created") {
+            return Some(format!("walks past what is filtered out: {line}"));
         }
         if step.contains("AUTOMATIC") {
             return Some(format!("makes an index: {line}"));
@@ -312,13 +321,16 @@ two_engines! {
 fn faults_are_seen() {
     for plan in [
         "SCAN orders",
-        "CO-ROUTINE o\n  SCAN orders USING INDEX x",
-        "SEARCH l USING AUTOMATIC COVERING INDEX",
+        "CO-ROUTINE o\n  SCAN orders USING x",
+        "SEARCH l USING AUTOMATIC COVERING",
     ] {
         assert!(sqlite_fault("select", plan).is_some(), "{plan}");
     }
-    let sorted = "CO-ROUTINE o\n  SEARCH orders USING INDEX x\n  USE TEMP B-TREE FOR ORDER BY\nSCAN o";
+    let sorted = "CO-ROUTINE o\n  SEARCH orders USING x\n  USE TEMP B-TREE FOR ORDER BY\nSCAN o";
     assert!(sqlite_fault("select a join b", sorted).is_some());
+    let created = "SEARCH orders USING orders_by_created (clinic_id=?)";
+    assert!(sqlite_fault("select a where status = $9 and b", created).is_some());
+    assert!(sqlite_fault("select a where b", created).is_none());
     assert!(sqlite_fault("select a join b", "SCAN o\nUSE TEMP B-TREE FOR ORDER BY").is_none());
     assert!(
         postgres_fault("Limit\n  ->  Seq Scan on orders  (cost=0.00..835.00 rows=49 width=316)").is_some()

@@ -156,7 +156,7 @@ fn unknown_paths_and_methods_are_refused_in_the_surfaces_shape() {
         let (status, _, body) = world.send(request(Method::GET, "/api/nowhere", None, &[])).await;
         assert_eq!((status, &body["error"]["code"]), (StatusCode::NOT_FOUND, &json!("NOT_FOUND")));
         assert_eq!(body["success"], false);
-        let (status, headers, body) = world.send(request(Method::GET, "/orders/x", None, &[])).await;
+        let (status, headers, body) = world.send(request(Method::GET, "/orders/x/nowhere", None, &[])).await;
         assert_eq!((status, &body["error"]["code"]), (StatusCode::NOT_FOUND, &json!("not_found")));
         assert_eq!(body["error"]["requestId"].as_str().unwrap(), headers["x-request-id"]);
         let (status, headers, body) =

@@ -28,7 +28,7 @@ macro_rules! of_one {
             " and ",
             page_where!(),
             page_end!(),
-            ") as one"
+            ") s"
         )
     };
 }

@@ -155,12 +155,13 @@ two_engines! {
 
     fn parameters_of_the_log(engine) {
         let scene = Scene::start(engine);
-        delivered(&scene);
+        let (_, order) = delivered(&scene);
         let key = &scene.seed.keys.integration;
         let (partners, orders) = (Log::of_partners(&scene.server, key), Log::of_orders(&scene.server, key));
         let told = eventually("the order is delivered", || {
             let told = orders.all("");
-            told.iter().any(|event| event["type"] == "order.delivered").then_some(told)
+            let arrived = |event: &Value| event["type"] == "order.delivered" && event["data"]["orderId"] == order;
+            told.iter().any(arrived).then_some(told)
         });
         // Either text of an id is a cursor.
         let second: EventId = text(&told[1]["id"]).parse().expect("an id");
