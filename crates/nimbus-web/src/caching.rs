@@ -42,8 +42,7 @@ pub(crate) fn patched(reply: Reply) -> Response {
 /// Gives the reply to a read its tag, and answers 304 to who has it already. A reply that is not whole in memory
 /// passes as it is.
 pub(crate) async fn conditional(asked: Asked, response: Response) -> Response {
-    let is_json = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
-    if response.status() != StatusCode::OK || !is_json {
+    if response.status() != StatusCode::OK {
         return response;
     }
     let response = hashed(response).await;

@@ -135,7 +135,7 @@ pub(super) fn of_request(facts: &Facts<'_>) -> Vec<Value> {
     let name = match facts.method {
         "post" => "IdempotencyKey",
         "patch" => "IfMatch",
-        "get" if !facts.is_open() => "IfNoneMatch",
+        "get" if facts.is_conditional() => "IfNoneMatch",
         _ => return Vec::new(),
     };
     vec![component("parameters", name)]
@@ -145,7 +145,7 @@ pub(super) fn of_request(facts: &Facts<'_>) -> Vec<Value> {
 pub(super) fn of_reply(facts: &Facts<'_>, status: &str) -> Value {
     let mut headers = common(facts);
     match (facts.method, status) {
-        ("get", "200") if !facts.is_open() => headers.push(("ETag", "ETag")),
+        ("get", "200") if facts.is_conditional() => headers.push(("ETag", "ETag")),
         ("patch", "200") => headers.push(("ETag", "ETag")),
         ("post", _) => headers.push(("Idempotent-Replayed", "IdempotentReplayed")),
         _ => {}

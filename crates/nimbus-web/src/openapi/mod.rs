@@ -20,8 +20,11 @@ mod webhooks;
 use std::collections::BTreeMap;
 
 use utoipa::{
-    IntoResponses,
-    openapi::{OpenApi, RefOr, Response},
+    IntoResponses, PartialSchema, ToSchema,
+    openapi::{
+        ObjectBuilder, OpenApi, RefOr, Response,
+        schema::{AdditionalProperties, Schema, Type},
+    },
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -59,6 +62,19 @@ pub(crate) fn base(title: &str) -> OpenApi {
     document.info.title = title.to_owned();
     document
 }
+
+/// An object whose fields are not for this API to say: a schema, an example, a document.
+pub(crate) struct AnyObject;
+
+impl PartialSchema for AnyObject {
+    fn schema() -> RefOr<Schema> {
+        let anything = AdditionalProperties::FreeForm(true);
+        let any = ObjectBuilder::new().schema_type(Type::Object).additional_properties(Some(anything));
+        any.description(Some("Any JSON object.")).into()
+    }
+}
+
+impl ToSchema for AnyObject {}
 
 macro_rules! derived {
     ($($name:ident)*) => {$(

@@ -44,6 +44,11 @@ impl Facts<'_> {
         self.method == "get"
     }
 
+    /// Whether the reply has a tag, so that what has not changed is not sent again.
+    pub(super) fn is_conditional(&self) -> bool {
+        self.is_read() && Surface::is_api(self.path)
+    }
+
     /// Documents and health are open to everybody, and answer no refusals of their own.
     pub(super) fn is_open(&self) -> bool {
         self.needs.scheme.is_none()
@@ -149,7 +154,7 @@ fn successes(facts: &Facts<'_>, operation: &mut Value, samples: &Samples<'_>) {
             samples.fill(content, &facts.id);
         }
     }
-    if facts.is_read() && !facts.is_open() {
+    if facts.is_conditional() {
         responses.insert("304".to_owned(), headers::not_modified(facts));
     }
 }

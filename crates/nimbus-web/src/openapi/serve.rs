@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header::CACHE_CONTROL};
 use nimbus_core::access::Role;
 
-use super::{Document, Kind};
+use super::{AnyObject, Document, Kind};
 use crate::{Web, WebSettings, body::Incoming, failure::Answer, wire::bytes_response};
 
 /// The documents of this deployment, as they are served.
@@ -34,7 +34,7 @@ macro_rules! open_documents {
     ($($name:ident, $path:literal, $id:literal, $kind:ident;)*) => {$(
         /// Open to everybody.
         #[utoipa::path(get, path = $path, tag = "Documents", operation_id = $id, security(()),
-            responses((status = 200, description = "The document", body = Object)))]
+            responses((status = 200, description = "The document", body = inline(AnyObject))))]
         pub(crate) async fn $name(State(web): State<Web>) -> Response {
             web.documents.reply(Kind::$kind)
         }
@@ -50,7 +50,7 @@ open_documents! {
 /// For staff alone: it tells what partners need not know.
 #[utoipa::path(get, path = "/openapi/operations.json", tag = "Documents", operation_id = "getOperationsDocument",
     security(("OpsToken" = ["super_admin", "pharmacist", "technician", "support", "auditor", "clinic_admin"])),
-    responses((status = 200, description = "The document", body = Object)))]
+    responses((status = 200, description = "The document", body = inline(AnyObject))))]
 pub(crate) async fn operations(State(web): State<Web>, request: Incoming) -> Answer {
     web.staff(&request, Role::ALL).await?;
     Ok(web.documents.reply(Kind::Operations))

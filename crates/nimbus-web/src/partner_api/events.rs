@@ -17,7 +17,7 @@ use crate::{
     body::Incoming,
     event_feed::{Names, PartnerEvent, read_list},
     failure::Answer,
-    openapi::{ListErrors, ReadErrors},
+    openapi::{AnyObject, ListErrors, ReadErrors},
     wire::json_response,
 };
 
@@ -88,10 +88,10 @@ pub struct EventType {
     /// When it is sent.
     pub description: &'static str,
     /// A JSON Schema of the whole payload.
-    #[schema(value_type = Object)]
+    #[schema(value_type = AnyObject)]
     pub schema: Value,
     /// A payload of an invented fact.
-    #[schema(value_type = Object)]
+    #[schema(value_type = AnyObject)]
     pub example: Value,
 }
 

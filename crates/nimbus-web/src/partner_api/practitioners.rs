@@ -144,6 +144,7 @@ pub struct PractitionerView {
     pub has_signature: bool,
     /// The clinics of the partner that the practitioner is in, the key's own first. Staff are not shown them here.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub clinics: Option<Vec<ClinicRow>>,
     pub created_at: Time,
     pub updated_at: Time,

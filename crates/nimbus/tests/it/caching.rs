@@ -12,6 +12,8 @@ use crate::support::{
     two_engines,
 };
 
+const SIGNATURE: &str = r#"<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0h9"/></svg>"#;
+
 fn tag(reply: &Reply) -> String {
     reply.header("etag").unwrap_or_else(|| panic!("a tag of {} {}", reply.status, reply.body)).to_owned()
 }
@@ -60,6 +62,22 @@ two_engines! {
         assert_eq!(if_none_match(&partner, "/medication-order", &before).status, 200, "another page now");
         assert_eq!(partner.get("/medication-order/nothing").header("etag"), None, "refusals have none");
         assert_eq!(server.anonymous().get("/health").header("etag"), None);
+    }
+
+    fn an_image_that_was_read_is_not_sent_again(engine) {
+        let (server, seed) = Server::seeded(engine);
+        let (partner, path) = (server.partner(&seed), format!("/practitioner/{}/signature", seed.practitioner_id));
+        let put = |image: &str| {
+            let svg = [("content-type", "image/svg+xml")];
+            partner.send(Method::PUT, &path, &svg, Some(image.as_bytes())).data();
+        };
+        put(SIGNATURE);
+        let first = partner.get(&path);
+        assert_eq!((first.status, first.bytes.as_slice()), (200, SIGNATURE.as_bytes()));
+        let same = if_none_match(&partner, &path, &tag(&first));
+        assert_eq!((same.status, same.bytes.len()), (304, 0));
+        put(&SIGNATURE.replace("M0 0", "M0 1"));
+        assert_eq!(if_none_match(&partner, &path, &tag(&first)).status, 200, "another image");
     }
 
     fn a_change_is_of_what_was_read(engine) {

@@ -38,9 +38,11 @@ pub struct PatientClinic {
     pub status: &'static str,
     /// True when the clinic had the patient: nothing was changed there.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub duplicate: Option<bool>,
     /// True when the patient's practitioner was assigned to the clinic along with the patient.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub practitioner_assigned: Option<bool>,
 }
 

@@ -36,6 +36,7 @@ pub struct PractitionerClinic {
     pub status: &'static str,
     /// True when the clinic had the practitioner: nothing was changed there.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub duplicate: Option<bool>,
 }
 
