@@ -128,6 +128,9 @@ two_engines! {
     fn a_key_sees_what_its_scopes_allow(engine) {
         let scene = Scene::start(engine);
         let (order, _) = delivered(&scene);
+        // Their document has the events of their profile alone: one besides would not be as documented.
+        let theirs = scene.server.pharmacy_partner(&scene.seed);
+        assert!(theirs.get("/events?limit=100").data().as_array().is_some_and(|told| told.len() > 5));
         let narrow = |scopes: &str| {
             let args = ["admin", "key", "issue", "--clinic", &scene.seed.clinic_id, "--scopes", scopes];
             text(&scene.server.store().json(&args)["key"])

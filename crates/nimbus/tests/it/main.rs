@@ -5,6 +5,7 @@ mod support;
 mod authorisation;
 mod caching;
 mod cli;
+mod contract;
 mod corners;
 mod cors;
 mod crash;

@@ -8,6 +8,8 @@ use ureq::{
     http::{HeaderMap, Method, Request},
 };
 
+use super::contract::Answered;
+
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A reply: status, headers, the bytes and the JSON in them (null if there is none).
@@ -96,12 +98,20 @@ impl Reply {
 #[derive(Clone)]
 pub(crate) struct Client {
     agent: Agent,
+    actor: &'static str,
     base: String,
+    /// What the base has after the server: the surface.
+    root: &'static str,
     credential: Option<(&'static str, String)>,
 }
 
 impl Client {
-    fn new(base: String, credential: Option<(&'static str, String)>) -> Self {
+    fn new(
+        actor: &'static str,
+        server: &str,
+        root: &'static str,
+        credential: Option<(&'static str, String)>,
+    ) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .allow_non_standard_methods(true)
@@ -109,7 +119,7 @@ impl Client {
             .proxy(None)
             .timeout_global(Some(DEADLINE))
             .build();
-        Self { agent: config.into(), base, credential }
+        Self { agent: config.into(), actor, base: format!("{server}{root}"), root, credential }
     }
 
     #[track_caller]
@@ -163,7 +173,8 @@ impl Client {
         self.try_send(method, path, headers, body).unwrap_or_else(|error| panic!("{what}: {error}"))
     }
 
-    /// Any request, to a server that may die meanwhile.
+    /// Any request, to a server that may die meanwhile. A reply that comes must be as the documents say.
+    #[track_caller]
     pub(crate) fn try_send(
         &self,
         method: Method,
@@ -171,7 +182,7 @@ impl Client {
         headers: &[(&str, &str)],
         body: Option<&[u8]>,
     ) -> Result<Reply, ureq::Error> {
-        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
+        let mut request = Request::builder().method(method.clone()).uri(format!("{}{path}", self.base));
         let own = self.credential.iter().map(|(name, value)| (*name, value.as_str()));
         for (name, value) in own.chain(headers.iter().copied()) {
             request = request.header(name, value);
@@ -183,7 +194,13 @@ impl Client {
         let bytes = response.body_mut().read_to_vec()?;
         let body = serde_json::from_slice(&bytes).unwrap_or_default();
         let status = response.status().as_u16();
-        Ok(Reply { status, headers: std::mem::take(response.headers_mut()), bytes, body })
+        let reply = Reply { status, headers: std::mem::take(response.headers_mut()), bytes, body };
+        let (path, headers, bytes) = (&format!("{}{path}", self.root), &reply.headers, &reply.bytes);
+        let answered = Answered { actor: self.actor, method: &method, path, status, headers, bytes };
+        if let Err(why) = answered.check() {
+            panic!("not as documented: {why}\n{}", reply.body);
+        }
+        Ok(reply)
     }
 }
 
@@ -196,7 +213,7 @@ macro_rules! actors {
         impl $name {
             pub(crate) fn new(server: &str, secret: &str) -> Self {
                 let credential: fn(&str) -> Option<(&'static str, String)> = $credential;
-                Self(Client::new(format!("{server}{}", $root), credential(secret)))
+                Self(Client::new(stringify!($name), server, $root, credential(secret)))
             }
         }
 

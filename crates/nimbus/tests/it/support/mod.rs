@@ -1,6 +1,7 @@
 //! What every test needs: a store, a server on it, and one client type for each actor.
 
 pub(crate) mod client;
+pub(crate) mod contract;
 pub(crate) mod load;
 pub(crate) mod receiver;
 pub(crate) mod server;

@@ -11,6 +11,8 @@ use std::{
 
 use serde_json::Value;
 
+use super::contract::check_delivery;
+
 /// The longest body a receiver reads.
 const MAX_BODY: usize = 1024 * 1024;
 
@@ -90,6 +92,8 @@ struct Script {
     otherwise: Answer,
     received: Vec<Received>,
     answered: usize,
+    /// Why the first delivery is not as documented that is not.
+    undocumented: Option<String>,
     stopped: bool,
 }
 
@@ -105,7 +109,8 @@ impl Shared {
     }
 }
 
-/// A listening receiver; dropping it stops it and lets hanging requests go.
+/// A listening receiver; dropping it stops it and lets hanging requests go, and panics if a delivery came that is not
+/// as the documents say.
 pub(crate) struct Receiver {
     port: u16,
     shared: Arc<Shared>,
@@ -121,8 +126,14 @@ impl Receiver {
     pub(crate) fn answering(otherwise: Answer) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("a bound socket has an address").port();
-        let script =
-            Script { next: VecDeque::new(), otherwise, received: Vec::new(), answered: 0, stopped: false };
+        let script = Script {
+            next: VecDeque::new(),
+            otherwise,
+            received: Vec::new(),
+            answered: 0,
+            undocumented: None,
+            stopped: false,
+        };
         let shared = Arc::new(Shared { script: Mutex::new(script), changed: Condvar::new() });
         let accepting = Arc::clone(&shared);
         thread::spawn(move || {
@@ -203,6 +214,10 @@ impl Drop for Receiver {
         self.shared.changed.notify_all();
         // Wakes the accepting thread, which then sees that it is over.
         drop(TcpStream::connect(("127.0.0.1", self.port)));
+        let undocumented = self.shared.lock().undocumented.take();
+        if let (Some(why), false) = (undocumented, thread::panicking()) {
+            panic!("not as documented: {why}");
+        }
     }
 }
 
@@ -216,8 +231,13 @@ fn serve(stream: TcpStream, shared: &Shared) {
     let Ok(mut writer) = stream.try_clone() else { return };
     let mut reader = BufReader::new(stream);
     while let Some(received) = read_request(&mut reader) {
+        let checked = check_delivery(|name| received.header(name), &received.body);
         let answer = {
             let mut script = shared.lock();
+            if let (None, Err(why)) = (&script.undocumented, checked) {
+                let body = String::from_utf8_lossy(&received.body);
+                script.undocumented = Some(format!("{why}\n{body}"));
+            }
             if script.stopped {
                 return;
             }
