@@ -319,11 +319,7 @@ two_engines! {
 
 #[test]
 fn faults_are_seen() {
-    for plan in [
-        "SCAN orders",
-        "CO-ROUTINE o\n  SCAN orders USING x",
-        "SEARCH l USING AUTOMATIC COVERING",
-    ] {
+    for plan in ["SCAN orders", "CO-ROUTINE o\n  SCAN orders USING x", "SEARCH l USING AUTOMATIC COVERING"] {
         assert!(sqlite_fault("select", plan).is_some(), "{plan}");
     }
     let sorted = "CO-ROUTINE o\n  SEARCH orders USING x\n  USE TEMP B-TREE FOR ORDER BY\nSCAN o";
