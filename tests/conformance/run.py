@@ -138,6 +138,7 @@ def run(name, binary):
     with Sandbox(binary) as sandbox:
         lists = world.fill(sandbox)
         if source == "orders":
+            lists |= {"webhook": lists["orders_webhook"], "spare_webhook": lists["spare_orders_webhook"]}
             for kind, prefix in PREFIXES.items():
                 lists[kind] = [ids.prefixed(prefix, text) for text in lists[kind]]
         if limits:

@@ -46,6 +46,8 @@ def fill(sandbox):
     lists["spare_prescription"] = maker.prescriptions[EACH : 4 * EACH]
     lists["webhook"] = [maker.webhook(number) for number in range(EACH)]
     lists["spare_webhook"] = [maker.webhook(number) for number in range(EACH, 3 * EACH)]
+    lists["orders_webhook"] = [maker.orders_webhook(number) for number in range(EACH)]
+    lists["spare_orders_webhook"] = [maker.orders_webhook(number) for number in range(EACH, 3 * EACH)]
     return lists
 
 
@@ -163,3 +165,8 @@ class Maker:
         # Nobody listens: deliveries fail, and nothing leaves this machine.
         body = {"clinic_id": self.seed["clinic_id"], "webhook_url": f"http://127.0.0.1:65000/{number}"}
         return self.partner("/webhook", body)["webhook_id"]
+
+    def orders_webhook(self, number):
+        """A webhook of the orders API, which the partner API does not see."""
+        body = {"url": f"http://127.0.0.1:65000/{number}"}
+        return ids.plain(self.sandbox.partner("POST", "/webhooks", body)["id"])

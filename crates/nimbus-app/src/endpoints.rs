@@ -185,7 +185,7 @@ async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Created> {
     if existing.items.len() >= MAX_ENDPOINTS as usize {
         return Err(Error::field(
             command.names.clinic,
-            format!("has {MAX_ENDPOINTS} webhooks, which is the most"),
+            format!("The clinic has {MAX_ENDPOINTS} webhooks, which is the most"),
         ));
     }
     let secret = new_secret();

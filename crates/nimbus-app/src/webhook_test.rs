@@ -59,6 +59,17 @@ impl TestSent {
             Outcome::Failed(cause) => Some(cause.as_str()),
         }
     }
+
+    /// What the owner of the URL can do about a failure; `None` for a success.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self.answer.outcome {
+            // Nothing is disabled by a test.
+            Outcome::Gone => {
+                Some("The endpoint answered 410 Gone. A delivery that is answered so disables it.")
+            }
+            _ => self.answer.hint(),
+        }
+    }
 }
 
 /// Where the sample goes.

@@ -15,6 +15,7 @@ mod images;
 mod meta;
 mod surface;
 mod unread;
+mod webhooks;
 mod words;
 
 pub mod brand;

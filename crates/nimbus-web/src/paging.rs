@@ -44,6 +44,9 @@ struct Ranges {
     updated_until: &'static str,
 }
 
+/// How a surface reads the parameters of a list.
+pub(crate) type PageReader = fn(&mut Fields<'_>) -> Page;
+
 /// Reads what [`PageParams`] describes.
 pub(crate) fn page(f: &mut Fields<'_>) -> Page {
     let ranges = Ranges {

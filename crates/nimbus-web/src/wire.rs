@@ -101,7 +101,10 @@ pub(crate) fn bytes_response(status: StatusCode, body: impl Into<Body>) -> Respo
 /// where its resource is has it in `Location`.
 pub(crate) fn reply(reply: Reply) -> Response {
     let status = StatusCode::from_u16(reply.rendered.status).unwrap_or(StatusCode::OK);
-    let mut response = bytes_response(status, reply.rendered.body);
+    let mut response = match reply.rendered.body.is_empty() {
+        true => status.into_response(),
+        false => bytes_response(status, reply.rendered.body),
+    };
     // A path of ids is visible ASCII.
     if let Some(location) = reply.rendered.location.and_then(|path| HeaderValue::try_from(path).ok()) {
         response.headers_mut().insert(LOCATION, location);

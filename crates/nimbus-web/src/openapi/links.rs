@@ -39,6 +39,12 @@ const LINKS: &[Link] = &[
     link("createWebhook", "listWebhookDeliveries", "id", "/data/webhook_id"),
     link("createWebhook", "deleteWebhook", "id", "/data/webhook_id"),
     link("listWebhooks", "getWebhook", "id", "/data/0/webhook_id"),
+    link("createWebhookEndpoint", "getWebhookEndpoint", "webhookId", "/id"),
+    link("createWebhookEndpoint", "updateWebhookEndpoint", "webhookId", "/id"),
+    link("createWebhookEndpoint", "rotateWebhookEndpointSecret", "webhookId", "/id"),
+    link("createWebhookEndpoint", "listWebhookEndpointDeliveries", "webhookId", "/id"),
+    link("createWebhookEndpoint", "deleteWebhookEndpoint", "webhookId", "/id"),
+    link("listWebhookEndpoints", "getWebhookEndpoint", "webhookId", "/data/0/id"),
     link("listQueue", "getQueuedOrder", "id", "/data/0/id"),
     link("createShipment", "getAnyShipment", "id", "/data/shipment_id"),
     link("createShipment", "moveShipment", "id", "/data/shipment_id"),
@@ -69,9 +75,11 @@ pub(super) fn add(paths: &mut Map<String, Value>) {
     }
 }
 
+/// The success of an operation; of one that answers what was there before with 200, the 201.
 fn success(operation: &mut Value) -> Option<&mut Value> {
-    let responses = operation["responses"].as_object_mut()?;
-    responses.iter_mut().find(|(status, _)| status.starts_with('2')).map(|(_, response)| response)
+    let responses = operation["responses"].as_object_mut()?.iter_mut();
+    let successes = responses.filter(|(status, _)| status.starts_with('2'));
+    successes.max_by(|(one, _), (other, _)| one.cmp(other)).map(|(_, response)| response)
 }
 
 /// The operations that the table names and no document has.

@@ -58,6 +58,11 @@ pub(crate) fn written<T: Serialize>(resource: T) -> Rendered {
     Rendered::new(StatusCode::OK.as_u16(), json_bytes(&resource))
 }
 
+/// Writes that there is nothing more to say.
+pub(crate) fn nothing() -> Rendered {
+    Rendered::new(StatusCode::NO_CONTENT.as_u16(), Vec::new())
+}
+
 /// Sends what was read.
 pub(crate) fn found<T: Serialize>(resource: T) -> Response {
     json_response(StatusCode::OK, &resource)

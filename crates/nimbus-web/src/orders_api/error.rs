@@ -84,6 +84,7 @@ impl From<&Detail> for OrdersErrorDetail {
 /// Fields that use cases name in the partner API's words, and their names here.
 const NAMES: &[(&str, &str)] = &[
     ("patient_id", "patientId"),
+    ("practitioner_id", "practitionerId"),
     ("prescription_id", "prescriptionId"),
     ("carrier_id", "carrierId"),
     ("service_id", "serviceId"),
@@ -137,7 +138,83 @@ pub(crate) fn render(problem: &Problem, request_id: &str) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use super::field_name;
+    use std::{collections::BTreeSet, fs, path::Path};
+
+    use super::{NAMES, field_name};
+
+    /// Use cases that no route of this API calls.
+    const ELSEWHERE: &[&str] = &[
+        "onboarding.rs",
+        "operations.rs",
+        "patients.rs",
+        "people.rs",
+        "pharmacy.rs",
+        "pharmacy_feed.rs",
+        "practitioners.rs",
+        "sandbox.rs",
+        "shipments.rs",
+        "signatures.rs",
+        "tenancy.rs",
+    ];
+    /// Fields of requests that this API does not have.
+    const NOT_HERE: &[&str] = &["clinic_id", "hold_id", "medication_request_id", "medication_request_ids"];
+    /// Words of the other modules that name no field: reasons of refusals, and what stands beside them.
+    const NO_FIELDS: &[&str] = &[
+        "cancellation_requested",
+        "impossible_transition",
+        "medication_request",
+        "no_cancellation_requested",
+        "nothing_to_do",
+        "passes_on",
+        "patient_inactive",
+        "practitioner_inactive",
+        "prescription_not_active",
+        "prescription_status",
+        "unknown_carrier",
+        "unknown_service",
+    ];
+
+    /// Every text of a source that is words joined by underscores.
+    fn joined_words(source: &str) -> impl Iterator<Item = &str> {
+        let is_joined = |text: &&str| {
+            text.contains('_')
+                && text.split('_').all(|word| !word.is_empty())
+                && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+        };
+        source.split('"').filter(is_joined)
+    }
+
+    #[test]
+    fn every_field_that_a_use_case_names_has_its_name_here() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../nimbus-app/src");
+        let mut met = BTreeSet::new();
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            if !path.is_file() || ELSEWHERE.contains(&name) {
+                continue;
+            }
+            let source = fs::read_to_string(&path).unwrap();
+            let code = source.split("#[cfg(test)]").next().unwrap();
+            for word in joined_words(code) {
+                let named = NAMES.iter().any(|(partner, _)| *partner == word);
+                let known = named || NOT_HERE.contains(&word) || NO_FIELDS.contains(&word);
+                assert!(known, "{name}: is {word} a field? Then it has a name here");
+                met.insert(word.to_owned());
+            }
+        }
+        let listed = NAMES.iter().map(|(partner, _)| partner).chain(NOT_HERE).chain(NO_FIELDS);
+        let unmet: Vec<_> = listed.filter(|word| !met.contains(**word)).collect();
+        assert!(unmet.is_empty(), "nothing says {unmet:?} any more");
+    }
+
+    #[test]
+    fn names_here_are_in_camel_case() {
+        for (partner, here) in NAMES {
+            assert_ne!(partner, here);
+            assert!(here.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{here}");
+        }
+    }
 
     #[test]
     fn fields_have_their_names_here() {

@@ -7,6 +7,7 @@ pub mod events;
 pub mod orders;
 pub mod prescriptions;
 pub mod refills;
+pub mod webhooks;
 
 use utoipa::OpenApi as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -35,6 +36,11 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(refills::cancel))
         .routes(routes!(prescriptions::list))
         .routes(routes!(prescriptions::show))
+        .routes(routes!(webhooks::create, webhooks::list))
+        .routes(routes!(webhooks::test_send::send))
+        .routes(routes!(webhooks::show, webhooks::update, webhooks::delete))
+        .routes(routes!(webhooks::rotate_secret))
+        .routes(routes!(webhooks::deliveries::list))
         .routes(routes!(events::list))
         .routes(routes!(events::show))
 }

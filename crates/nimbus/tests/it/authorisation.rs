@@ -118,6 +118,8 @@ struct World {
     shipment: String,
     webhook: String,
     delivery: String,
+    /// A webhook of the orders API.
+    orders_webhook: String,
     key: String,
     /// An event of each shape that needs no scope but that of the log itself.
     event: String,
@@ -131,11 +133,12 @@ impl World {
         let refill = text(&partner.post("/refill-request", &refill).data()["refill_request_id"]);
         let shipment = text(&partner.read_order(&seed.medication_order_id)["shipments"][0]["id"]);
         let (webhook, delivery) = webhook(server, &seed, 1);
+        let orders_webhook = orders_webhook(server, &seed, 1);
         sign(server, &seed);
         let keys = server.store().json(&["admin", "key", "list", "--clinic", &seed.clinic_id]);
         let key = text(&keys[0]["id"]);
         let (event, orders_event) = disabled_events(server, &seed);
-        Self { seed, refill, shipment, webhook, delivery, event, orders_event, key }
+        Self { seed, refill, shipment, webhook, delivery, orders_webhook, event, orders_event, key }
     }
 
     /// The id that follows a segment of a path. A new kind of id must be named here.
@@ -149,6 +152,7 @@ impl World {
             "refill-request" | "refill-requests" | "refills" => &self.refill,
             "shipment" | "shipments" => &self.shipment,
             "webhook" => &self.webhook,
+            "webhooks" => &self.orders_webhook,
             "deliveries" => &self.delivery,
             "clinics" => &self.seed.clinic_id,
             "keys" => &self.key,
@@ -191,6 +195,12 @@ fn webhook(server: &Server, seed: &Seed, number: usize) -> (String, String) {
     let delivery =
         eventually("the delivery is dead", || partner.get(&dead).data().get(0).map(|row| text(&row["id"])));
     (id, delivery)
+}
+
+/// A new webhook of the orders API.
+fn orders_webhook(server: &Server, seed: &Seed, number: usize) -> String {
+    let body = json!({"url": format!("http://127.0.0.1:65000/{number}")});
+    text(&server.orders(seed).post("/webhooks", &body).resource(201)["id"])
 }
 
 /// Puts the signature of the practitioner on file.
@@ -357,6 +367,7 @@ impl Matrix {
             self.webhooks += 1;
             (self.world.webhook, self.world.delivery) =
                 webhook(&self.server, &self.world.seed, self.webhooks);
+            self.world.orders_webhook = orders_webhook(&self.server, &self.world.seed, self.webhooks);
             sign(&self.server, &self.world.seed);
         }
     }

@@ -3,18 +3,17 @@
 use axum::extract::State;
 use nimbus_app::{
     Rendered,
-    endpoints::{self, Deliveries, DeliveryState, RetryDelivery},
+    endpoints::{self, RetryDelivery},
 };
 use nimbus_core::access::Scope;
 
-use super::{NOUN, of_partners, types::DeliveryView};
+use super::{NOUN, read::DIALECT, types::DeliveryView};
 use crate::{
     Web,
     body::Incoming,
-    checks::one_of,
     failure::Answer,
     openapi::{ChangeErrors, PartErrors},
-    paging::{PageParams, page},
+    paging::PageParams,
     partner_api::envelope::{self, List, Nothing, Success},
     words,
 };
@@ -30,11 +29,8 @@ use crate::{
         PartErrors))]
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::WebhooksRead).await?;
-    let endpoint = of_partners(request.id("id", NOUN)?);
-    let query = request.query(|f| {
-        let state = f.optional("state", one_of(DeliveryState::ALL, DeliveryState::as_str));
-        Some(Deliveries { endpoint, state, page: page(f) })
-    })?;
+    let endpoint = request.id("id", NOUN)?;
+    let query = request.query(|f| Some(DIALECT.read_deliveries(f, endpoint)))?;
     let found = endpoints::deliveries(&web.app, &call, query).await?;
     Ok(envelope::page(&found, |view| view.delivery.id.0, |view| DeliveryView::from(view)))
 }
@@ -49,7 +45,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     responses((status = 200, description = "It is sent again", body = Success<Nothing>), ChangeErrors))]
 pub(crate) async fn retry(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.partner(&request, Scope::WebhooksWrite).await?;
-    let endpoint = of_partners(request.id("id", NOUN)?);
+    let endpoint = DIALECT.one(request.id("id", NOUN)?);
     let command = RetryDelivery { endpoint, delivery: request.id("deliveryId", "Delivery")? };
     request.no_body(&mut call).await?;
     let render = |(): &()| -> Rendered { envelope::written(Nothing {}, "Delivery will be sent again") };

@@ -7,12 +7,12 @@ pub mod types;
 use axum::extract::State;
 use nimbus_app::{
     Rendered,
-    endpoints::{self, Created, Endpoint, EndpointStatus, List as ListQuery, Shape, Tested, Which},
+    endpoints::{self, Created, Endpoint, Tested},
 };
 use nimbus_core::{access::Scope, ids::EndpointId};
 
 use self::{
-    read::{read_create, read_delete, read_update},
+    read::{DIALECT, read_create, read_delete},
     types::{WebhookCreate, WebhookDelete, WebhookTested, WebhookUpdate, WebhookView},
 };
 use super::envelope::{self, List, Nothing, Success};
@@ -20,19 +20,14 @@ use crate::{
     Web,
     body::Incoming,
     caching::{patched, versioned},
-    checks::{id, one_of},
+    checks::id,
     failure::{Answer, named_by},
     openapi::{ChangeErrors, CreateErrors, ListErrors, ReadErrors},
-    paging::{PageParams, page},
+    paging::PageParams,
     words,
 };
 
 const NOUN: &str = "Webhook";
-
-/// An endpoint of this API; those of the orders API are not seen here.
-fn of_partners(id: EndpointId) -> Which {
-    Which { shape: Shape::Partner, id }
-}
 
 fn render_created(created: &Created) -> Rendered {
     let endpoint = &created.endpoint;
@@ -71,11 +66,7 @@ pub(crate) async fn create(State(web): State<Web>, mut request: Incoming) -> Ans
     responses((status = 200, description = "A page of webhooks", body = List<WebhookView>), ListErrors))]
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::WebhooksRead).await?;
-    let query = request.query(|f| {
-        let known = &[EndpointStatus::Active, EndpointStatus::Paused, EndpointStatus::Disabled];
-        let status = f.optional("status", one_of(known, EndpointStatus::as_str));
-        Some(ListQuery { shape: Shape::Partner, status, page: page(f) })
-    })?;
+    let query = request.query(|f| Some(DIALECT.read_list(f)))?;
     let found = endpoints::list(&web.app, &call, query).await?;
     Ok(envelope::page(&found, |endpoint| endpoint.id.0, |item| WebhookView::from(item)))
 }
@@ -86,7 +77,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     responses((status = 200, description = "The webhook", body = Success<WebhookView>), ReadErrors))]
 pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::WebhooksRead).await?;
-    let found = endpoints::get(&web.app, &call, of_partners(request.id("id", NOUN)?)).await?;
+    let found = endpoints::get(&web.app, &call, DIALECT.one(request.id("id", NOUN)?)).await?;
     Ok(versioned(envelope::found(WebhookView::from(&found)), found.version))
 }
 
@@ -99,7 +90,7 @@ pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
 pub(crate) async fn update(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.partner(&request, Scope::WebhooksWrite).await?;
     let endpoint = request.id("id", NOUN)?;
-    let command = request.json(&mut call, |f| read_update(f, endpoint)).await?;
+    let command = request.json(&mut call, |f| DIALECT.read_update(f, endpoint)).await?;
     let render = |found: &Endpoint| {
         envelope::written(WebhookView::from(found), "Webhook updated successfully").of_version(found.version)
     };
@@ -114,7 +105,7 @@ pub(crate) async fn update(State(web): State<Web>, mut request: Incoming) -> Ans
 pub(crate) async fn delete(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::WebhooksWrite).await?;
     let endpoint = request.id("id", NOUN)?;
-    Ok(envelope::reply(endpoints::delete(&web.app, &call, of_partners(endpoint), render_deleted).await?))
+    Ok(envelope::reply(endpoints::delete(&web.app, &call, DIALECT.one(endpoint), render_deleted).await?))
 }
 
 /// Names the webhook by the query (`?id=`) or by the body (`{"webhook_id": …}`).
@@ -133,7 +124,7 @@ pub(crate) async fn delete_named(State(web): State<Web>, mut request: Incoming) 
         }
         None => ("webhook_id", request.json(&mut call, read_delete).await?),
     };
-    let deleted = endpoints::delete(&web.app, &call, of_partners(endpoint), render_deleted).await;
+    let deleted = endpoints::delete(&web.app, &call, DIALECT.one(endpoint), render_deleted).await;
     Ok(envelope::reply(named_by(field, deleted)?))
 }
 
@@ -164,5 +155,5 @@ pub(crate) async fn rotate_secret(State(web): State<Web>, mut request: Incoming)
     let render = |found: &Endpoint| {
         envelope::written(WebhookView::from(found).with_secret(found), "Signing secret rotated successfully")
     };
-    Ok(envelope::reply(endpoints::rotate_secret(&web.app, &call, of_partners(endpoint), render).await?))
+    Ok(envelope::reply(endpoints::rotate_secret(&web.app, &call, DIALECT.one(endpoint), render).await?))
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{wire::Time, words};
+use crate::{webhooks, wire::Time, words};
 
 #[derive(ToSchema)]
 pub struct WebhookCreate {
@@ -24,6 +24,7 @@ pub struct WebhookCreate {
     /// Whether deliveries carry `X-API-Key`. True, if not given.
     pub send_api_key: Option<bool>,
     /// Sent with every delivery.
+    #[schema(value_type = Option<webhooks::WebhookHeaders>)]
     pub headers: Option<BTreeMap<String, String>>,
     /// Not available yet.
     #[schema(value_type = Option<Object>)]
@@ -53,6 +54,7 @@ pub struct WebhookUpdate {
     pub description: Option<String>,
     #[schema(nullable = false)]
     pub send_api_key: Option<bool>,
+    #[schema(value_type = Option<webhooks::WebhookHeaders>)]
     pub headers: Option<BTreeMap<String, String>>,
     /// What an ordered webhook does after a dead letter: `skip` or `hold`.
     #[schema(nullable = false, value_type = Option<words::DeadLetterPolicy>)]
@@ -184,7 +186,6 @@ pub struct AttemptView {
 
 impl From<&Attempt> for AttemptView {
     fn from(attempt: &Attempt) -> Self {
-        let body = String::from_utf8_lossy(&attempt.response);
         Self {
             number: attempt.number,
             started_at: Time(attempt.started_at),
@@ -193,7 +194,7 @@ impl From<&Attempt> for AttemptView {
             cause: attempt.cause.clone(),
             hint: endpoints::hint(attempt),
             status_code: attempt.status_code,
-            response_body: (!body.is_empty()).then(|| body.into_owned()),
+            response_body: webhooks::answered(attempt),
         }
     }
 }

@@ -5,6 +5,7 @@ mod orders;
 mod races;
 mod refills;
 mod refusals;
+mod webhooks;
 
 use nimbus_core::ids::{OrderId, PatientId, PrescriptionId};
 use serde_json::{Value, json};

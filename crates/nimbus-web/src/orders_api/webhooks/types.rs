@@ -1,0 +1,257 @@
+//! Webhooks, deliveries and test sends on the wire. A secret is shown when it is made; values of headers never are.
+
+use std::collections::BTreeMap;
+
+use nimbus_app::{
+    endpoints::{self, AttemptView, DeliveryView, Endpoint},
+    webhook_test::TestSent,
+};
+use nimbus_core::ids::base62;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{webhooks, wire::Time, words};
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub struct WebhookCreate {
+    /// https and a public host.
+    #[schema(format = "uri", max_length = 2048, example = "https://partner.example.com/webhooks/nimbus")]
+    pub url: String,
+    /// Names of events, `prefix.*` or `*`. Every event of this API, if not given.
+    #[schema(min_items = 1, max_items = 50, value_type = Option<Vec<webhooks::OrdersSubscription>>,
+        example = json!(["order.*", "refill.ready"]))]
+    pub event_types: Option<Vec<String>>,
+    #[schema(max_length = 500)]
+    pub description: Option<String>,
+    /// Whether deliveries carry `X-API-Key`. True, if not given.
+    pub send_api_key: Option<bool>,
+    /// Sent with every delivery.
+    #[schema(value_type = Option<webhooks::WebhookHeaders>)]
+    pub headers: Option<BTreeMap<String, String>>,
+    /// Not available yet.
+    #[schema(value_type = Option<Object>)]
+    pub signing: Option<()>,
+    /// Not available yet.
+    #[schema(value_type = Option<Object>)]
+    pub ordered: Option<()>,
+    /// Not available yet.
+    #[schema(value_type = Option<Object>)]
+    pub payload: Option<()>,
+}
+
+/// Any of the fields. `null` removes the description or the headers.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub struct WebhookUpdate {
+    #[schema(nullable = false, format = "uri", max_length = 2048)]
+    pub url: Option<String>,
+    #[schema(nullable = false, min_items = 1, max_items = 50,
+        value_type = Option<Vec<webhooks::OrdersSubscription>>, example = json!(["order.*", "refill.ready"]))]
+    pub event_types: Option<Vec<String>>,
+    #[schema(max_length = 500)]
+    pub description: Option<String>,
+    #[schema(nullable = false)]
+    pub send_api_key: Option<bool>,
+    #[schema(value_type = Option<webhooks::WebhookHeaders>)]
+    pub headers: Option<BTreeMap<String, String>>,
+    /// What an ordered webhook does after a dead letter: `skip` or `hold`.
+    #[schema(nullable = false, value_type = Option<words::DeadLetterPolicy>)]
+    pub after_dead_letter: Option<String>,
+    #[schema(nullable = false, value_type = Option<words::SettableWebhookStatus>)]
+    pub status: Option<String>,
+    /// Not available yet.
+    #[schema(value_type = Option<Object>)]
+    pub signing: Option<()>,
+    /// Not available yet.
+    #[schema(value_type = Option<Object>)]
+    pub ordered: Option<()>,
+    /// Not available yet.
+    #[schema(value_type = Option<Object>)]
+    pub payload: Option<()>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Webhook {
+    #[schema(example = "whk_00FODtiM8TKCRUXNHNjZoy")]
+    pub id: String,
+    pub url: String,
+    #[schema(example = json!(["order.*", "refill.ready"]))]
+    pub event_types: Vec<String>,
+    pub description: Option<String>,
+    #[schema(value_type = words::WebhookStatus)]
+    pub status: &'static str,
+    pub send_api_key: bool,
+    /// The names of the headers that are sent with every delivery.
+    pub headers: Vec<String>,
+    #[schema(value_type = words::DeadLetterPolicy)]
+    pub after_dead_letter: &'static str,
+    pub disabled_reason: Option<String>,
+    pub created_at: Time,
+    pub updated_at: Time,
+    /// Shown when it is made, and never again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")]
+    pub signing_secret: Option<String>,
+    /// Until then deliveries are signed with the secret before this one, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub previous_secret_until: Option<Time>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub warnings: Vec<String>,
+}
+
+impl From<&Endpoint> for Webhook {
+    fn from(endpoint: &Endpoint) -> Self {
+        Self {
+            id: endpoint.id.prefixed(),
+            url: endpoint.url.clone(),
+            event_types: endpoint.event_types.clone(),
+            description: endpoint.description.clone(),
+            status: endpoint.status.as_str(),
+            send_api_key: endpoint.send_api_key,
+            headers: endpoint.headers.expose().iter().map(|(name, _)| name.clone()).collect(),
+            after_dead_letter: endpoint.after_dead_letter.as_str(),
+            disabled_reason: endpoint.disabled_reason.clone(),
+            created_at: Time(endpoint.created_at),
+            updated_at: Time(endpoint.updated_at),
+            signing_secret: None,
+            previous_secret_until: None,
+            warnings: Vec::new(),
+        }
+    }
+}
+
+impl Webhook {
+    /// Shows the secret that was just made.
+    pub(crate) fn with_secret(self, endpoint: &Endpoint) -> Self {
+        Self {
+            signing_secret: Some(endpoint.secret.expose().clone()),
+            previous_secret_until: endpoint.previous_secret_until.map(Time),
+            ..self
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Delivery {
+    #[schema(example = "dlv_00FODtiM8TKCRUXNHNjZoy")]
+    pub id: String,
+    /// The event, as `/events` has it; also the `webhook-id` of every attempt.
+    #[schema(example = "evt_00FODtiM8TKCRUXNHNjZoy")]
+    pub event_id: String,
+    #[schema(example = "order.created")]
+    pub event_type: String,
+    #[schema(value_type = words::DeliveryStatus)]
+    pub state: &'static str,
+    /// Oldest first.
+    pub attempts: Vec<DeliveryAttempt>,
+    pub created_at: Time,
+    /// When the next attempt is due, while it is pending.
+    pub due_at: Time,
+    pub finished_at: Option<Time>,
+}
+
+impl From<&DeliveryView> for Delivery {
+    fn from(view: &DeliveryView) -> Self {
+        let delivery = &view.delivery;
+        Self {
+            id: delivery.id.prefixed(),
+            event_id: delivery.event_id.prefixed(),
+            event_type: delivery.event_name.clone(),
+            state: delivery.state.as_str(),
+            attempts: view.attempts.iter().map(DeliveryAttempt::from).collect(),
+            created_at: Time(delivery.created_at),
+            due_at: Time(delivery.due_at),
+            finished_at: delivery.finished_at.map(Time),
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeliveryAttempt {
+    pub number: i64,
+    pub started_at: Time,
+    pub elapsed_ms: i64,
+    #[schema(value_type = words::AttemptOutcome)]
+    pub outcome: String,
+    /// A word for what went wrong.
+    #[schema(example = "timeout")]
+    pub cause: Option<String>,
+    /// What can be done about it.
+    pub hint: Option<&'static str>,
+    pub status_code: Option<i64>,
+    /// The beginning of the receiver's answer.
+    pub response_body: Option<String>,
+}
+
+impl From<&AttemptView> for DeliveryAttempt {
+    fn from(attempt: &AttemptView) -> Self {
+        Self {
+            number: attempt.number,
+            started_at: Time(attempt.started_at),
+            elapsed_ms: attempt.elapsed_ms,
+            outcome: attempt.outcome.to_string(),
+            cause: attempt.cause.clone(),
+            hint: endpoints::hint(attempt),
+            status_code: attempt.status_code,
+            response_body: webhooks::answered(attempt),
+        }
+    }
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub struct WebhookTest {
+    /// The event to send a sample of. `order.created`, if not given.
+    #[schema(value_type = Option<webhooks::OrdersEventType>, example = "order.created")]
+    pub event_type: Option<String>,
+    /// Where to; any URL that could be registered. The newest active webhook, if not given.
+    #[schema(format = "uri", max_length = 2048, example = "https://partner.example.com/webhooks/nimbus")]
+    pub webhook_url: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookTestResult {
+    /// Whether the answer was a 2xx in time.
+    #[schema(example = true)]
+    pub success: bool,
+    /// What came of it, and what can be done about a failure.
+    #[schema(example = "The endpoint took the sample.")]
+    pub message: String,
+    /// The digits are those of the sample's `evt_` id, which is its `webhook-id`.
+    #[schema(example = "wh_test_00FODtiM8TKCRUXNHNjZoy")]
+    pub webhook_id: String,
+    /// Null if no answer came.
+    #[schema(example = 200)]
+    pub status_code: Option<u16>,
+    /// Until the answer was complete, or until it failed.
+    #[schema(example = 87)]
+    pub latency_ms: i64,
+    /// A word for what went wrong; null for a success.
+    #[schema(example = json!(null))]
+    pub cause: Option<&'static str>,
+    /// What it was signed with, where the URL is not that of a webhook: made for this one request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub signing_secret: Option<String>,
+}
+
+impl From<&TestSent> for WebhookTestResult {
+    fn from(sent: &TestSent) -> Self {
+        Self {
+            success: sent.cause().is_none(),
+            message: sent.hint().unwrap_or("The endpoint took the sample.").to_owned(),
+            webhook_id: format!("wh_test_{}", base62(sent.event_id.0.as_u128())),
+            status_code: sent.answer.status,
+            latency_ms: sent.answer.elapsed_ms,
+            cause: sent.cause(),
+            signing_secret: sent.one_time_secret.as_ref().map(|secret| secret.expose().clone()),
+        }
+    }
+}

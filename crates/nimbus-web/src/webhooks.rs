@@ -1,0 +1,221 @@
+//! What both public APIs share of webhooks: reading requests about them. Names of event types, URLs and headers are
+//! judged by the use case.
+
+use std::borrow::Cow;
+
+use nimbus_app::{
+    endpoints::{
+        AfterDeadLetter, AttemptView, Create, Deliveries, DeliveryState, EndpointChange, EndpointStatus,
+        FieldNames, List, Shape, Update, Which,
+    },
+    events::catalogue,
+};
+use nimbus_core::ids::EndpointId;
+use serde_json::Value;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        ObjectBuilder, RefOr,
+        schema::{Schema, Type},
+    },
+};
+
+use crate::{
+    checks::{boolean, one_of, text},
+    fields::{Checked, Fields},
+    paging::PageReader,
+};
+
+/// The longest URL.
+pub(crate) const MAX_URL: usize = 2048;
+/// The longest name of an event type.
+pub(crate) const MAX_EVENT_TYPE: usize = 100;
+const MAX_EVENT_TYPES: usize = 50;
+const MAX_DESCRIPTION: usize = 500;
+
+/// Webhooks as one API takes them. Each sees those of its own shape alone.
+pub(crate) struct Dialect {
+    pub(crate) shape: Shape,
+    /// The fields that the use case judges.
+    pub(crate) names: &'static FieldNames,
+    pub(crate) send_api_key: &'static str,
+    pub(crate) after_dead_letter: &'static str,
+    /// Options of the contract that this version does not take.
+    pub(crate) later: &'static [&'static str],
+    /// How its lists are asked for.
+    pub(crate) page: PageReader,
+}
+
+impl Dialect {
+    /// An endpoint of this API; those of the other are not seen here.
+    pub(crate) const fn one(&self, id: EndpointId) -> Which {
+        Which { shape: self.shape, id }
+    }
+
+    /// Reads a registration, for the key's own clinic.
+    pub(crate) fn read_create(&self, f: &mut Fields<'_>) -> Option<Create> {
+        let url = f.required(self.names.url, text(1..=MAX_URL));
+        let event_types =
+            f.values(false, self.names.event_types, 1..=MAX_EVENT_TYPES, text(1..=MAX_EVENT_TYPE));
+        let description =
+            f.optional("description", text(0..=MAX_DESCRIPTION)).filter(|text| !text.is_empty());
+        let send_api_key = f.optional(self.send_api_key, boolean).unwrap_or(true);
+        let headers = f.optional(self.names.headers, headers).unwrap_or_default();
+        self.refuse_later(f);
+        Some(Create {
+            shape: self.shape,
+            names: self.names,
+            clinic_id: None,
+            url: url?,
+            event_types,
+            description,
+            send_api_key,
+            headers,
+            warnings: f.take_warnings(),
+        })
+    }
+
+    pub(crate) fn read_update(&self, f: &mut Fields<'_>, id: EndpointId) -> Option<Update> {
+        let settable = &[EndpointStatus::Active, EndpointStatus::Paused];
+        let types = self.names.event_types;
+        let change = EndpointChange {
+            url: f.change(self.names.url, text(1..=MAX_URL)),
+            event_types: match f.is_null(types) {
+                true => f.change(types, |_| Err("cannot be removed".into())),
+                false => f.values(false, types, 1..=MAX_EVENT_TYPES, text(1..=MAX_EVENT_TYPE)),
+            },
+            description: f.clearable("description", text(1..=MAX_DESCRIPTION)),
+            send_api_key: f.change(self.send_api_key, boolean),
+            headers: match f.is_null(self.names.headers) {
+                true => f.cleared(self.names.headers, Vec::new()),
+                false => f.optional(self.names.headers, headers),
+            },
+            after_dead_letter: f
+                .change(self.after_dead_letter, one_of(AfterDeadLetter::ALL, AfterDeadLetter::as_str)),
+            status: f.change(self.names.status, one_of(settable, EndpointStatus::as_str)),
+        };
+        self.refuse_later(f);
+        Some(Update { which: self.one(id), names: self.names, change })
+    }
+
+    fn refuse_later(&self, f: &mut Fields<'_>) {
+        for name in self.later {
+            f.not_available(name);
+        }
+    }
+
+    pub(crate) fn read_list(&self, f: &mut Fields<'_>) -> List {
+        let known = &[EndpointStatus::Active, EndpointStatus::Paused, EndpointStatus::Disabled];
+        let status = f.optional("status", one_of(known, EndpointStatus::as_str));
+        List { shape: self.shape, status, page: (self.page)(f) }
+    }
+
+    pub(crate) fn read_deliveries(&self, f: &mut Fields<'_>, id: EndpointId) -> Deliveries {
+        let state = f.optional("state", one_of(DeliveryState::ALL, DeliveryState::as_str));
+        Deliveries { endpoint: self.one(id), state, page: (self.page)(f) }
+    }
+}
+
+fn headers(value: &Value) -> Checked<Vec<(String, String)>> {
+    let object = value.as_object().ok_or("must be an object of names and texts")?;
+    object
+        .iter()
+        .map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+        .collect::<Option<_>>()
+        .ok_or_else(|| "must be an object of names and texts".into())
+}
+
+/// The beginning of what a receiver answered, if it said anything.
+pub(crate) fn answered(attempt: &AttemptView) -> Option<String> {
+    let body = String::from_utf8_lossy(&attempt.response);
+    (!body.is_empty()).then(|| body.into_owned())
+}
+
+/// Names and values of the headers that a partner adds to deliveries, as a schema.
+pub(crate) struct WebhookHeaders;
+
+impl PartialSchema for WebhookHeaders {
+    fn schema() -> RefOr<Schema> {
+        let text = |pattern: &str| -> Schema {
+            ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)).into()
+        };
+        ObjectBuilder::new()
+            .schema_type(Type::Object)
+            .description(Some(
+                "Names of headers and their values. Those that every delivery has anyway cannot be named.",
+            ))
+            .property_names(Some(text("^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$")))
+            .additional_properties(Some(text("^[ -~]{0,1024}$")))
+            .max_properties(Some(20))
+            .examples([serde_json::json!({"X-Environment": "staging"})])
+            .into()
+    }
+}
+
+impl ToSchema for WebhookHeaders {
+    fn name() -> Cow<'static, str> {
+        "WebhookHeaders".into()
+    }
+}
+
+/// An event of the orders shape, as a schema.
+pub(crate) struct OrdersEventType;
+
+impl PartialSchema for OrdersEventType {
+    fn schema() -> RefOr<Schema> {
+        let names: Vec<&str> = catalogue(Shape::Orders).iter().map(|entry| entry.name).collect();
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).into()
+    }
+}
+
+impl ToSchema for OrdersEventType {
+    fn name() -> Cow<'static, str> {
+        "EventType".into()
+    }
+}
+
+/// What a webhook of the orders shape can be subscribed to, as a schema: events, all of a kind, or all.
+pub(crate) struct OrdersSubscription;
+
+impl OrdersSubscription {
+    fn words() -> Vec<String> {
+        let mut words = vec!["*".to_owned()];
+        for entry in catalogue(Shape::Orders) {
+            let kind = entry.name.split('.').next().unwrap_or_default();
+            let all = format!("{kind}.*");
+            if !words.contains(&all) {
+                words.push(all);
+            }
+            words.push(entry.name.to_owned());
+        }
+        words
+    }
+}
+
+impl PartialSchema for OrdersSubscription {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(Self::words())).into()
+    }
+}
+
+impl ToSchema for OrdersSubscription {
+    fn name() -> Cow<'static, str> {
+        "Subscription".into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nimbus_app::events::is_known;
+
+    use super::*;
+
+    #[test]
+    fn every_word_of_the_schema_can_be_subscribed_to() {
+        let words = OrdersSubscription::words();
+        assert!(words.iter().all(|word| is_known(Shape::Orders, word)), "{words:?}");
+        for word in ["*", "order.*", "order.created", "refill.*", "webhook.disabled"] {
+            assert!(words.iter().any(|it| it == word), "{word}");
+        }
+    }
+}
