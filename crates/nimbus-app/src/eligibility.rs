@@ -30,6 +30,8 @@ pub(crate) struct Asked {
     pub(crate) quantity: Option<Quantity>,
     /// Whether the refill under review is the open one, which then does not stand in its own way.
     pub(crate) is_review: bool,
+    /// Whether it is about the first fill, which may wait on hold for its practitioner to become active.
+    pub(crate) is_first: bool,
 }
 
 /// A prescription of the clinic that a request names together with a patient. Whether it is that patient's is for
@@ -95,7 +97,7 @@ pub(crate) async fn assess_first_fill(
     prescription: &Prescription,
     patient: PatientId,
 ) -> Result<Eligibility> {
-    let asked = Asked { patient: Some(patient), ..Asked::default() };
+    let asked = Asked { patient: Some(patient), is_first: true, ..Asked::default() };
     Ok(eligibility::evaluate_first_fill(&gather(tx, cx, prescription, &[], asked).await?))
 }
 
@@ -122,7 +124,11 @@ async fn gather<'a>(
         has_open_refill: (open.is_some() && !asked.is_review) || fills.iter().any(under_way),
         patient_matches: asked.patient.is_none_or(|patient| patient == prescription.patient_id),
         patient_active: patient == Some(PatientStatus::Active),
-        practitioner_active: practitioner == Some(PractitionerStatus::Active),
+        practitioner_active: match practitioner {
+            Some(PractitionerStatus::Active) => true,
+            Some(PractitionerStatus::Pending) => asked.is_first,
+            _ => false,
+        },
         requested: asked.quantity,
         today: cx.today,
         thresholds: cx.app.config().thresholds,

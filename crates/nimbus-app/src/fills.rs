@@ -3,7 +3,7 @@
 
 use nimbus_core::{
     access::Scope,
-    ids::{LineId, OrderId, PatientId, PrescriptionId},
+    ids::{LineId, OrderId, PatientId, PrescriptionId, ShipmentId},
     order::{DeliverySpeed, FillStatus, Order, Shipping},
     patient::Address,
     shipment::{Scan, Shipment, ShipmentStatus},
@@ -162,7 +162,8 @@ pub async fn list(app: &App, call: &Call, list: List) -> Result<Slice<Followed>>
 #[derive(Debug, Clone)]
 pub struct Tracking {
     pub followed: Followed,
-    pub scans: Vec<Scan>,
+    /// Each with the parcel that was seen.
+    pub scans: Vec<(ShipmentId, Scan)>,
 }
 
 /// Where the parcels of an order of the key's clinic were, and when.

@@ -294,7 +294,7 @@ async fn replace_in(tx: &mut Tx, cx: &Cx, command: &Replace) -> Result<Order> {
     for line in &mut order.lines {
         let replaced = lost.lines.iter().find(|old| old.prescription_id == line.prescription_id);
         if let Some(replaced) = replaced {
-            line.quantity = replaced.quantity;
+            (line.quantity, line.days_supply) = (replaced.quantity, replaced.days_supply);
         }
     }
     order.replaces = Some(lost.id);

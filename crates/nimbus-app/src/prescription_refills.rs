@@ -10,9 +10,9 @@ use nimbus_core::{
     quantity::Quantity,
     refill::{Refill, RefillStatus},
     shipment::Shipment,
-    time::{Date, next_business_day},
+    time::{Date, Ts, next_business_day},
 };
-use nimbus_store::{Tx, orders as order_store, page::Slice, refills as store, shipments};
+use nimbus_store::{Tx, orders as order_store, page::Slice, prescriptions, refills as store, shipments};
 use uuid::Uuid;
 
 use crate::{
@@ -32,6 +32,8 @@ use crate::{
 pub struct Planned {
     pub refill: Refill,
     pub ships_on: Option<Date>,
+    /// Since when a cancellation of its order waits for the pharmacy.
+    pub cancellation_requested_at: Option<Ts>,
 }
 
 impl Planned {
@@ -45,7 +47,7 @@ impl Planned {
                 packed_for.or_else(|| Some(next_business_day(cx.today)))
             }
         };
-        Self { refill, ships_on }
+        Self { refill, ships_on, cancellation_requested_at: None }
     }
 }
 
@@ -115,6 +117,9 @@ async fn create_in(tx: &mut Tx, cx: &Cx, request: &Request) -> Result<Planned> {
     match answer.first() {
         Some(finding) => {
             refill.review_reason = Some(finding.rule.as_str().to_owned());
+            // Written, though nothing of it changes: of this and an order at once, one loses, and then finds the other.
+            prescription.updated_at = cx.now;
+            prescriptions::prescription_update(tx, &prescription).await?;
             insert_pending(tx, cx, &refill).await?;
         }
         None => {
@@ -150,11 +155,21 @@ pub async fn get(app: &App, call: &Call, id: RefillId) -> Result<Planned> {
 }
 
 async fn planned(tx: &mut Tx, cx: &Cx, refill: Refill) -> Result<Planned> {
-    let parcels = match refill.order_id {
-        Some(order) => shipments::shipments_of_order(tx, refill.clinic_id, order).await?,
-        None => Vec::new(),
-    };
-    Ok(Planned::new(cx, refill, &parcels))
+    let clinic = refill.clinic_id;
+    let mut planned = plan(tx, cx, clinic, vec![refill]).await?;
+    planned.pop().ok_or(Error::Internal("a refill has no plan"))
+}
+
+/// What is planned of a page of refills.
+async fn plan(tx: &mut Tx, cx: &Cx, clinic: ClinicId, refills: Vec<Refill>) -> Result<Vec<Planned>> {
+    let orders: Vec<OrderId> = refills.iter().filter_map(|refill| refill.order_id).collect();
+    let parcels = shipments::shipments_of_orders(tx, clinic, &orders).await?;
+    let requested = order_store::cancellations_requested(tx, clinic, &orders).await?;
+    let planned = refills.into_iter().map(|refill| {
+        let at = requested.iter().find(|(order, _)| refill.order_id == Some(*order)).map(|(_, at)| *at);
+        Planned { cancellation_requested_at: at, ..Planned::new(cx, refill, &parcels) }
+    });
+    Ok(planned.collect())
 }
 
 /// The refill requests of the key's clinic, newest first.
@@ -164,9 +179,7 @@ pub async fn list(app: &App, call: &Call, list: List) -> Result<Slice<Planned>> 
         Box::pin(async move {
             let clinic = cx.call.partner(Scope::RefillsRead)?.clinic_id;
             let found = store::refill_list(tx, Some(clinic), list.status, list.patient, &list.page).await?;
-            let ids: Vec<OrderId> = found.items.iter().filter_map(|refill| refill.order_id).collect();
-            let parcels = shipments::shipments_of_orders(tx, clinic, &ids).await?;
-            let items = found.items.into_iter().map(|refill| Planned::new(cx, refill, &parcels)).collect();
+            let items = plan(tx, cx, clinic, found.items).await?;
             let audit = cx.audit(Some(clinic), "refill.list", "refill", None);
             Ok((Slice { items, has_more: found.has_more }, vec![audit]))
         })

@@ -2,7 +2,7 @@
 
 use nimbus_core::{
     access::Scope,
-    eligibility::{Eligibility, Rule},
+    eligibility::{Eligibility, Rule, Verdict},
     ids::{ClinicId, LineId, PatientId, RefillId},
     order::{Order, request_cancellation},
     phi::Phi,
@@ -169,14 +169,16 @@ async fn fill_refill(
     Ok(order)
 }
 
-/// Refuses with every rule that failed, if one did.
+/// Refuses with every rule that failed, if one did: first those that no pharmacist can set aside.
 pub(crate) fn refuse_unless_eligible(answer: &Eligibility) -> Result<()> {
     let Some(first) = answer.first() else { return Ok(()) };
     let code = match first.rule {
         Rule::AlreadyOpen => RefusalCode::RefillExists,
         _ => RefusalCode::RefillNotEligible,
     };
-    let details = answer.findings.iter().map(Detail::from).collect();
+    let (hard, soft): (Vec<_>, Vec<_>) =
+        answer.findings.iter().partition(|finding| finding.verdict == Verdict::Refuse);
+    let details = hard.into_iter().chain(soft).map(Detail::from).collect();
     Err(Error::refused(code, first.message.clone(), details))
 }
 
@@ -309,7 +311,6 @@ pub async fn approve(app: &App, call: &Call, command: Approve, render: Render<Re
 }
 
 async fn approve_in(tx: &mut Tx, cx: &Cx, command: &Approve) -> Result<Refill> {
-    use nimbus_core::eligibility::Verdict;
     let mut refill = store::refill_get_any(tx, command.id).await?.ok_or(NOT_FOUND)?;
     must_be_pending(&refill, RefillStatus::Approved)?;
     let clinic = refill.clinic_id;

@@ -112,11 +112,13 @@ impl Refill {
                 order_id: self.order_id,
                 status,
                 previous_status: previous,
-                reason: self
-                    .decision_reason
-                    .as_ref()
-                    .map(|reason| reason.expose().clone())
-                    .or_else(|| self.review_reason.clone()),
+                reason: match change {
+                    RefillChange::Requested => self.review_reason.clone(),
+                    RefillChange::Denied => {
+                        self.decision_reason.as_ref().map(|reason| reason.expose().clone())
+                    }
+                    _ => None,
+                },
             },
         }
     }

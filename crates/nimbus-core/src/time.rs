@@ -38,9 +38,13 @@ impl Ts {
         Self(self.0.saturating_add(days.saturating_mul(MICROS_PER_DAY)))
     }
 
+    /// 0001-01-01T00:00:00Z: RFC 3339 has no year before, and the databases need none.
+    const FIRST: Self = Self(-62_135_596_800_000_000);
+
     /// Reads RFC 3339 with or without a fraction; `None` for anything else, a missing offset included.
     pub fn parse(text: &str) -> Option<Self> {
-        text.parse::<Timestamp>().ok().map(|t| Self(t.as_microsecond()))
+        let instant = text.parse::<Timestamp>().ok().map(|t| Self(t.as_microsecond()));
+        instant.filter(|instant| *instant >= Self::FIRST)
     }
 
     fn timestamp(self) -> Timestamp {

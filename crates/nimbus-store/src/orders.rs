@@ -21,7 +21,8 @@ use columns::{hold_args, hold_columns, line_args, line_columns, order_args, orde
 
 pub use file::{OrderFile, order_file};
 pub use find::{
-    PastFill, fills_of_prescription, orders_held_for_practitioner, orders_of_shipment, prescriptions_replaced,
+    PastFill, cancellations_requested, fills_of_prescription, orders_held_for_practitioner,
+    orders_of_shipment, prescriptions_replaced,
 };
 pub use standing::{MAX_STANDINGS, order_list_by_standing};
 

@@ -104,6 +104,28 @@ macro_rules! page_end_any {
 }
 pub(crate) use page_end_any;
 
+/// The ids of a page's rows, `$2` to `$101`, for what belongs to them; `$1` is the clinic. See [`page_ids_args`].
+macro_rules! page_ids {
+    () => {
+        "$2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+         $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42,
+         $43, $44, $45, $46, $47, $48, $49, $50, $51, $52, $53, $54, $55, $56, $57, $58, $59, $60, $61, $62,
+         $63, $64, $65, $66, $67, $68, $69, $70, $71, $72, $73, $74, $75, $76, $77, $78, $79, $80, $81, $82,
+         $83, $84, $85, $86, $87, $88, $89, $90, $91, $92, $93, $94, $95, $96, $97, $98, $99, $100, $101"
+    };
+}
+pub(crate) use page_ids;
+
+/// The arguments of a statement with [`page_ids`]: the first [`Page::MAX`] ids.
+pub(crate) fn page_ids_args<I: Copy + Into<Value>>(clinic: ClinicId, ids: &[I]) -> Vec<Value> {
+    let places = Page::MAX as usize;
+    let mut args = vec![clinic.into()];
+    args.extend(ids.iter().take(places).map(|&id| id.into()));
+    // The text has a fixed number of places; nothing equals null.
+    args.resize(1 + places, Value::Null);
+    args
+}
+
 /// What [`Page`] asks of a table before it can be listed.
 #[derive(Clone, Copy)]
 pub(crate) struct Listed {

@@ -11,7 +11,10 @@ use crate::{
     documents::{self, ScanDetail},
     engine::{Columns, Row, Statement, Tx, Value},
     error::Result,
-    page::{Listed, Page, Slice, listed, page_end, page_end_any, page_few, page_where, page_where_any},
+    page::{
+        Listed, Page, Slice, listed, page_end, page_end_any, page_few, page_ids, page_ids_args, page_where,
+        page_where_any,
+    },
     rows::{changed_one, list_columns, read_rows, word},
     seal::{ClinicKeys, SealedAt},
 };
@@ -246,24 +249,13 @@ pub async fn shipments_of_orders(tx: &mut Tx, clinic: ClinicId, orders: &[OrderI
     let sql = whole_shipments!(
         "s.id desc";
         "clinic_id = $1
-         and id in (select shipment_id from shipment_lines where clinic_id = $1 and order_id in (
-            $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-            $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41,
-            $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52, $53, $54, $55, $56, $57, $58, $59, $60,
-            $61, $62, $63, $64, $65, $66, $67, $68, $69, $70, $71, $72, $73, $74, $75, $76, $77, $78, $79,
-            $80, $81, $82, $83, $84, $85, $86, $87, $88, $89, $90, $91, $92, $93, $94, $95, $96, $97, $98,
-            $99, $100, $101))
+         and id in (select shipment_id from shipment_lines where clinic_id = $1 and order_id in (", page_ids!(), "))
          order by id desc limit 1000"
     );
     if orders.is_empty() {
         return Ok(Vec::new());
     }
-    let places = Page::MAX as usize;
-    let mut args = vec![clinic.into()];
-    args.extend(orders.iter().take(places).map(|&id| Value::from(id)));
-    // The text has a fixed number of places; nothing equals null.
-    args.resize(1 + places, Value::Null);
-    let rows = tx.query(sql, &args).await?;
+    let rows = tx.query(sql, &page_ids_args(clinic, orders)).await?;
     read_whole(tx, rows).await
 }
 
@@ -316,13 +308,21 @@ pub async fn scan_list(tx: &mut Tx, clinic: ClinicId, shipment: ShipmentId) -> R
 }
 
 /// The newest 500 scans of every shipment that an order's lines are or were in, newest last.
-pub async fn scans_of_order(tx: &mut Tx, clinic: ClinicId, order: OrderId) -> Result<Vec<Scan>> {
-    let sql = "select clinic_id, id, occurred_at, status, detail, recorded_at from scans
+pub async fn scans_of_order(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    order: OrderId,
+) -> Result<Vec<(ShipmentId, Scan)>> {
+    let sql = "select clinic_id, id, occurred_at, status, detail, recorded_at, shipment_id from scans
         where clinic_id = $1
             and shipment_id in (select shipment_id from shipment_lines where clinic_id = $1 and order_id = $2)
         order by occurred_at desc, id desc limit 500";
     let rows = tx.query(sql, &[clinic.into(), order.into()]).await?;
-    let mut scans = read_rows(tx, rows, read_scan).await?;
+    let read = |columns: &mut Columns<'_>, clinic: ClinicId, keys: &ClinicKeys| {
+        let scan = read_scan(columns, clinic, keys)?;
+        Ok((columns.take()?, scan))
+    };
+    let mut scans = read_rows(tx, rows, read).await?;
     scans.reverse();
     Ok(scans)
 }

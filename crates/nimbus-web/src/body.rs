@@ -83,7 +83,7 @@ impl Incoming {
                 return Err(given_twice());
             }
         }
-        Ok(fields::read(&Value::Object(object), read)?)
+        Ok(fields::read_query(&object, read)?)
     }
 
     /// Reads the JSON body, and binds an `Idempotency-Key` to the call. A request without a body is read as an

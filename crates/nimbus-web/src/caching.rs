@@ -2,13 +2,13 @@
 //!
 //! A tag is a hash of the reply's bytes. That of a resource which PATCH changes begins with its stored version, and
 //! `If-Match` compares that alone: what is shown beside the resource is no part of what a PATCH would overwrite.
-//! The tag is of the reply before compression, and one for all its encodings.
+//! The tag is of the reply before compression; a compressed one carries it as a weak tag.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::{body::Body, response::Response};
 use http::{
     HeaderMap, HeaderValue, Method, StatusCode,
-    header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH},
+    header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, VARY},
 };
 use http_body_util::BodyExt;
 use nimbus_app::{Error, IfMatch, Reply};
@@ -54,6 +54,8 @@ pub(crate) async fn conditional(asked: Asked, response: Response) -> Response {
     parts.status = StatusCode::NOT_MODIFIED;
     parts.headers.remove(CONTENT_TYPE);
     parts.headers.remove(CONTENT_LENGTH);
+    // As the whole reply would have, which may be compressed.
+    parts.headers.insert(VARY, HeaderValue::from_name(ACCEPT_ENCODING));
     Response::from_parts(parts, Body::empty())
 }
 

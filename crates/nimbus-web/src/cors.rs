@@ -11,8 +11,8 @@ use axum::{
 use http::{
     HeaderName, HeaderValue, Method, StatusCode,
     header::{
-        ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, LOCATION,
-        ORIGIN, RETRY_AFTER,
+        ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, LINK,
+        LOCATION, ORIGIN, RETRY_AFTER,
     },
 };
 use tower::{Layer, ServiceExt};
@@ -31,10 +31,13 @@ const ALLOWED: [HeaderName; 6] = [
 ];
 
 /// The headers of replies that a page may read.
-const EXPOSED: [HeaderName; 8] = [
+const EXPOSED: [HeaderName; 11] = [
     ETAG,
+    LINK,
     LOCATION,
     RETRY_AFTER,
+    HeaderName::from_static("deprecation"),
+    HeaderName::from_static("sunset"),
     HeaderName::from_static("idempotent-replayed"),
     HeaderName::from_static("x-request-id"),
     HeaderName::from_static("x-ratelimit-limit"),
@@ -49,7 +52,7 @@ const ANY: &str = "*";
 /// headers.
 pub(crate) fn layer(origins: &[HeaderValue]) -> CorsLayer {
     let layer = CorsLayer::new()
-        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PATCH, Method::DELETE])
+        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers(ALLOWED)
         .expose_headers(EXPOSED)
         .max_age(REMEMBERED);

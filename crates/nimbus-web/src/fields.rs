@@ -52,6 +52,28 @@ pub(crate) fn read<T>(
     }
 }
 
+/// The same of a query. A name that is one of ours in another spelling is refused: a filter that is not applied
+/// answers more than was asked for.
+pub(crate) fn read_query<T>(
+    query: &Map<String, Value>,
+    reader: impl FnOnce(&mut Fields<'_>) -> Option<T>,
+) -> Result<T, Error> {
+    let mut asked = Vec::new();
+    let value = read(&Value::Object(query.clone()), |fields| {
+        let value = reader(fields);
+        asked.clone_from(&fields.asked);
+        value
+    })?;
+    let misspelt = query.keys().filter(|sent| !asked.contains(&sent.as_str())).filter_map(|sent| {
+        let meant = asked.iter().find(|name| plain(name) == plain(sent))?;
+        Some(FieldError::new(*meant, format!("is spelt `{meant}`")))
+    });
+    match misspelt.collect::<Vec<_>>() {
+        none if none.is_empty() => Ok(value),
+        errors => Err(Error::Invalid(errors)),
+    }
+}
+
 impl<'a> Fields<'a> {
     const fn new(object: &'a Map<String, Value>, path: String) -> Self {
         Self {
@@ -340,9 +362,13 @@ fn is_empty(value: &Value) -> bool {
     value.as_str().is_some_and(|text| text.trim().is_empty())
 }
 
+/// A name without letter case and separators.
+fn plain(name: &str) -> String {
+    name.to_lowercase().replace(['_', '-'], "")
+}
+
 /// How much alike two names are, from 0 to 1, letter case and separators apart.
 fn likeness(wanted: &str, sent: &str) -> f64 {
-    let plain = |name: &str| name.to_lowercase().replace(['_', '-'], "");
     let (wanted, sent) = (plain(wanted), plain(sent));
     match wanted == sent {
         true => 1.0,

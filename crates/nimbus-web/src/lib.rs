@@ -7,6 +7,7 @@ mod auth;
 mod body;
 mod caching;
 mod checks;
+mod compression;
 mod cors;
 mod event_feed;
 mod failure;
@@ -32,12 +33,11 @@ pub mod wire;
 use std::{future::Future, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use axum::{Router, middleware, serve::ListenerExt};
-use http::{Extensions, HeaderMap, HeaderValue, StatusCode, Version, header::CONTENT_TYPE};
+use http::HeaderValue;
 use nimbus_app::App;
 use nimbus_core::{access::Environment, time::Date};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tower_http::compression::{CompressionLayer, Predicate, predicate::SizeAbove};
 
 use crate::lifecycle::{Retirement, Retiring};
 
@@ -74,7 +74,7 @@ impl WebSettings {
             behind_proxy: false,
             ready,
             cors_origins: Vec::new(),
-            retiring: Vec::new(),
+            retiring: lifecycle::retirements(),
         }
     }
 }
@@ -99,15 +99,6 @@ impl Web {
     }
 }
 
-/// Replies of JSON of 1 KiB and more, for who takes gzip. No page can make a browser send a key that it does not
-/// know, so that nobody learns a secret from the lengths of replies (BREACH).
-fn compression() -> CompressionLayer<impl Predicate> {
-    let is_json = |_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions| {
-        headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json")
-    };
-    CompressionLayer::new().compress_when(SizeAbove::new(1024).and(is_json))
-}
-
 /// Every route of the server.
 pub fn router(app: App, settings: WebSettings) -> Router {
     surrounded(app, settings, openapi::all_routes().split_for_parts().0)
@@ -122,7 +113,8 @@ fn surrounded(app: App, settings: WebSettings, routes: Router<Web>) -> Router {
     let router = routes
         .fallback(failure::unknown_path)
         .layer(middleware::from_fn_with_state(web.clone(), meta::around))
-        .layer(compression())
+        .layer(compression::layer())
+        .layer(middleware::from_fn(compression::around))
         .with_state(web);
     match cors {
         Some(cors) => router.layer(middleware::from_fn_with_state(cors, cors::around)),

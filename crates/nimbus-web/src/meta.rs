@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header::CACHE_CONTROL};
 use nimbus_core::{ids::base62, rate::Standing};
 use tracing::Instrument;
 use uuid::Uuid;
@@ -88,6 +88,10 @@ pub(crate) async fn around(State(web): State<Web>, mut request: Request, next: N
             response = conditional(asked, response).await;
         }
         web.retiring.tell(&method, &route, response.headers_mut());
+        if is_api {
+            // Patient data, and other for each key: nothing on the way keeps it. Who asks again has the tag itself.
+            response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        }
         // Made of letters, digits and an underscore.
         if let Ok(value) = HeaderValue::from_str(&id.0) {
             response.headers_mut().insert(REQUEST_ID, value);

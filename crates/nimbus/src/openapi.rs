@@ -4,6 +4,7 @@ use std::path::Path;
 
 use nimbus_web::{
     Brand,
+    lifecycle::retirements,
     openapi::{Document, Kind},
 };
 
@@ -20,11 +21,11 @@ pub(crate) fn openapi(brand: &Brand, kind: Option<&str>, out: Option<&Path>) -> 
             std::fs::create_dir_all(folder)?;
             for &kind in kinds {
                 let path = folder.join(format!("{}.json", kind.name()));
-                std::fs::write(&path, Document::new(kind, brand, &[]).to_text())?;
+                std::fs::write(&path, Document::new(kind, brand, &retirements()).to_text())?;
                 eprintln!("{}", path.display());
             }
         }
-        (None, [kind]) => print!("{}", Document::new(*kind, brand, &[]).to_text()),
+        (None, [kind]) => print!("{}", Document::new(*kind, brand, &retirements()).to_text()),
         (None, _) => return Err("name one document to print, or a folder with --out".into()),
     }
     Ok(())
@@ -47,7 +48,7 @@ mod tests {
         for &kind in Kind::ALL {
             let file = format!("{}.json", kind.name());
             let committed = std::fs::read_to_string(folder.join(&file)).unwrap_or_default();
-            let current = Document::new(kind, &Brand::default(), &[]).to_text();
+            let current = Document::new(kind, &Brand::default(), &retirements()).to_text();
             let same = committed == current;
             assert!(
                 same,

@@ -195,7 +195,9 @@ async fn end(tx: &mut Tx, cx: &Cx, changes: &mut Changes, link: &PersonLink) -> 
 /// The copies of a practitioner that wait to be activated with it.
 pub(crate) async fn waiting_copies(tx: &mut Tx, origin: &Practitioner) -> Result<Vec<PractitionerId>> {
     let mut waiting = Vec::new();
-    for link in links::person_links(tx, origin.id.0).await? {
+    // The person may have begun with a row of another clinic.
+    let person = links::person_link(tx, origin.clinic_id, origin.id.0).await?;
+    for link in links::person_links(tx, person.map_or(origin.id.0, |link| link.person_id)).await? {
         let id = PractitionerId(link.id);
         if link.copied
             && link.is_live()

@@ -3,12 +3,13 @@
 use nimbus_core::{
     ids::{ClinicId, LineId, OrderId, PractitionerId, PrescriptionId, ShipmentId},
     order::{FillStatus, HoldReason},
-    time::Date,
+    time::{Date, Ts},
 };
 
 use crate::{
     engine::{Tx, Value},
     error::Result,
+    page::{page_ids, page_ids_args},
     rows::word,
 };
 
@@ -43,23 +44,57 @@ async fn ids(tx: &mut Tx, sql: &'static str, args: &[Value]) -> Result<Vec<Order
     tx.query(sql, args).await?.iter().map(|row| row.columns().take()).collect()
 }
 
-/// The newest 500 lines that fill a prescription, oldest first.
+/// The newest 500 live lines that fill a prescription, and the newest that is not live, oldest first. So however
+/// many were cancelled, none of them hides a fill.
 pub async fn fills_of_prescription(
     tx: &mut Tx,
     clinic: ClinicId,
     prescription: PrescriptionId,
 ) -> Result<Vec<PastFill>> {
-    let sql = "select id, status, filled_on, days_supply from order_lines
-        where clinic_id = $1 and prescription_id = $2
-        order by id desc limit 500";
+    let sql = "select id, status, filled_on, days_supply from (
+            select id, status, filled_on, days_supply from order_lines
+            where clinic_id = $1 and prescription_id = $2 and status not in ('profiled', 'rejected', 'cancelled')
+            order by id desc limit 500) live
+        union all
+        select id, status, filled_on, days_supply from (
+            select id, status, filled_on, days_supply from order_lines
+            where clinic_id = $1 and prescription_id = $2 and status in ('profiled', 'rejected', 'cancelled')
+            order by id desc limit 1) dead
+        order by 1";
     let rows = tx.query(sql, &[clinic.into(), prescription.into()]).await?;
-    let fills = rows.iter().rev().map(|row| {
+    let fills = rows.iter().map(|row| {
         let mut columns = row.columns();
         let id = columns.take()?;
         let status = word(&columns.take::<String>()?, FillStatus::parse, "order_lines.status")?;
         Ok((id, status, columns.take()?, columns.take()?))
     });
     fills.collect()
+}
+
+/// Which of these orders of a clinic a partner wants cancelled, and since when. At most [`Page::MAX`] are looked at:
+/// those of a page.
+///
+/// [`Page::MAX`]: crate::page::Page::MAX
+pub async fn cancellations_requested(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    orders: &[OrderId],
+) -> Result<Vec<(OrderId, Ts)>> {
+    let sql = concat!(
+        "select id, cancellation_requested_at from orders
+         where clinic_id = $1 and cancellation_requested_at is not null and id in (",
+        page_ids!(),
+        ") order by id"
+    );
+    if orders.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = tx.query(sql, &page_ids_args(clinic, orders)).await?;
+    let requested = rows.iter().map(|row| {
+        let mut columns = row.columns();
+        Ok((columns.take()?, columns.take()?))
+    });
+    requested.collect()
 }
 
 /// The prescriptions of an order whose fills are replaced by an order that still stands.

@@ -79,6 +79,13 @@ async fn told(tx: &mut Tx) -> Result<()> {
     let fills = fills_of_prescription(tx, world.clinic, second.id).await?;
     assert_eq!(fills, [(before.lines[0].id, FillStatus::Filled, Some(day("2026-01-16")), Some(28))]);
     assert!(fills_of_prescription(tx, other, second.id).await?.is_empty());
+    // However many are cancelled later, the one that stands is found.
+    let mut cancelled = world.order(&[second.id; 510]);
+    cancelled.lines.iter_mut().for_each(|line| line.status = FillStatus::Cancelled);
+    order_insert(tx, &cancelled).await?;
+    let fills = fills_of_prescription(tx, world.clinic, second.id).await?;
+    let found: Vec<FillStatus> = fills.iter().map(|(_, status, ..)| *status).collect();
+    assert_eq!(found, [FillStatus::Filled, FillStatus::Cancelled]);
 
     let stale = Order { holds: before.holds.clone(), ..after.clone() };
     assert_conflict(order_update(tx, &before, &stale).await);

@@ -90,6 +90,8 @@ impl Document {
         loop {
             let event = reader.read_event().map_err(|_| NOT_XML)?;
             match event {
+                // What is inside a style is text, to the end of it.
+                Event::Start(_) | Event::Empty(_) if self.in_style => return Err(ACTIVE),
                 Event::Start(start) => {
                     self.element(reader, &start)?;
                     self.in_style = start.local_name().as_ref() == b"style";
@@ -178,6 +180,8 @@ fn attributes(start: &BytesStart<'_>) -> Checked {
             "style" => style(&value)?,
             "base" if key != "base" => return Err(EXTERNAL),
             _ if key == "xmlns" || key.starts_with("xmlns:") => {}
+            // Presentation attributes are CSS as well, in which an escape could spell what is looked for.
+            _ if !key.contains(':') && value.contains('\\') => return Err(EXTERNAL),
             _ => urls(&value.to_ascii_lowercase())?,
         }
     }
@@ -276,6 +280,9 @@ mod tests {
             ("<path fill=\"url(https://example.com/#a)\"/>", EXTERNAL),
             ("<path style=\"fill:url(//example.com)\"/>", EXTERNAL),
             ("<path style=\"fill:u\\72l(x)\"/>", EXTERNAL),
+            ("<path fill=\"u\\72l(https://example.com/#a)\"/>", EXTERNAL),
+            ("<style><g/>@import 'x.css';</style>", ACTIVE),
+            ("<style>a {}<g></g>@import 'x.css';</style>", ACTIVE),
             ("<style>@import 'x.css';</style>", EXTERNAL),
             ("<style><![CDATA[@im]]><![CDATA[port 'x']]></style>", EXTERNAL),
             ("<style>&#x40;import</style>", ENTITY),

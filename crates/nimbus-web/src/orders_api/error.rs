@@ -66,6 +66,14 @@ pub struct OrdersErrorDetail {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, format = Date)]
     passes_on: Option<String>,
+    /// Of an impossible transition: the status now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    from: Option<String>,
+    /// The status that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    to: Option<String>,
 }
 
 impl From<&Detail> for OrdersErrorDetail {
@@ -76,8 +84,15 @@ impl From<&Detail> for OrdersErrorDetail {
             Some(reason) => (reason, Some(message)),
             None => (message, None),
         };
-        let (citation, passes_on) = (fact("citation"), fact("passes_on"));
-        Self { field: detail.field.clone(), reason, message, citation, passes_on }
+        Self {
+            field: detail.field.clone(),
+            reason,
+            message,
+            citation: fact("citation"),
+            passes_on: fact("passes_on"),
+            from: fact("from"),
+            to: fact("to"),
+        }
     }
 }
 

@@ -32,7 +32,7 @@ use crate::{
     words,
 };
 
-const NOUN: &str = "Refill";
+const NOUN: &str = "Refill request";
 /// The least that can be asked for, in thousandths.
 const LEAST: i64 = 1000;
 
@@ -79,6 +79,8 @@ pub struct Refill {
     pub updated_at: Time,
     /// The day of its parcel, or the next business day while none is packed; null where nothing will be sent.
     pub estimated_ship_date: Option<Day>,
+    /// A cancellation that the pharmacy has not decided on.
+    pub cancellation_requested_at: Option<Time>,
 }
 
 impl From<&Planned> for Refill {
@@ -97,6 +99,7 @@ impl From<&Planned> for Refill {
             created_at: Time(refill.created_at),
             updated_at: Time(refill.updated_at),
             estimated_ship_date: found.ships_on.map(Day),
+            cancellation_requested_at: found.cancellation_requested_at.map(Time),
         }
     }
 }

@@ -403,4 +403,8 @@ fn persons_found_to_be_one_are_joined() {
     assert_eq!(clinics(&scene.there, &format!("/practitioner/{known}")), 3);
     let in_third = text(&third_partner.get("/practitioner").data()[0]["id"]);
     assert_eq!(clinics(&third_partner, &format!("/practitioner/{in_third}")), 3);
+    let staff = scene.server.staff(&scene.seed);
+    staff.post(&format!("/admin/practitioners/{id}/activate"), &json!({})).data();
+    let copy = third_partner.get(&format!("/practitioner/{in_third}")).data().clone();
+    assert_eq!(copy["status"], "active", "whichever row the person began with");
 }

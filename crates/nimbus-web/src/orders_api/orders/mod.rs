@@ -26,7 +26,7 @@ use crate::{
     words,
 };
 
-const NOUN: &str = "Order";
+const NOUN: &str = "Medication order";
 
 /// Orders a fill of a prescription on file: the first one, or one that consumes a refill. Every refill rule must
 /// pass; nothing goes to review here. The parcel goes as the fill before it, unless a service is chosen.

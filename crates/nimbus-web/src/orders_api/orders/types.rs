@@ -1,7 +1,7 @@
 //! Orders on the wire.
 
 use nimbus_app::fills;
-use nimbus_core::{order, patient::Address, shipment::Scan};
+use nimbus_core::{ids::ShipmentId, order, patient::Address, shipment::Scan};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -72,7 +72,7 @@ pub struct Order {
     /// What it fills; of an order of the partner API, what its first medication request fills.
     #[schema(example = "rx_00FODtiM8TKCRUXNHNjZoy")]
     pub prescription_id: Option<String>,
-    /// All that it fills.
+    /// Those of all its lines.
     pub prescription_ids: Vec<String>,
     #[schema(value_type = words::OrdersStatus)]
     pub status: &'static str,
@@ -134,6 +134,9 @@ pub struct Tracking {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TrackingEvent {
+    /// The parcel: an order may have had several.
+    #[schema(example = "shp_00FODtiM8TKCRUXNHNjZoy")]
+    pub shipment_id: String,
     pub occurred_at: Time,
     #[schema(value_type = words::ShipmentStatus)]
     pub status: &'static str,
@@ -141,9 +144,10 @@ pub struct TrackingEvent {
     pub message: Option<String>,
 }
 
-impl From<&Scan> for TrackingEvent {
-    fn from(scan: &Scan) -> Self {
+impl From<&(ShipmentId, Scan)> for TrackingEvent {
+    fn from((shipment, scan): &(ShipmentId, Scan)) -> Self {
         Self {
+            shipment_id: shipment.prefixed(),
             occurred_at: Time(scan.occurred_at),
             status: scan.status.wire_word(),
             location: scan.location.clone(),

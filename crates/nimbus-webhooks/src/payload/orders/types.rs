@@ -71,7 +71,7 @@ pub(super) struct OrderCancelled<'a> {
     pub(super) prescription_ids: Vec<String>,
     /// As reads of this API give it.
     pub(super) status: &'static str,
-    /// What the pharmacy wrote for partners.
+    /// What the pharmacy wrote for partners; null where a partner cancelled it.
     pub(super) reason: Option<&'a str>,
 }
 

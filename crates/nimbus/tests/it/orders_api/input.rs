@@ -23,6 +23,15 @@ fn a_request_that_cannot_be_read_is_an_invalid_request() {
     let bad = [JSON, ("idempotency-key", "with space")];
     let reply = scene.orders.send(Method::POST, "/orders", &bad, Some(b"{}"));
     assert_eq!(reply.orders_refused(400, "invalid_request")["details"]["field"], "Idempotency-Key");
+    for (query, field) in [
+        ("patient_id=01890000-0000-7000-8000-000000000001", "patientId"),
+        ("Limit=5", "limit"),
+        ("createdFrom=-005000-01-01T00:00:00Z", "createdFrom"),
+        ("createdUntil=0000-12-31T00:00:00Z", "createdUntil"),
+    ] {
+        let reply = scene.orders.get(&format!("/orders?{query}"));
+        assert_eq!(reply.orders_refused(422, "validation_error")["details"]["field"], field);
+    }
     for query in ["status=pending&status=shipped", "patientId=%ff%fe"] {
         let reply = scene.orders.get(&format!("/orders?{query}"));
         assert!(matches!(reply.status, 400 | 422), "{query}: {}", reply.body);

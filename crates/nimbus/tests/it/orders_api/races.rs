@@ -49,6 +49,21 @@ two_engines! {
         assert_eq!(scene.refills_remaining(&scene.seed.prescription_id), 2);
     }
 
+    fn of_an_order_and_a_request_for_review_one_is_made(engine) {
+        for _ in 0..3 {
+            let scene = Scene::new(engine);
+            let order = scene.order_body(&scene.seed.prescription_id);
+            let mut refill = scene.refill_body(&scene.seed.prescription_id);
+            refill["requestedQuantity"] = json!(40);
+            let turn = std::sync::atomic::AtomicUsize::new(0);
+            let replies = at_once(|| match turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 2 {
+                0 => scene.orders.post("/orders", &order),
+                _ => scene.orders.post("/refills", &refill),
+            });
+            one_is_made(&replies);
+        }
+    }
+
     fn of_several_requests_for_review_one_is_made(engine) {
         let scene = Scene::new(engine);
         let mut weekly = line("Lisinopril");

@@ -53,6 +53,13 @@ two_engines! {
         let now = || scene.orders.get(&format!("/refills/{id}")).resource(200).clone();
         scene.staff.fill(&order);
         assert_eq!(now()["status"], "processing");
+        assert_eq!(now()["cancellationRequestedAt"], Value::Null);
+        let asked = scene.orders.act(&format!("/refills/{id}/cancel")).resource(200).clone();
+        assert_eq!(asked["status"], "processing", "the pharmacy decides");
+        assert!(asked["cancellationRequestedAt"].is_string());
+        let list = scene.orders.get("/refills?status=processing").resource(200).clone();
+        assert_eq!(list["data"], json!([asked]));
+        scene.staff.act(&format!("/pharmacy/orders/{order}/decline-cancellation")).data();
         let parcel = scene.staff.ship(&[&order]);
         assert!(now()["estimatedShipDate"].is_string());
         scene.staff.shipment_is(&parcel, "in_transit");
@@ -80,6 +87,10 @@ two_engines! {
         }
         assert_eq!(scene.refills_remaining(&prescription), 3, "nothing is consumed yet");
         assert!(reasons(&scene.orders.post("/refills", &scene.refill_body(&prescription))).contains(&"already_open".to_owned()));
+        // What no pharmacist can set aside comes first: waiting for the date would not help.
+        let mut body = scene.refill_body(&prescription);
+        body["requestedQuantity"] = json!(1000);
+        assert_eq!(reasons(&scene.orders.post("/refills", &body)).last().map(String::as_str), Some("too_soon"));
 
         let id = text(&refill["id"]);
         let act = format!("/pharmacy/refill-requests/{id}");

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Scene, reasons};
+use super::{Scene, order_uuid, reasons};
 use crate::support::{
     Engine, OrdersPartner,
     story::{line, order_body, text},
@@ -94,6 +94,35 @@ fn the_people_of_a_prescription_must_be_active() {
         .partner
         .post("/medication-order", &order_body(&scene.seed, &[line("x")]))
         .refused(400, "ORDER_REJECTED");
+}
+
+/// As on the partner API: taken, and on hold until the practitioner is active.
+#[test]
+fn a_first_fill_waits_for_a_pending_practitioner() {
+    let scene = Scene::new(Engine::Sqlite);
+    let clinic = &scene.seed.clinic_id;
+    let practitioner = json!({
+        "first_name": "Ada", "last_name": "Sorensen", "email": "ada@example.com", "npi": "1000000004",
+        "is_veterinarian": false, "assigned_clinic": clinic, "address_line_1": "1 Main St", "city": "Austin",
+        "state_code": "TX", "zip_code": "78701",
+    });
+    let practitioner = text(&scene.partner.post("/practitioner", &practitioner).data()["practitioner_id"]);
+    let mut kept = line("Lisinopril");
+    kept["do_not_fill"] = json!(true);
+    let mut order = order_body(&scene.seed, &[kept]);
+    order["practitioner_id"] = json!(practitioner);
+    let kept = scene.partner.post("/medication-order", &order).data().clone();
+    let kept = scene.partner.read_order(&text(&kept["medication_order_id"]));
+    let prescription = text(&kept["medication_requests"][0]["prescription_id"]);
+    let made = scene.order(&prescription);
+    let id = order_uuid(&made["id"]);
+    for act in ["verify", "submit"] {
+        scene.staff.act(&format!("/pharmacy/orders/{id}/{act}")).data();
+    }
+    let held = scene.partner.read_order(&id);
+    assert_eq!(held["status"], "on_hold");
+    assert_eq!(held["holds"][0]["reason"], "practitioner_not_active");
+    assert_eq!(scene.orders.get(&format!("/orders/{id}")).resource(200)["status"], "pending");
 }
 
 #[test]
