@@ -102,11 +102,14 @@ const ABSENT: &[&str] = &[
 pub(super) struct Samples<'a> {
     schemas: &'a Map<String, Value>,
     surface: Surface,
+    /// Whether the operation makes the secrets that its reply shows.
+    makes_secrets: bool,
 }
 
 impl<'a> Samples<'a> {
-    pub(super) const fn new(schemas: &'a Map<String, Value>, surface: Surface) -> Self {
-        Self { schemas, surface }
+    pub(super) fn new(schemas: &'a Map<String, Value>, surface: Surface, operation_id: &str) -> Self {
+        let makes_secrets = ["create", "rotate", "test"].iter().any(|act| operation_id.starts_with(act));
+        Self { schemas, surface, makes_secrets }
     }
 
     /// Gives each JSON content an example, under the name of the operation for contract samples.
@@ -206,7 +209,8 @@ impl<'a> Samples<'a> {
         let properties = schema["properties"].as_object().into_iter().flatten();
         // What a request may leave out and nobody gave an example for is left out.
         let shown = properties
-            .filter(|(name, property)| required.contains(name) || property.get("examples").is_some());
+            .filter(|(name, property)| required.contains(name) || property.get("examples").is_some())
+            .filter(|(name, _)| self.makes_secrets || snake(name) != "signing_secret");
         let object =
             shown.map(|(name, property)| (name.clone(), self.value(property, name, owner, depth + 1)));
         Value::Object(object.collect())

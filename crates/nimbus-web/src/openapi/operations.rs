@@ -65,7 +65,7 @@ pub(super) fn describe(parts: &mut Parts, path: &str, method: &str, operation: &
         needs: security::of(operation),
     };
     words(&facts, operation);
-    let samples = Samples::new(&parts.schemas, facts.surface);
+    let samples = Samples::new(&parts.schemas, facts.surface, &facts.id);
     parameters(&facts, &samples, operation);
     if let Some(content) = operation.pointer_mut("/requestBody/content") {
         samples.fill(content, &format!("{} request", facts.id));

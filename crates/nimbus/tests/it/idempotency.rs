@@ -2,11 +2,12 @@
 
 use std::{sync::Barrier, thread};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use ureq::http::Method;
 
 use crate::support::{
-    Server,
+    Engine, Server,
+    server::{FEED_SECRET, ONBOARDING_TOKEN},
     story::{line, order_body},
     two_engines,
 };
@@ -145,4 +146,34 @@ fn staff_have_it_too() {
     assert_eq!((again.status, &again.bytes), (200, &first.bytes));
     assert_eq!(again.header("idempotent-replayed"), Some("true"));
     staff.post(&path, &json!({})).refused(400, "INVALID_STATUS_TRANSITION");
+}
+
+/// No POST of any surface leaves the key unread: each refuses one that is ill-formed.
+#[test]
+fn every_post_reads_its_key() {
+    let (server, seed) = Server::seeded(Engine::Sqlite);
+    let client = server.orders(&seed);
+    let document = serde_json::to_value(nimbus_web::api_document()).expect("the document is JSON");
+    let mut posts = 0;
+    for (template, item) in document["paths"].as_object().expect("paths") {
+        let Some(operation) = item.get("post") else { continue };
+        let path: Vec<&str> = template
+            .split('/')
+            .map(|part| if part.starts_with('{') { "01890000-0000-7000-8000-000000000001" } else { part })
+            .collect();
+        let onboarding = operation["security"][0].get("OnboardingToken").is_some();
+        let bearer = format!("Bearer {}", if onboarding { ONBOARDING_TOKEN } else { &seed.ops_token });
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("x-pharmetika-secret", FEED_SECRET),
+            ("content-type", "application/json"),
+            ("idempotency-key", "two words"),
+        ];
+        let reply = client.send(Method::POST, &path.join("/"), &headers, Some(b"{}"));
+        let details = &reply.body["error"]["details"];
+        let first = if details.is_array() { &details[0] } else { details };
+        assert_eq!((reply.status, &first["field"]), (400, &Value::from("Idempotency-Key")), "{template}");
+        posts += 1;
+    }
+    assert!(posts > 25, "{posts}");
 }
