@@ -20,7 +20,7 @@ use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
         KnownFormat, ObjectBuilder, RefOr, SchemaFormat,
-        schema::{Schema, Type},
+        schema::{AdditionalProperties, Schema, Type},
     },
 };
 
@@ -80,6 +80,19 @@ value_schema! {
     Day: Type::String, Some(SchemaFormat::KnownFormat(KnownFormat::Date)), "2026-01-15";
     Amount: Type::Number, None, 2.5;
 }
+
+/// An object whose fields are not for this API to say: a schema, an example, a document.
+pub(crate) struct AnyObject;
+
+impl PartialSchema for AnyObject {
+    fn schema() -> RefOr<Schema> {
+        let anything = AdditionalProperties::FreeForm(true);
+        let any = ObjectBuilder::new().schema_type(Type::Object).additional_properties(Some(anything));
+        any.description(Some("Any JSON object.")).into()
+    }
+}
+
+impl ToSchema for AnyObject {}
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 

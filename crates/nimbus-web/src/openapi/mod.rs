@@ -17,15 +17,7 @@ pub(crate) mod serve;
 mod texts;
 mod webhooks;
 
-use std::collections::BTreeMap;
-
-use utoipa::{
-    IntoResponses, PartialSchema, ToSchema,
-    openapi::{
-        ObjectBuilder, OpenApi, RefOr, Response,
-        schema::{AdditionalProperties, Schema, Type},
-    },
-};
+use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{Web, health, operations_api, orders_api, partner_api};
@@ -54,44 +46,6 @@ fn open_routes() -> OpenApiRouter<Web> {
         .routes(routes!(serve::integration))
         .routes(routes!(serve::orders))
         .routes(routes!(serve::operations))
-}
-
-/// The beginning of a surface's document.
-pub(crate) fn base(title: &str) -> OpenApi {
-    let mut document = OpenApi::default();
-    document.info.title = title.to_owned();
-    document
-}
-
-/// An object whose fields are not for this API to say: a schema, an example, a document.
-pub(crate) struct AnyObject;
-
-impl PartialSchema for AnyObject {
-    fn schema() -> RefOr<Schema> {
-        let anything = AdditionalProperties::FreeForm(true);
-        let any = ObjectBuilder::new().schema_type(Type::Object).additional_properties(Some(anything));
-        any.description(Some("Any JSON object.")).into()
-    }
-}
-
-impl ToSchema for AnyObject {}
-
-macro_rules! derived {
-    ($($name:ident)*) => {$(
-        /// Refusals follow from the route; an annotation adds none.
-        pub(crate) struct $name;
-
-        impl IntoResponses for $name {
-            fn responses() -> BTreeMap<String, RefOr<Response>> {
-                BTreeMap::new()
-            }
-        }
-    )*};
-}
-
-derived! {
-    ListErrors ReadErrors PartErrors CreateErrors ChangeErrors FeedErrors ImageErrors OrdersListErrors OrdersReadErrors
-    OrdersCreateErrors OrdersChangeErrors
 }
 
 #[cfg(test)]

@@ -7,8 +7,13 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header::CACHE_CONTROL};
 use nimbus_core::access::Role;
 
-use super::{AnyObject, Document, Kind};
-use crate::{Web, WebSettings, body::Incoming, failure::Answer, wire::bytes_response};
+use super::{Document, Kind};
+use crate::{
+    Web, WebSettings,
+    body::Incoming,
+    failure::Answer,
+    wire::{AnyObject, bytes_response},
+};
 
 /// The documents of this deployment, as they are served.
 #[derive(Clone)]

@@ -19,7 +19,6 @@ use crate::{
     checks::{id, one_of, text},
     failure::{Answer, named_by},
     fields::Fields,
-    openapi::{ChangeErrors, FeedErrors},
     partner_api::{
         envelope::{self, Success},
         practitioners::{NOUN, PractitionerView},
@@ -96,7 +95,7 @@ fn render_reported(reported: &Reported) -> Rendered {
 #[utoipa::path(post, path = "/pharmetika/webhook", tag = "Inbound", operation_id = "pharmacySystemReport",
     security(("FeedSecret" = [])),
     request_body(content = PharmacyReport, description = "What the pharmacy system says of an order"),
-    responses((status = 200, description = "Kept, and followed where known", body = Success<PharmacyReported>), FeedErrors))]
+    responses((status = 200, description = "Kept, and followed where known", body = Success<PharmacyReported>)))]
 pub(crate) async fn pharmacy_report(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.pharmacy_system(&request)?;
     let report = request.json(&mut call, read_report).await?;
@@ -106,7 +105,7 @@ pub(crate) async fn pharmacy_report(State(web): State<Web>, mut request: Incomin
 #[utoipa::path(post, path = "/rpa/practitioner/success", tag = "Inbound", operation_id = "onboardingSuccess",
     security(("OnboardingToken" = [])),
     request_body(content = OnboardingSuccess, description = "The practitioner who passed"),
-    responses((status = 200, description = "Active", body = Success<PractitionerView>), FeedErrors))]
+    responses((status = 200, description = "Active", body = Success<PractitionerView>)))]
 pub(crate) async fn onboarding_success(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.onboarding(&request)?;
     let verdict = request.json(&mut call, read_success).await?;
@@ -118,7 +117,7 @@ pub(crate) async fn onboarding_success(State(web): State<Web>, mut request: Inco
     security(("OnboardingToken" = [])),
     params(("id" = String, Path, description = "The practitioner's id")),
     request_body(content = OnboardingStatus, description = "The verdict"),
-    responses((status = 200, description = "The practitioner as it is now", body = Success<PractitionerView>), ChangeErrors))]
+    responses((status = 200, description = "The practitioner as it is now", body = Success<PractitionerView>)))]
 pub(crate) async fn onboarding_status(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.onboarding(&request)?;
     let practitioner = request.id("id", NOUN)?;

@@ -20,7 +20,6 @@ use crate::{
     checks::count,
     failure::Answer,
     fields::Fields,
-    openapi::ChangeErrors,
     partner_api::envelope::{self, Success},
 };
 
@@ -77,7 +76,7 @@ fn render(key: &Key) -> Rendered {
         ("id" = String, Path, description = "The clinic's id"),
         ("key_id" = String, Path, description = "The key's id")),
     request_body(content = KeyLimitsBody, description = "Requests a minute, by class"),
-    responses((status = 200, description = "The key's limits now", body = Success<KeyLimitsView>), ChangeErrors))]
+    responses((status = 200, description = "The key's limits now", body = Success<KeyLimitsView>)))]
 pub(crate) async fn limit(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.staff(&request, ADMINISTRATORS).await?;
     let clinic: ClinicId = request.id("id", "Clinic")?;

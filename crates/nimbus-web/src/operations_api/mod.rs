@@ -13,13 +13,13 @@ pub mod shipments;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{Web, checks::text, fields::Fields, openapi};
+use crate::{Web, checks::text, fields::Fields};
 
 pub(crate) const ROOT: &str = "/api";
 
 /// The routes, relative to [`ROOT`].
 pub(crate) fn routes() -> OpenApiRouter<Web> {
-    OpenApiRouter::with_openapi(openapi::base("Nimbus OS Operations API"))
+    OpenApiRouter::new()
         .routes(routes!(orders::list))
         .routes(routes!(orders::show))
         .routes(routes!(orders::verify))

@@ -20,7 +20,6 @@ use crate::{
     checks::{flag, id, one_of, text},
     failure::{Answer, Failure},
     fields::Fields,
-    openapi::{ChangeErrors, ListErrors, ReadErrors},
     paging::{PageParams, page},
     partner_api::{
         envelope::{self, List, Success},
@@ -119,7 +118,7 @@ fn read_queue(f: &mut Fields<'_>) -> Option<Queue> {
         ("hold_reason" = Option<words::HoldReason>, Query, description = "Only orders with an open hold of this reason"),
         ("refrigerated" = Option<bool>, Query, description = "Only orders that are, or are not, refrigerated"),
         ("controlled" = Option<bool>, Query, description = "Only orders with, or without, a controlled drug")),
-    responses((status = 200, description = "A page of the queue", body = List<OrderView>), ListErrors))]
+    responses((status = 200, description = "A page of the queue", body = List<OrderView>)))]
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.staff(&request, READERS).await?;
     let query = request.query(read_queue)?;
@@ -131,8 +130,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     security(("OpsToken" = ["pharmacist", "technician"])),
     params(("id" = String, Path, description = "The order's id")),
     responses(
-        (status = 200, description = "The order with everything about it", body = Success<OrderView>),
-        ReadErrors))]
+        (status = 200, description = "The order with everything about it", body = Success<OrderView>)))]
 pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.staff(&request, READERS).await?;
     let found = pharmacy::order(&web.app, &call, request.id("id", NOUN)?).await?;
@@ -165,7 +163,7 @@ macro_rules! acts {
             security(("OpsToken" = [$($role),*])),
             params(("id" = String, Path, description = "The order's id")),
             request_body(content = ActBody, description = "Why, and for which medication requests"),
-            responses((status = 200, description = $description, body = Success<OrderView>), ChangeErrors))]
+            responses((status = 200, description = $description, body = Success<OrderView>)))]
         pub(crate) async fn $name(State(web): State<Web>, request: Incoming) -> Answer {
             act(web, request, StaffAct::$act, read_act, |said| (said, StaffAct::$act)).await
         }
@@ -195,7 +193,7 @@ acts! {
     security(("OpsToken" = ["pharmacist", "technician"])),
     params(("id" = String, Path, description = "The order's id")),
     request_body(content = HoldBody, description = "Why, and for which medication requests"),
-    responses((status = 200, description = "On hold", body = Success<OrderView>), ChangeErrors))]
+    responses((status = 200, description = "On hold", body = Success<OrderView>)))]
 pub(crate) async fn hold(State(web): State<Web>, request: Incoming) -> Answer {
     let likely = StaffAct::Hold(HoldReason::Clarification);
     act(web, request, likely, read_hold, |(said, reason)| (said, StaffAct::Hold(reason))).await
@@ -205,7 +203,7 @@ pub(crate) async fn hold(State(web): State<Web>, request: Incoming) -> Answer {
     security(("OpsToken" = ["pharmacist"])),
     params(("id" = String, Path, description = "The order's id")),
     request_body(content = ReleaseBody, description = "Which hold, and for which medication requests"),
-    responses((status = 200, description = "Released", body = Success<OrderView>), ChangeErrors))]
+    responses((status = 200, description = "Released", body = Success<OrderView>)))]
 pub(crate) async fn release(State(web): State<Web>, request: Incoming) -> Answer {
     let likely = StaffAct::Release { hold: None };
     act(web, request, likely, read_release, |(said, hold)| (said, StaffAct::Release { hold })).await
@@ -216,7 +214,7 @@ pub(crate) async fn release(State(web): State<Web>, request: Incoming) -> Answer
     security(("OpsToken" = ["pharmacist"])),
     params(("id" = String, Path, description = "The returned or lost order's id")),
     request_body(content = NoteBody, description = "Why"),
-    responses((status = 200, description = "The new order", body = Success<OrderView>), ChangeErrors))]
+    responses((status = 200, description = "The new order", body = Success<OrderView>)))]
 pub(crate) async fn replace(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.staff(&request, PHARMACISTS).await?;
     let id = request.id("id", NOUN)?;

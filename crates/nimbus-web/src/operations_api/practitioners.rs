@@ -14,7 +14,6 @@ use crate::{
     body::Incoming,
     checks::{id, one_of},
     failure::Answer,
-    openapi::{ChangeErrors, ListErrors},
     paging::{PageParams, page},
     partner_api::{
         envelope::{self, List, Success},
@@ -28,7 +27,7 @@ use crate::{
     params(PageParams,
         ("clinic_id" = Option<String>, Query, description = "Only those of this clinic"),
         ("status" = Option<words::PractitionerStatus>, Query, description = "Only those of this status")),
-    responses((status = 200, description = "A page of practitioners", body = List<PractitionerView>), ListErrors))]
+    responses((status = 200, description = "A page of practitioners", body = List<PractitionerView>)))]
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.staff(&request, MANAGERS).await?;
     let query = request.query(|f| {
@@ -57,7 +56,7 @@ async fn set_status(web: Web, mut request: Incoming, status: PractitionerStatus)
     security(("OpsToken" = ["super_admin", "pharmacist"])),
     params(("id" = String, Path, description = "The practitioner's id")),
     request_body(content = NoteBody, description = "Why"),
-    responses((status = 200, description = "Active", body = Success<PractitionerView>), ChangeErrors))]
+    responses((status = 200, description = "Active", body = Success<PractitionerView>)))]
 pub(crate) async fn activate(State(web): State<Web>, request: Incoming) -> Answer {
     set_status(web, request, PractitionerStatus::Active).await
 }
@@ -67,7 +66,7 @@ pub(crate) async fn activate(State(web): State<Web>, request: Incoming) -> Answe
     security(("OpsToken" = ["super_admin", "pharmacist"])),
     params(("id" = String, Path, description = "The practitioner's id")),
     request_body(content = NoteBody, description = "Why"),
-    responses((status = 200, description = "Suspended", body = Success<PractitionerView>), ChangeErrors))]
+    responses((status = 200, description = "Suspended", body = Success<PractitionerView>)))]
 pub(crate) async fn suspend(State(web): State<Web>, request: Incoming) -> Answer {
     set_status(web, request, PractitionerStatus::Suspended).await
 }
@@ -77,7 +76,7 @@ pub(crate) async fn suspend(State(web): State<Web>, request: Incoming) -> Answer
     security(("OpsToken" = ["super_admin", "pharmacist"])),
     params(("id" = String, Path, description = "The practitioner's id")),
     request_body(content = NoteBody, description = "Why"),
-    responses((status = 200, description = "Inactive", body = Success<PractitionerView>), ChangeErrors))]
+    responses((status = 200, description = "Inactive", body = Success<PractitionerView>)))]
 pub(crate) async fn deactivate(State(web): State<Web>, request: Incoming) -> Answer {
     set_status(web, request, PractitionerStatus::Inactive).await
 }

@@ -13,7 +13,6 @@ use crate::{
     Web,
     body::Incoming,
     failure::Answer,
-    openapi::{ChangeErrors, ReadErrors},
     partner_api::{
         envelope::{self, Success},
         prescriptions::{NOUN, PrescriptionView},
@@ -23,7 +22,7 @@ use crate::{
 #[utoipa::path(get, path = "/pharmacy/prescriptions/{id}", tag = "Prescriptions", operation_id = "getAnyPrescription",
     security(("OpsToken" = ["pharmacist", "technician"])),
     params(("id" = String, Path, description = "The prescription's id")),
-    responses((status = 200, description = "The prescription", body = Success<PrescriptionView>), ReadErrors))]
+    responses((status = 200, description = "The prescription", body = Success<PrescriptionView>)))]
 pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.staff(&request, READERS).await?;
     let found = prescriptions::get_any(&web.app, &call, request.id("id", NOUN)?).await?;
@@ -47,7 +46,7 @@ async fn act(web: Web, mut request: Incoming, act: PrescriptionAct) -> Answer {
     security(("OpsToken" = ["pharmacist"])),
     params(("id" = String, Path, description = "The prescription's id")),
     request_body(content = NoteBody, description = "Why"),
-    responses((status = 200, description = "On hold", body = Success<PrescriptionView>), ChangeErrors))]
+    responses((status = 200, description = "On hold", body = Success<PrescriptionView>)))]
 pub(crate) async fn hold(State(web): State<Web>, request: Incoming) -> Answer {
     act(web, request, PrescriptionAct::Hold).await
 }
@@ -57,7 +56,7 @@ pub(crate) async fn hold(State(web): State<Web>, request: Incoming) -> Answer {
     security(("OpsToken" = ["pharmacist"])),
     params(("id" = String, Path, description = "The prescription's id")),
     request_body(content = NoteBody, description = "Why"),
-    responses((status = 200, description = "Active again", body = Success<PrescriptionView>), ChangeErrors))]
+    responses((status = 200, description = "Active again", body = Success<PrescriptionView>)))]
 pub(crate) async fn release(State(web): State<Web>, request: Incoming) -> Answer {
     act(web, request, PrescriptionAct::Release).await
 }
@@ -67,7 +66,7 @@ pub(crate) async fn release(State(web): State<Web>, request: Incoming) -> Answer
     security(("OpsToken" = ["pharmacist"])),
     params(("id" = String, Path, description = "The prescription's id")),
     request_body(content = NoteBody, description = "Why"),
-    responses((status = 200, description = "Discontinued", body = Success<PrescriptionView>), ChangeErrors))]
+    responses((status = 200, description = "Discontinued", body = Success<PrescriptionView>)))]
 pub(crate) async fn discontinue(State(web): State<Web>, request: Incoming) -> Answer {
     act(web, request, PrescriptionAct::Discontinue).await
 }

@@ -19,7 +19,6 @@ use crate::{
     checks::{id, one_of, quantity, text},
     failure::Answer,
     fields::Fields,
-    openapi::{ChangeErrors, ListErrors},
     paging::{PageParams, page},
     partner_api::{
         envelope::{self, List, Success},
@@ -65,7 +64,7 @@ fn render(refill: &Refill) -> Rendered {
     params(PageParams,
         ("clinic_id" = Option<String>, Query, description = "Only those of this clinic"),
         ("status" = Option<words::RefillStatus>, Query, description = "Only those of this status")),
-    responses((status = 200, description = "A page of refill requests", body = List<RefillView>), ListErrors))]
+    responses((status = 200, description = "A page of refill requests", body = List<RefillView>)))]
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.staff(&request, READERS).await?;
     let query = request.query(|f| {
@@ -81,7 +80,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     security(("OpsToken" = ["pharmacist"])),
     params(("id" = String, Path, description = "The refill request's id")),
     request_body(content = ApproveBody, description = "How much"),
-    responses((status = 200, description = "Approved, with its order", body = Success<RefillView>), ChangeErrors))]
+    responses((status = 200, description = "Approved, with its order", body = Success<RefillView>)))]
 pub(crate) async fn approve(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.staff(&request, PHARMACISTS).await?;
     let id = request.id("id", NOUN)?;
@@ -93,7 +92,7 @@ pub(crate) async fn approve(State(web): State<Web>, mut request: Incoming) -> An
     security(("OpsToken" = ["pharmacist"])),
     params(("id" = String, Path, description = "The refill request's id")),
     request_body(content = DenyBody, description = "Why"),
-    responses((status = 200, description = "Denied", body = Success<RefillView>), ChangeErrors))]
+    responses((status = 200, description = "Denied", body = Success<RefillView>)))]
 pub(crate) async fn deny(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.staff(&request, PHARMACISTS).await?;
     let id = request.id("id", NOUN)?;

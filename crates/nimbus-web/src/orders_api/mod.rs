@@ -12,7 +12,7 @@ pub mod webhooks;
 use utoipa::OpenApi as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{Web, openapi};
+use crate::Web;
 
 /// The first segments of its paths, which begin at the root.
 pub(crate) const ROOTS: [&str; 5] = ["orders", "refills", "webhooks", "events", "prescriptions"];
@@ -23,9 +23,7 @@ struct Shared;
 
 /// The routes, from the root.
 pub(crate) fn routes() -> OpenApiRouter<Web> {
-    let mut document = openapi::base("Nimbus OS API");
-    document.merge(Shared::openapi());
-    OpenApiRouter::with_openapi(document)
+    OpenApiRouter::with_openapi(Shared::openapi())
         .routes(routes!(orders::create, orders::list))
         .routes(routes!(orders::show))
         .routes(routes!(orders::cancel))

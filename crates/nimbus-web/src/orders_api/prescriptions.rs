@@ -16,7 +16,6 @@ use crate::{
     body::Incoming,
     checks::{id, one_of},
     failure::Answer,
-    openapi::{OrdersListErrors, OrdersReadErrors},
     paging::camel_case_page,
     wire::{Amount, Day, Time},
     words,
@@ -93,7 +92,7 @@ impl From<&prescription::Prescription> for Prescription {
     params(ListParams,
         ("status" = Option<words::PrescriptionStatus>, Query, description = "Only those of this status"),
         ("patientId" = Option<String>, Query, description = "Only those of this patient")),
-    responses((status = 200, description = "A page of prescriptions", body = Page<Prescription>), OrdersListErrors))]
+    responses((status = 200, description = "A page of prescriptions", body = Page<Prescription>)))]
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::OrdersRead).await?;
     let query = request.query(|f| {
@@ -108,7 +107,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     operation_id = "getPatientPrescription",
     security(("ApiKeyAuth" = ["orders:read"])),
     params(("prescriptionId" = String, Path, description = "The prescription's id")),
-    responses((status = 200, description = "The prescription", body = Prescription), OrdersReadErrors))]
+    responses((status = 200, description = "The prescription", body = Prescription)))]
 pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::OrdersRead).await?;
     let id = request.id::<PrescriptionId>("prescriptionId", NOUN)?;

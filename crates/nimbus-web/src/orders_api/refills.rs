@@ -26,7 +26,6 @@ use crate::{
     checks::{id, one_of, quantity},
     failure::Answer,
     fields::{Checked, Fields},
-    openapi::{OrdersChangeErrors, OrdersCreateErrors, OrdersListErrors, OrdersReadErrors},
     paging::camel_case_page,
     wire::{Amount, Day, Time},
     words,
@@ -183,8 +182,7 @@ fn requested_quantity(value: &Value) -> Checked<Quantity> {
     security(("ApiKeyAuth" = ["refills:write"])),
     request_body(content = RefillCreate, description = "Which prescription, whose, and how much"),
     responses(
-        (status = 201, description = "Approved or to be reviewed; `Location` is where it is read", body = Refill),
-        OrdersCreateErrors))]
+        (status = 201, description = "Approved or to be reviewed; `Location` is where it is read", body = Refill)))]
 pub(crate) async fn create(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.partner(&request, Scope::RefillsWrite).await?;
     let command = request.json(&mut call, read_request).await?;
@@ -202,7 +200,7 @@ pub(crate) async fn create(State(web): State<Web>, mut request: Incoming) -> Ans
         ("patientId" = String, Query, description = "Whose it is"),
         ("requestedQuantity" = Option<Amount>, Query, minimum = 1, maximum = 1_000_000, multiple_of = 0.001,
             example = 30, description = "The prescription's quantity, if not given")),
-    responses((status = 200, description = "The answer of every rule", body = Eligibility), OrdersListErrors))]
+    responses((status = 200, description = "The answer of every rule", body = Eligibility)))]
 pub(crate) async fn eligibility(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::RefillsRead).await?;
     let asked = request.query(read_request)?;
@@ -215,7 +213,7 @@ pub(crate) async fn eligibility(State(web): State<Web>, request: Incoming) -> An
     params(ListParams,
         ("status" = Option<words::RefillStatus>, Query, description = "Only those of this status"),
         ("patientId" = Option<String>, Query, description = "Only those of this patient")),
-    responses((status = 200, description = "A page of refills", body = Page<Refill>), OrdersListErrors))]
+    responses((status = 200, description = "A page of refills", body = Page<Refill>)))]
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::RefillsRead).await?;
     let query = request.query(|f| {
@@ -229,7 +227,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
 #[utoipa::path(get, path = "/refills/{refillId}", tag = "Refills", operation_id = "getRefill",
     security(("ApiKeyAuth" = ["refills:read"])),
     params(("refillId" = String, Path, description = "The refill's id")),
-    responses((status = 200, description = "The refill", body = Refill), OrdersReadErrors))]
+    responses((status = 200, description = "The refill", body = Refill)))]
 pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::RefillsRead).await?;
     let found = refills::get(&web.app, &call, request.id::<RefillId>("refillId", NOUN)?).await?;
@@ -242,7 +240,7 @@ pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     security(("ApiKeyAuth" = ["refills:write"])),
     params(("refillId" = String, Path, description = "The refill's id")),
     request_body(content = CancelRefill, description = "Why"),
-    responses((status = 200, description = "The refill as it is now", body = Refill), OrdersChangeErrors))]
+    responses((status = 200, description = "The refill as it is now", body = Refill)))]
 pub(crate) async fn cancel(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.partner(&request, Scope::RefillsWrite).await?;
     let id = request.id("refillId", NOUN)?;

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::envelope::{self, Success};
-use crate::{Web, body::Incoming, failure::Answer, openapi::ListErrors, wire::Time, words};
+use crate::{Web, body::Incoming, failure::Answer, wire::Time, words};
 
 #[derive(Serialize, ToSchema)]
 pub struct ClinicView {
@@ -57,8 +57,7 @@ impl From<&ClinicOverview> for ClinicView {
 #[utoipa::path(get, path = "/clinic", tag = "Clinic", operation_id = "getClinic",
     security(("ApiKeyAuth" = [])),
     responses(
-        (status = 200, description = "The key's clinic, and the partner's other clinics", body = Success<ClinicView>),
-        ListErrors))]
+        (status = 200, description = "The key's clinic, and the partner's other clinics", body = Success<ClinicView>)))]
 pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.any_partner(&request).await?;
     let overview = tenancy::clinic_overview(&web.app, &call).await?;

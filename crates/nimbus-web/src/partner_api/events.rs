@@ -17,7 +17,7 @@ use crate::{
     body::Incoming,
     event_feed::{Names, PartnerEvent, read_list},
     failure::Answer,
-    openapi::{AnyObject, ListErrors, ReadErrors},
+    wire::AnyObject,
     wire::json_response,
 };
 
@@ -49,7 +49,7 @@ pub struct EventParams {
 #[utoipa::path(get, path = "/events", tag = "Webhooks", operation_id = "listEvents",
     security(("ApiKeyAuth" = ["webhooks:read"])),
     params(EventParams),
-    responses((status = 200, description = "A page of events, oldest first", body = List<PartnerEvent>), ListErrors))]
+    responses((status = 200, description = "A page of events, oldest first", body = List<PartnerEvent>)))]
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::WebhooksRead).await?;
     let query = request.query(|f| Some(read_list(f, Shape::Partner, &NAMES)))?;
@@ -65,7 +65,7 @@ fn page(found: &Slice<FeedEvent>) -> Response {
 #[utoipa::path(get, path = "/events/{id}", tag = "Webhooks", operation_id = "getEvent",
     security(("ApiKeyAuth" = ["webhooks:read"])),
     params(("id" = String, Path, description = "The event's id")),
-    responses((status = 200, description = "The event", body = Success<PartnerEvent>), ReadErrors))]
+    responses((status = 200, description = "The event", body = Success<PartnerEvent>)))]
 pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::WebhooksRead).await?;
     let get = Get { shape: Shape::Partner, id: request.id("id", "Event")? };
@@ -112,7 +112,7 @@ impl From<CatalogueEntry> for EventType {
 
 #[utoipa::path(get, path = "/event-types", tag = "Webhooks", operation_id = "listEventTypes",
     security(("ApiKeyAuth" = ["webhooks:read"])),
-    responses((status = 200, description = "Every event there is", body = Success<Vec<EventType>>), ListErrors))]
+    responses((status = 200, description = "Every event there is", body = Success<Vec<EventType>>)))]
 pub(crate) async fn types(State(web): State<Web>, request: Incoming) -> Answer {
     web.partner(&request, Scope::WebhooksRead).await?;
     let entries: Vec<EventType> = catalogue(Shape::Partner).into_iter().map(EventType::from).collect();

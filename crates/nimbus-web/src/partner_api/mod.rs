@@ -15,13 +15,13 @@ pub mod webhooks;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{Web, openapi};
+use crate::Web;
 
 pub(crate) const ROOT: &str = "/api/external";
 
 /// The routes, relative to [`ROOT`].
 pub(crate) fn routes() -> OpenApiRouter<Web> {
-    OpenApiRouter::with_openapi(openapi::base("NovaMed Integration API"))
+    OpenApiRouter::new()
         .routes(routes!(clinic::show))
         .routes(routes!(practitioners::create, practitioners::list))
         .routes(routes!(practitioners::show, practitioners::update))

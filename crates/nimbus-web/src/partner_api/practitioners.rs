@@ -30,7 +30,6 @@ use crate::{
     checks::{boolean, dea, email, id, npi, one_of, phone, state, text, zip},
     failure::Answer,
     fields::Fields,
-    openapi::{ChangeErrors, CreateErrors, ListErrors, ReadErrors},
     paging::{PageParams, page},
     wire::Time,
     words,
@@ -288,8 +287,7 @@ fn render_created(created: &Created) -> nimbus_app::Rendered {
     security(("ApiKeyAuth" = ["practitioners:write"])),
     request_body(content = PractitionerCreate, description = "The practitioner"),
     responses(
-        (status = 200, description = "Registered, or found again by its NPI", body = Success<PractitionerCreated>),
-        CreateErrors))]
+        (status = 200, description = "Registered, or found again by its NPI", body = Success<PractitionerCreated>)))]
 pub(crate) async fn create(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.partner(&request, Scope::PractitionersWrite).await?;
     let command = request.json(&mut call, |f| read_create(f, web.environment())).await?;
@@ -299,7 +297,7 @@ pub(crate) async fn create(State(web): State<Web>, mut request: Incoming) -> Ans
 #[utoipa::path(get, path = "/practitioner", tag = "Practitioners", operation_id = "listPractitioners",
     security(("ApiKeyAuth" = ["practitioners:read"])),
     params(PageParams, ("status" = Option<words::PractitionerStatus>, Query, description = "Only those of this status")),
-    responses((status = 200, description = "A page of practitioners", body = List<PractitionerView>), ListErrors))]
+    responses((status = 200, description = "A page of practitioners", body = List<PractitionerView>)))]
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::PractitionersRead).await?;
     let query = request.query(|f| {
@@ -313,7 +311,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
 #[utoipa::path(get, path = "/practitioner/{id}", tag = "Practitioners", operation_id = "getPractitioner",
     security(("ApiKeyAuth" = ["practitioners:read"])),
     params(("id" = String, Path, description = "The practitioner's id")),
-    responses((status = 200, description = "The practitioner", body = Success<PractitionerView>), ReadErrors))]
+    responses((status = 200, description = "The practitioner", body = Success<PractitionerView>)))]
 pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::PractitionersRead).await?;
     let found = practitioners::get(&web.app, &call, request.id("id", NOUN)?).await?;
@@ -324,7 +322,7 @@ pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     security(("ApiKeyAuth" = ["practitioners:write"])),
     params(("id" = String, Path, description = "The practitioner's id")),
     request_body(content = PractitionerUpdate, description = "The fields to change"),
-    responses((status = 200, description = "The practitioner as it is now", body = Success<PractitionerView>), ChangeErrors))]
+    responses((status = 200, description = "The practitioner as it is now", body = Success<PractitionerView>)))]
 pub(crate) async fn update(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.partner(&request, Scope::PractitionersWrite).await?;
     let practitioner = request.id("id", NOUN)?;

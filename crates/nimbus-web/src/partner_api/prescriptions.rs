@@ -17,7 +17,6 @@ use crate::{
     body::Incoming,
     checks::{id, one_of},
     failure::Answer,
-    openapi::{ListErrors, ReadErrors},
     paging::{PageParams, page},
     wire::{Amount, Day, Time},
     words,
@@ -103,7 +102,7 @@ impl From<&Prescription> for PrescriptionView {
     params(PageParams,
         ("status" = Option<words::PrescriptionStatus>, Query, description = "Only those of this status"),
         ("patient_id" = Option<String>, Query, description = "Only those of this patient")),
-    responses((status = 200, description = "A page of prescriptions", body = List<PrescriptionView>), ListErrors))]
+    responses((status = 200, description = "A page of prescriptions", body = List<PrescriptionView>)))]
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::OrdersRead).await?;
     let query = request.query(|f| {
@@ -117,7 +116,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
 #[utoipa::path(get, path = "/prescription/{id}", tag = "Medication Requests", operation_id = "getPrescription",
     security(("ApiKeyAuth" = ["orders:read"])),
     params(("id" = String, Path, description = "The prescription's id")),
-    responses((status = 200, description = "The prescription", body = Success<PrescriptionView>), ReadErrors))]
+    responses((status = 200, description = "The prescription", body = Success<PrescriptionView>)))]
 pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::OrdersRead).await?;
     let found = prescriptions::get(&web.app, &call, request.id::<PrescriptionId>("id", NOUN)?).await?;

@@ -22,7 +22,6 @@ use crate::{
     checks::{id, one_of, text},
     failure::Answer,
     fields::Fields,
-    openapi::{ChangeErrors, CreateErrors, ListErrors, ReadErrors},
     paging::{PageParams, page},
     wire::{Amount, Day, Time},
     words,
@@ -154,7 +153,7 @@ fn render_created(created: &Created) -> nimbus_app::Rendered {
 #[utoipa::path(get, path = "/refill-request/eligibility", tag = "Refills", operation_id = "getRefillEligibility",
     security(("ApiKeyAuth" = ["refills:read"])),
     params(("medication_request_id" = String, Query, description = "The fill to refill")),
-    responses((status = 200, description = "The answer of every rule", body = Success<EligibilityView>), ListErrors))]
+    responses((status = 200, description = "The answer of every rule", body = Success<EligibilityView>)))]
 pub(crate) async fn eligibility(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::RefillsRead).await?;
     let line: LineId = request.query(|f| f.required("medication_request_id", id))?;
@@ -166,8 +165,7 @@ pub(crate) async fn eligibility(State(web): State<Web>, request: Incoming) -> An
     security(("ApiKeyAuth" = ["refills:write"])),
     request_body(content = RefillCreate, description = "The fill to refill"),
     responses(
-        (status = 200, description = "Approved, with the new order that fills it", body = Success<RefillCreated>),
-        CreateErrors))]
+        (status = 200, description = "Approved, with the new order that fills it", body = Success<RefillCreated>)))]
 pub(crate) async fn create(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.partner(&request, Scope::RefillsWrite).await?;
     let command = request.json(&mut call, read_create).await?;
@@ -179,7 +177,7 @@ pub(crate) async fn create(State(web): State<Web>, mut request: Incoming) -> Ans
     params(PageParams,
         ("status" = Option<words::RefillStatus>, Query, description = "Only those of this status"),
         ("patient_id" = Option<String>, Query, description = "Only those of this patient")),
-    responses((status = 200, description = "A page of refill requests", body = List<RefillView>), ListErrors))]
+    responses((status = 200, description = "A page of refill requests", body = List<RefillView>)))]
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::RefillsRead).await?;
     let query = request.query(|f| {
@@ -193,7 +191,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
 #[utoipa::path(get, path = "/refill-request/{id}", tag = "Refills", operation_id = "getRefillRequest",
     security(("ApiKeyAuth" = ["refills:read"])),
     params(("id" = String, Path, description = "The refill request's id")),
-    responses((status = 200, description = "The refill request", body = Success<RefillView>), ReadErrors))]
+    responses((status = 200, description = "The refill request", body = Success<RefillView>)))]
 pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::RefillsRead).await?;
     let found = refills::get(&web.app, &call, request.id::<RefillId>("id", NOUN)?).await?;
@@ -204,7 +202,7 @@ pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     security(("ApiKeyAuth" = ["refills:write"])),
     params(("id" = String, Path, description = "The refill request's id")),
     request_body(content = CancelBody, description = "Why"),
-    responses((status = 200, description = "The refill request as it is now", body = Success<RefillView>), ChangeErrors))]
+    responses((status = 200, description = "The refill request as it is now", body = Success<RefillView>)))]
 pub(crate) async fn cancel(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.partner(&request, Scope::RefillsWrite).await?;
     let refill = request.id("id", NOUN)?;

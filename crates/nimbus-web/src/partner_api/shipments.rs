@@ -17,7 +17,6 @@ use crate::{
     body::Incoming,
     caching::versioned,
     failure::Answer,
-    openapi::ReadErrors,
     wire::{Day, Time},
     words,
 };
@@ -159,7 +158,7 @@ impl From<&Tracking> for TrackingView {
 #[utoipa::path(get, path = "/shipment/{id}", tag = "Shipments", operation_id = "getShipment",
     security(("ApiKeyAuth" = ["shipments:read"])),
     params(("id" = String, Path, description = "The shipment's id")),
-    responses((status = 200, description = "The shipment", body = Success<ShipmentView>), ReadErrors))]
+    responses((status = 200, description = "The shipment", body = Success<ShipmentView>)))]
 pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::ShipmentsRead).await?;
     let found = shipments::get(&web.app, &call, request.id::<ShipmentId>("id", NOUN)?).await?;
@@ -169,7 +168,7 @@ pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
 #[utoipa::path(get, path = "/shipment/{id}/tracking", tag = "Shipments", operation_id = "getShipmentTracking",
     security(("ApiKeyAuth" = ["shipments:read"])),
     params(("id" = String, Path, description = "The shipment's id")),
-    responses((status = 200, description = "Every scan of the parcel", body = Success<TrackingView>), ReadErrors))]
+    responses((status = 200, description = "Every scan of the parcel", body = Success<TrackingView>)))]
 pub(crate) async fn tracking(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::ShipmentsRead).await?;
     let found = shipments::tracking(&web.app, &call, request.id::<ShipmentId>("id", NOUN)?).await?;

@@ -21,7 +21,6 @@ use crate::{
     checks::{id, text},
     failure::Answer,
     fields::Fields,
-    openapi::{OrdersChangeErrors, OrdersCreateErrors, OrdersListErrors, OrdersReadErrors},
     paging::camel_case_page,
     words,
 };
@@ -33,7 +32,7 @@ const NOUN: &str = "Medication order";
 #[utoipa::path(post, path = "/orders", tag = "Orders", operation_id = "createOrder",
     security(("ApiKeyAuth" = ["orders:write"])),
     request_body(content = OrderCreate, description = "Which prescription, and where it goes"),
-    responses((status = 201, description = "Accepted; `Location` is where it is read", body = Order), OrdersCreateErrors))]
+    responses((status = 201, description = "Accepted; `Location` is where it is read", body = Order)))]
 pub(crate) async fn create(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.partner(&request, Scope::OrdersWrite).await?;
     let command = request.json(&mut call, read_create).await?;
@@ -48,7 +47,7 @@ pub(crate) async fn create(State(web): State<Web>, mut request: Incoming) -> Ans
     params(ListParams,
         ("status" = Option<words::OrdersStatus>, Query, description = "Only orders of this status"),
         ("patientId" = Option<String>, Query, description = "Only orders of this patient")),
-    responses((status = 200, description = "A page of orders", body = Page<Order>), OrdersListErrors))]
+    responses((status = 200, description = "A page of orders", body = Page<Order>)))]
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::OrdersRead).await?;
     let query = request.query(|f| {
@@ -62,7 +61,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
 #[utoipa::path(get, path = "/orders/{orderId}", tag = "Orders", operation_id = "getOrder",
     security(("ApiKeyAuth" = ["orders:read"])),
     params(("orderId" = String, Path, description = "The order's id")),
-    responses((status = 200, description = "The order", body = Order), OrdersReadErrors))]
+    responses((status = 200, description = "The order", body = Order)))]
 pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::OrdersRead).await?;
     let found = fills::get(&web.app, &call, request.id::<OrderId>("orderId", NOUN)?).await?;
@@ -75,7 +74,7 @@ pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     security(("ApiKeyAuth" = ["orders:write"])),
     params(("orderId" = String, Path, description = "The order's id")),
     request_body(content = CancelOrder, description = "Why"),
-    responses((status = 200, description = "Cancelled, or the cancellation requested", body = Order), OrdersChangeErrors))]
+    responses((status = 200, description = "Cancelled, or the cancellation requested", body = Order)))]
 pub(crate) async fn cancel(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.partner(&request, Scope::OrdersWrite).await?;
     let id = request.id("orderId", NOUN)?;
@@ -93,7 +92,7 @@ pub(super) fn read_reason(f: &mut Fields<'_>) -> Option<Option<String>> {
 #[utoipa::path(get, path = "/orders/{orderId}/tracking", tag = "Orders", operation_id = "getOrderTracking",
     security(("ApiKeyAuth" = ["orders:read"])),
     params(("orderId" = String, Path, description = "The order's id")),
-    responses((status = 200, description = "Where it is and was", body = Tracking), OrdersReadErrors))]
+    responses((status = 200, description = "Where it is and was", body = Tracking)))]
 pub(crate) async fn tracking(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::OrdersRead).await?;
     let found = fills::tracking(&web.app, &call, request.id::<OrderId>("orderId", NOUN)?).await?;

@@ -9,7 +9,6 @@ use crate::{
     Web,
     body::Incoming,
     failure::Answer,
-    openapi::OrdersListErrors,
     orders_api::envelope::{self, ListParams, Page},
     words,
 };
@@ -22,8 +21,7 @@ use crate::{
         ListParams,
         ("state" = Option<words::DeliveryStatus>, Query, description = "Only those in this state")),
     responses(
-        (status = 200, description = "A page of deliveries with their attempts", body = Page<Delivery>),
-        OrdersListErrors))]
+        (status = 200, description = "A page of deliveries with their attempts", body = Page<Delivery>)))]
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::WebhooksRead).await?;
     let endpoint = request.id("webhookId", NOUN)?;

@@ -18,7 +18,6 @@ use crate::{
     body::Incoming,
     caching::{patched, versioned},
     failure::Answer,
-    openapi::{OrdersChangeErrors, OrdersCreateErrors, OrdersListErrors, OrdersReadErrors},
     paging,
     webhooks::Dialect,
     words,
@@ -62,8 +61,7 @@ fn render_created(created: &Created) -> Rendered {
     responses(
         (status = 201, description = "Registered; the secret is shown this once, and `Location` is where it is read",
             body = Webhook),
-        (status = 200, description = "The URL was registered before; nothing is changed", body = Webhook),
-        OrdersCreateErrors))]
+        (status = 200, description = "The URL was registered before; nothing is changed", body = Webhook)))]
 pub(crate) async fn create(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.partner(&request, Scope::WebhooksWrite).await?;
     let command = request.json(&mut call, |f| DIALECT.read_create(f)).await?;
@@ -73,7 +71,7 @@ pub(crate) async fn create(State(web): State<Web>, mut request: Incoming) -> Ans
 #[utoipa::path(get, path = "/webhooks", tag = "Webhooks", operation_id = "listWebhookEndpoints",
     security(("ApiKeyAuth" = ["webhooks:read"])),
     params(ListParams, ("status" = Option<words::WebhookStatus>, Query, description = "Only those of this status")),
-    responses((status = 200, description = "A page of webhooks", body = Page<Webhook>), OrdersListErrors))]
+    responses((status = 200, description = "A page of webhooks", body = Page<Webhook>)))]
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::WebhooksRead).await?;
     let query = request.query(|f| Some(DIALECT.read_list(f)))?;
@@ -84,7 +82,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
 #[utoipa::path(get, path = "/webhooks/{webhookId}", tag = "Webhooks", operation_id = "getWebhookEndpoint",
     security(("ApiKeyAuth" = ["webhooks:read"])),
     params(("webhookId" = String, Path, description = "The webhook's id")),
-    responses((status = 200, description = "The webhook", body = Webhook), OrdersReadErrors))]
+    responses((status = 200, description = "The webhook", body = Webhook)))]
 pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::WebhooksRead).await?;
     let found = endpoints::get(&web.app, &call, DIALECT.one(request.id("webhookId", NOUN)?)).await?;
@@ -97,7 +95,7 @@ pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     security(("ApiKeyAuth" = ["webhooks:write"])),
     params(("webhookId" = String, Path, description = "The webhook's id")),
     request_body(content = WebhookUpdate, description = "The fields to change"),
-    responses((status = 200, description = "The webhook as it is now", body = Webhook), OrdersChangeErrors))]
+    responses((status = 200, description = "The webhook as it is now", body = Webhook)))]
 pub(crate) async fn update(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.partner(&request, Scope::WebhooksWrite).await?;
     let endpoint = request.id("webhookId", NOUN)?;
@@ -110,7 +108,7 @@ pub(crate) async fn update(State(web): State<Web>, mut request: Incoming) -> Ans
 #[utoipa::path(delete, path = "/webhooks/{webhookId}", tag = "Webhooks", operation_id = "deleteWebhookEndpoint",
     security(("ApiKeyAuth" = ["webhooks:write"])),
     params(("webhookId" = String, Path, description = "The webhook's id")),
-    responses((status = 204, description = "Deleted"), OrdersReadErrors))]
+    responses((status = 204, description = "Deleted")))]
 pub(crate) async fn delete(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::WebhooksWrite).await?;
     let endpoint = DIALECT.one(request.id("webhookId", NOUN)?);
@@ -122,7 +120,7 @@ pub(crate) async fn delete(State(web): State<Web>, request: Incoming) -> Answer 
     operation_id = "rotateWebhookEndpointSecret",
     security(("ApiKeyAuth" = ["webhooks:write"])),
     params(("webhookId" = String, Path, description = "The webhook's id")),
-    responses((status = 200, description = "The new secret, shown this once", body = Webhook), OrdersChangeErrors))]
+    responses((status = 200, description = "The new secret, shown this once", body = Webhook)))]
 pub(crate) async fn rotate_secret(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.partner(&request, Scope::WebhooksWrite).await?;
     let endpoint = DIALECT.one(request.id("webhookId", NOUN)?);

@@ -11,7 +11,6 @@ use crate::{
     checks::text,
     failure::Answer,
     fields::Fields,
-    openapi::OrdersCreateErrors,
     orders_api::envelope,
     webhooks::{MAX_EVENT_TYPE, MAX_URL},
 };
@@ -30,7 +29,7 @@ fn read_test(f: &mut Fields<'_>) -> Option<TestSend> {
 #[utoipa::path(post, path = "/webhooks/test", tag = "Webhooks", operation_id = "sendTestWebhook",
     security(("ApiKeyAuth" = ["webhooks:write"])),
     request_body(content = WebhookTest, description = "What to send where"),
-    responses((status = 200, description = "What came of it", body = WebhookTestResult), OrdersCreateErrors))]
+    responses((status = 200, description = "What came of it", body = WebhookTestResult)))]
 pub(crate) async fn send(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.partner(&request, Scope::WebhooksWrite).await?;
     let command = request.json(&mut call, read_test).await?;

@@ -22,7 +22,6 @@ use crate::{
     checks::{id, text},
     failure::Answer,
     fields::Fields,
-    openapi::{ChangeErrors, CreateErrors, ListErrors, ReadErrors},
     paging::{PageParams, page},
     words,
 };
@@ -47,7 +46,7 @@ fn render_cancelled(order: &Order) -> nimbus_app::Rendered {
 #[utoipa::path(post, path = "/medication-order", tag = "Medication Requests", operation_id = "createMedicationOrder",
     security(("ApiKeyAuth" = ["orders:write"])),
     request_body(content = OrderCreate, description = "The order with its medication requests"),
-    responses((status = 200, description = "Accepted", body = Success<OrderCreated>), CreateErrors))]
+    responses((status = 200, description = "Accepted", body = Success<OrderCreated>)))]
 pub(crate) async fn create(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.partner(&request, Scope::OrdersWrite).await?;
     let command = request.json(&mut call, read_create).await?;
@@ -60,8 +59,7 @@ pub(crate) async fn create(State(web): State<Web>, mut request: Incoming) -> Ans
         ("status" = Option<words::OrderStatus>, Query, description = "Only orders of this status"),
         ("patient_id" = Option<String>, Query, description = "Only orders of this patient")),
     responses(
-        (status = 200, description = "A page of orders, without drugs and history", body = List<OrderView>),
-        ListErrors))]
+        (status = 200, description = "A page of orders, without drugs and history", body = List<OrderView>)))]
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::OrdersRead).await?;
     let query = request.query(|f| {
@@ -76,8 +74,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     security(("ApiKeyAuth" = ["orders:read"])),
     params(("id" = String, Path, description = "The order's id")),
     responses(
-        (status = 200, description = "The order with its lines, shipments and history", body = Success<OrderView>),
-        ReadErrors))]
+        (status = 200, description = "The order with its lines, shipments and history", body = Success<OrderView>)))]
 pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::OrdersRead).await?;
     let found = orders::get(&web.app, &call, request.id::<OrderId>("id", NOUN)?).await?;
@@ -92,8 +89,7 @@ pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     params(("id" = String, Path, description = "The order's id")),
     request_body(content = types::CancelBody, description = "Why"),
     responses(
-        (status = 200, description = "Cancelled, or the cancellation requested", body = Success<OrderView>),
-        ChangeErrors))]
+        (status = 200, description = "Cancelled, or the cancellation requested", body = Success<OrderView>)))]
 pub(crate) async fn cancel(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.partner(&request, Scope::OrdersWrite).await?;
     let order = request.id("id", NOUN)?;
@@ -111,7 +107,7 @@ pub(in crate::partner_api) fn read_reason(f: &mut Fields<'_>) -> Option<Option<S
     operation_id = "getMedicationRequest",
     security(("ApiKeyAuth" = ["orders:read"])),
     params(("id" = String, Path, description = "The medication request's id")),
-    responses((status = 200, description = "The medication request", body = Success<RequestView>), ReadErrors))]
+    responses((status = 200, description = "The medication request", body = Success<RequestView>)))]
 pub(crate) async fn show_request(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::OrdersRead).await?;
     let found = orders::line(&web.app, &call, request.id::<LineId>("id", "Medication request")?).await?;

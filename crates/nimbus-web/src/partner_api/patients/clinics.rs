@@ -12,7 +12,6 @@ use crate::{
     Web,
     body::Incoming,
     failure::Answer,
-    openapi::ChangeErrors,
     partner_api::{
         envelope::{self, Success},
         people::{ClinicsBody, read_assignment},
@@ -69,8 +68,7 @@ impl From<&PatientAssigned> for PatientClinics {
     params(("id" = String, Path, description = "The patient's id")),
     request_body(content = ClinicsBody, description = "Other clinics of the partner"),
     responses(
-        (status = 200, description = "Where the patient is now", body = Success<PatientClinics>),
-        ChangeErrors))]
+        (status = 200, description = "Where the patient is now", body = Success<PatientClinics>)))]
 pub(crate) async fn assign(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.partner(&request, Scope::PatientsWrite).await?;
     let patient = request.id("id", NOUN)?;
@@ -88,8 +86,7 @@ pub(crate) async fn assign(State(web): State<Web>, mut request: Incoming) -> Ans
     params(("id" = String, Path, description = "The patient's id")),
     request_body(content = ClinicsBody, description = "Clinics that the patient was assigned to"),
     responses(
-        (status = 200, description = "How the patient stands there now", body = Success<PatientClinics>),
-        ChangeErrors))]
+        (status = 200, description = "How the patient stands there now", body = Success<PatientClinics>)))]
 pub(crate) async fn end(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.partner(&request, Scope::PatientsWrite).await?;
     let patient = request.id("id", NOUN)?;

@@ -18,7 +18,6 @@ use crate::{
     body::Incoming,
     caching::{patched, versioned},
     failure::Answer,
-    openapi::{ChangeErrors, CreateErrors, ListErrors, ReadErrors},
     paging::PageParams,
     words,
 };
@@ -35,7 +34,7 @@ fn render_created(created: &Created) -> nimbus_app::Rendered {
 #[utoipa::path(post, path = "/patient", tag = "Patients", operation_id = "createPatient",
     security(("ApiKeyAuth" = ["patients:write"])),
     request_body(content = PatientCreate, description = "The patient"),
-    responses((status = 200, description = "Registered", body = Success<PatientCreated>), CreateErrors))]
+    responses((status = 200, description = "Registered", body = Success<PatientCreated>)))]
 pub(crate) async fn create(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.partner(&request, Scope::PatientsWrite).await?;
     let command = request.json(&mut call, |f| read_create(f, web.today())).await?;
@@ -50,7 +49,7 @@ pub(crate) async fn create(State(web): State<Web>, mut request: Incoming) -> Ans
         ("first_name" = Option<String>, Query, description = "With `last_name` and `dob`: exactly this patient"),
         ("last_name" = Option<String>, Query, description = "With `first_name` and `dob`"),
         ("dob" = Option<String>, Query, format = Date, description = "With `first_name` and `last_name`: `YYYY-MM-DD`")),
-    responses((status = 200, description = "A page of patients", body = List<PatientView>), ListErrors))]
+    responses((status = 200, description = "A page of patients", body = List<PatientView>)))]
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::PatientsRead).await?;
     let query = request.query(|f| read_list(f, web.today()))?;
@@ -61,7 +60,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
 #[utoipa::path(get, path = "/patient/{id}", tag = "Patients", operation_id = "getPatient",
     security(("ApiKeyAuth" = ["patients:read"])),
     params(("id" = String, Path, description = "The patient's id")),
-    responses((status = 200, description = "The patient", body = Success<PatientView>), ReadErrors))]
+    responses((status = 200, description = "The patient", body = Success<PatientView>)))]
 pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::PatientsRead).await?;
     let found = patients::get(&web.app, &call, request.id("id", NOUN)?).await?;
@@ -72,7 +71,7 @@ pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     security(("ApiKeyAuth" = ["patients:write"])),
     params(("id" = String, Path, description = "The patient's id")),
     request_body(content = PatientUpdate, description = "The fields to change"),
-    responses((status = 200, description = "The patient as it is now", body = Success<PatientView>), ChangeErrors))]
+    responses((status = 200, description = "The patient as it is now", body = Success<PatientView>)))]
 pub(crate) async fn update(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.partner(&request, Scope::PatientsWrite).await?;
     let patient = request.id("id", NOUN)?;

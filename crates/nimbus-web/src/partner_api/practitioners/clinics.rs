@@ -12,7 +12,6 @@ use crate::{
     Web,
     body::Incoming,
     failure::Answer,
-    openapi::ChangeErrors,
     partner_api::{
         envelope::{self, Success},
         people::{ClinicsBody, read_assignment},
@@ -62,8 +61,7 @@ impl From<&PractitionerAssigned> for PractitionerClinics {
     params(("id" = String, Path, description = "The practitioner's id")),
     request_body(content = ClinicsBody, description = "Other clinics of the partner"),
     responses(
-        (status = 200, description = "Where the practitioner is now", body = Success<PractitionerClinics>),
-        ChangeErrors))]
+        (status = 200, description = "Where the practitioner is now", body = Success<PractitionerClinics>)))]
 pub(crate) async fn assign(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.partner(&request, Scope::PractitionersWrite).await?;
     let practitioner = request.id("id", NOUN)?;
@@ -82,8 +80,7 @@ pub(crate) async fn assign(State(web): State<Web>, mut request: Incoming) -> Ans
     params(("id" = String, Path, description = "The practitioner's id")),
     request_body(content = ClinicsBody, description = "Clinics that the practitioner was assigned to"),
     responses(
-        (status = 200, description = "How the practitioner stands there now", body = Success<PractitionerClinics>),
-        ChangeErrors))]
+        (status = 200, description = "How the practitioner stands there now", body = Success<PractitionerClinics>)))]
 pub(crate) async fn end(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.partner(&request, Scope::PractitionersWrite).await?;
     let practitioner = request.id("id", NOUN)?;

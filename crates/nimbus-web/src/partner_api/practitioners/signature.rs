@@ -29,7 +29,6 @@ use crate::{
     body::{BodyLimit, Incoming},
     failure::{Answer, Failure},
     images,
-    openapi::{ImageErrors, ReadErrors},
     partner_api::envelope::{self, Nothing, Success},
 };
 
@@ -58,7 +57,7 @@ impl ToSchema for Image {}
     params(("id" = String, Path, description = "The practitioner's id")),
     request_body(content((Image = "image/png"), (Image = "image/svg+xml")),
         description = "The image, at most 256 KiB"),
-    responses((status = 200, description = "On file", body = Success<Nothing>), ImageErrors))]
+    responses((status = 200, description = "On file", body = Success<Nothing>)))]
 pub(crate) async fn put(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.partner(&request, Scope::PractitionersWrite).await?;
     let id = request.id("id", NOUN)?;
@@ -77,8 +76,7 @@ pub(crate) async fn put(State(web): State<Web>, mut request: Incoming) -> Answer
     params(("id" = String, Path, description = "The practitioner's id")),
     responses(
         (status = 200, description = "The image, byte for byte as it was sent",
-            content((Image = "image/png"), (Image = "image/svg+xml"))),
-        ReadErrors))]
+            content((Image = "image/png"), (Image = "image/svg+xml")))))]
 pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::PractitionersRead).await?;
     let id: PractitionerId = request.id("id", NOUN)?;
@@ -105,7 +103,7 @@ fn image(signature: Signature) -> Response {
     operation_id = "deletePractitionerSignature",
     security(("ApiKeyAuth" = ["practitioners:write"])),
     params(("id" = String, Path, description = "The practitioner's id")),
-    responses((status = 200, description = "Removed", body = Success<Nothing>), ReadErrors))]
+    responses((status = 200, description = "Removed", body = Success<Nothing>)))]
 pub(crate) async fn delete(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::PractitionersWrite).await?;
     let id = request.id("id", NOUN)?;

@@ -12,7 +12,6 @@ use crate::{
     Web,
     body::Incoming,
     failure::Answer,
-    openapi::{ChangeErrors, PartErrors},
     paging::PageParams,
     partner_api::envelope::{self, List, Nothing, Success},
     words,
@@ -25,8 +24,7 @@ use crate::{
         PageParams,
         ("state" = Option<words::DeliveryStatus>, Query, description = "Only those in this state")),
     responses(
-        (status = 200, description = "A page of deliveries with their attempts", body = List<DeliveryView>),
-        PartErrors))]
+        (status = 200, description = "A page of deliveries with their attempts", body = List<DeliveryView>)))]
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::WebhooksRead).await?;
     let endpoint = request.id("id", NOUN)?;
@@ -42,7 +40,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     params(
         ("id" = String, Path, description = "The webhook's id"),
         ("deliveryId" = String, Path, description = "The delivery's id")),
-    responses((status = 200, description = "It is sent again", body = Success<Nothing>), ChangeErrors))]
+    responses((status = 200, description = "It is sent again", body = Success<Nothing>)))]
 pub(crate) async fn retry(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.partner(&request, Scope::WebhooksWrite).await?;
     let endpoint = DIALECT.one(request.id("id", NOUN)?);

@@ -22,7 +22,6 @@ use crate::{
     caching::{patched, versioned},
     checks::id,
     failure::{Answer, named_by},
-    openapi::{ChangeErrors, CreateErrors, ListErrors, ReadErrors},
     paging::PageParams,
     words,
 };
@@ -52,8 +51,7 @@ fn render_tested(tested: &Tested) -> Rendered {
     security(("ApiKeyAuth" = ["webhooks:write"])),
     request_body(content = WebhookCreate, description = "Where to send what"),
     responses(
-        (status = 200, description = "Registered; the secret is shown this once", body = Success<WebhookView>),
-        CreateErrors))]
+        (status = 200, description = "Registered; the secret is shown this once", body = Success<WebhookView>)))]
 pub(crate) async fn create(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.partner(&request, Scope::WebhooksWrite).await?;
     let command = request.json(&mut call, read_create).await?;
@@ -63,7 +61,7 @@ pub(crate) async fn create(State(web): State<Web>, mut request: Incoming) -> Ans
 #[utoipa::path(get, path = "/webhook", tag = "Webhooks", operation_id = "listWebhooks",
     security(("ApiKeyAuth" = ["webhooks:read"])),
     params(PageParams, ("status" = Option<words::WebhookStatus>, Query, description = "Only those of this status")),
-    responses((status = 200, description = "A page of webhooks", body = List<WebhookView>), ListErrors))]
+    responses((status = 200, description = "A page of webhooks", body = List<WebhookView>)))]
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::WebhooksRead).await?;
     let query = request.query(|f| Some(DIALECT.read_list(f)))?;
@@ -74,7 +72,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
 #[utoipa::path(get, path = "/webhook/{id}", tag = "Webhooks", operation_id = "getWebhook",
     security(("ApiKeyAuth" = ["webhooks:read"])),
     params(("id" = String, Path, description = "The webhook's id")),
-    responses((status = 200, description = "The webhook", body = Success<WebhookView>), ReadErrors))]
+    responses((status = 200, description = "The webhook", body = Success<WebhookView>)))]
 pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::WebhooksRead).await?;
     let found = endpoints::get(&web.app, &call, DIALECT.one(request.id("id", NOUN)?)).await?;
@@ -86,7 +84,7 @@ pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     security(("ApiKeyAuth" = ["webhooks:write"])),
     params(("id" = String, Path, description = "The webhook's id")),
     request_body(content = WebhookUpdate, description = "The fields to change"),
-    responses((status = 200, description = "The webhook as it is now", body = Success<WebhookView>), ChangeErrors))]
+    responses((status = 200, description = "The webhook as it is now", body = Success<WebhookView>)))]
 pub(crate) async fn update(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.partner(&request, Scope::WebhooksWrite).await?;
     let endpoint = request.id("id", NOUN)?;
@@ -101,7 +99,7 @@ pub(crate) async fn update(State(web): State<Web>, mut request: Incoming) -> Ans
 #[utoipa::path(delete, path = "/webhook/{id}", tag = "Webhooks", operation_id = "deleteWebhook",
     security(("ApiKeyAuth" = ["webhooks:write"])),
     params(("id" = String, Path, description = "The webhook's id")),
-    responses((status = 200, description = "Deleted", body = Success<Nothing>), ReadErrors))]
+    responses((status = 200, description = "Deleted", body = Success<Nothing>)))]
 pub(crate) async fn delete(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::WebhooksWrite).await?;
     let endpoint = request.id("id", NOUN)?;
@@ -113,7 +111,7 @@ pub(crate) async fn delete(State(web): State<Web>, request: Incoming) -> Answer 
     security(("ApiKeyAuth" = ["webhooks:write"])),
     params(("id" = Option<String>, Query, description = "The webhook's id")),
     request_body(content = Option<WebhookDelete>, description = "The webhook, where the query does not name it"),
-    responses((status = 200, description = "Deleted", body = Success<Nothing>), CreateErrors))]
+    responses((status = 200, description = "Deleted", body = Success<Nothing>)))]
 pub(crate) async fn delete_named(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.partner(&request, Scope::WebhooksWrite).await?;
     let named: Option<EndpointId> = request.query(|f| Some(f.optional("id", id)))?;
@@ -132,8 +130,7 @@ pub(crate) async fn delete_named(State(web): State<Web>, mut request: Incoming) 
     security(("ApiKeyAuth" = ["webhooks:write"])),
     params(("id" = String, Path, description = "The webhook's id")),
     responses(
-        (status = 200, description = "A `webhook:test` event is on its way", body = Success<WebhookTested>),
-        ChangeErrors))]
+        (status = 200, description = "A `webhook:test` event is on its way", body = Success<WebhookTested>)))]
 pub(crate) async fn test(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.partner(&request, Scope::WebhooksWrite).await?;
     let endpoint = request.id("id", NOUN)?;
@@ -146,8 +143,7 @@ pub(crate) async fn test(State(web): State<Web>, mut request: Incoming) -> Answe
     security(("ApiKeyAuth" = ["webhooks:write"])),
     params(("id" = String, Path, description = "The webhook's id")),
     responses(
-        (status = 200, description = "The new secret, shown this once", body = Success<WebhookView>),
-        ChangeErrors))]
+        (status = 200, description = "The new secret, shown this once", body = Success<WebhookView>)))]
 pub(crate) async fn rotate_secret(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.partner(&request, Scope::WebhooksWrite).await?;
     let endpoint = request.id("id", NOUN)?;
