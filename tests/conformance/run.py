@@ -19,18 +19,19 @@ from exceptions import Exceptions
 from sandbox import FEED_SECRET, ONBOARDING_TOKEN, Sandbox
 
 HERE = Path(__file__).resolve().parent
-DOCUMENTS = Path(os.environ.get("TRY_DOCS", HERE.parent.parent / "openapi"))
-PARTNER, STAFF = "partner", "staff"
+DOCUMENTS = HERE.parent.parent / "openapi"
+# Who calls: by one of the seed's keys, or with the secrets of staff and machines.
+INTEGRATION, PHARMACY_PARTNER, STAFF = "integration", "pharmacy_partner", "staff"
 # Each run: its document, who calls, the rate limits of the sandbox, and options of Schemathesis. `limits` runs into
 # its limits on purpose.
 LOW = {"RATE_LIMIT_WRITES": "30", "RATE_LIMIT_READS": "30"}
 SHORT = ["--phases", "examples,coverage"]
 RUNS = {
-    "integration": ("integration", PARTNER, {}, []),
+    "integration": ("integration", INTEGRATION, {}, []),
     "operations": ("operations", STAFF, {}, []),
-    "orders": ("orders", PARTNER, {}, []),
-    "partner": ("partner", PARTNER, {}, []),
-    "limits": ("orders", PARTNER, LOW, SHORT),
+    "orders": ("orders", INTEGRATION, {}, []),
+    "partner": ("partner", PHARMACY_PARTNER, {}, []),
+    "limits": ("orders", INTEGRATION, LOW, SHORT),
 }
 # How the orders API writes the ids of a list: with this prefix, in base62.
 PREFIXES = {
@@ -38,6 +39,7 @@ PREFIXES = {
     "prescription": "rx",
     "refillable_prescription": "rx",
     "spare_prescription": "rx",
+    "on_file": "rx",
     "order": "ord",
     "refill": "ref",
     "webhook": "whk",
@@ -70,6 +72,8 @@ class Outcome:
         self.name, self.status, self.output, self.seconds = name, status, output, seconds
         self.used = set(facts["used"])
         self.replies = facts["replies"]
+        # Whether the other clinic tried to read what is not its own.
+        self.stranger = facts["stranger"]
         self.operations = [
             operation["operationId"]
             for item in document["paths"].values()
@@ -110,8 +114,15 @@ def live(document, lists):
         if len(quoted) == 1:
             text = text.replace(f'"{sample}"', *quoted)
     document = json.loads(text)
+    parameters = document.get("components", {}).get("parameters", {})
     # One key for every example would make the second of them a conflict.
-    document.get("components", {}).get("parameters", {}).get("IdempotencyKey", {}).pop("example", None)
+    parameters.get("IdempotencyKey", {}).pop("example", None)
+    # What was deleted is asked for again.
+    for item in document["paths"].values():
+        if "delete" in item and "get" in item:
+            parameters = {it["name"]: f"$request.path.{it['name']}" for it in item["get"]["parameters"] if it.get("in") == "path"}
+            link = {"operationId": item["get"]["operationId"], "parameters": parameters}
+            item["delete"]["responses"]["200"].setdefault("links", {})["again"] = link
     return document
 
 
@@ -122,12 +133,16 @@ def prepare(folder, document, caller, sandbox, lists):
         lines = "".join(f'"{value}"\n' for value in values)
         (folder / "dictionaries" / f"{name}.txt").write_text(lines)
     (folder / "document.json").write_text(json.dumps(live(document, lists)))
-    keys = {"clinic": sandbox.seed["keys"]["integration"], "other": sandbox.seed["keys"]["other_clinic"]}
-    users = [
-        {"name": name, "fixedHeaders": [{"name": "X-API-Key", "value": key}]} for name, key in keys.items()
-    ]
-    (folder / "auth.json").write_text(json.dumps({"auth": users}))
-    parts = [HERE / "schemathesis.toml", HERE / f"auth.{caller}.toml"]
+    auth = HERE / "auth.staff.toml"
+    if caller != STAFF:
+        auth = HERE / "auth.partner.toml"
+        keys = {"clinic": sandbox.seed["keys"][caller], "other": sandbox.seed["keys"]["other_clinic"]}
+        users = [
+            {"name": name, "fixedHeaders": [{"name": "X-API-Key", "value": key}]}
+            for name, key in keys.items()
+        ]
+        (folder / "auth.json").write_text(json.dumps({"auth": users}))
+    parts = [HERE / "schemathesis.toml", auth]
     (folder / "schemathesis.toml").write_text("".join(part.read_text() for part in parts))
 
 
@@ -170,8 +185,10 @@ def run(name, binary):
         )
         if not facts.exists():
             raise RuntimeError(f"{name}: Schemathesis did not run\n{done.stdout}")
+        sandbox.stop()
         output = done.stdout + complaints(sandbox.log.read_text())
         facts = json.loads(facts.read_text())
+        facts["stranger"] = caller == STAFF or sandbox.was_used("other_clinic")
     return Outcome(name, done.returncode, output, facts, document, time.monotonic() - started)
 
 
@@ -191,6 +208,8 @@ def judge(outcomes, everything):
             if not throttled:
                 wrong.append("limits: no operation answered 429")
             continue
+        if not outcome.stranger:
+            wrong.append(f"{outcome.name}: object_level_authorization never asked as the other clinic")
         for operation in sorted(outcome.never("2") - silent_everywhere):
             seen = outcome.replies.get(operation, {})
             wrong.append(f"{outcome.name}: {operation} never answered 2xx: {seen}")

@@ -116,6 +116,11 @@ class Sandbox:
     def staff(self, method, path, body=None):
         return self.call(method, path, body, Authorization=f"Bearer {self.seed['ops_token']}")
 
+    def was_used(self, key):
+        """Whether a key of the other clinic has ever been accepted."""
+        keys = self.command("admin", "key", "list", "--clinic", self.seed["other_clinic_id"])
+        return any(listed["last_used_at"] for listed in keys if listed["name"] == key)
+
     def age(self, requests, days):
         """Moves the fill dates of medication requests back. No route does: a fill's day is when it was filled."""
         filled_on = (date.today() - timedelta(days)).isoformat()

@@ -11,6 +11,8 @@ STEPS = ["verify", "submit", "acknowledge", "start-fill", "fill"]
 STAGES = ["received", "verified", "submitted", "acknowledged", "filling", "filled"]
 # Orders at each stage: acts move them on, and each act is tried more than once.
 EACH = 5
+# The most lines that an order may have.
+MOST_LINES = 25
 EXTERNAL = "/api/external"
 
 
@@ -20,6 +22,7 @@ def fill(sandbox):
     seed = sandbox.seed
     lists = {
         "clinic": [seed["clinic_id"]],
+        "sister_clinic": [maker.sister_clinic()],
         "patient": [seed["patient_id"]] + [maker.patient(f"Case{letter}") for letter in "ABC"],
         "practitioner": [seed["practitioner_id"]],
         "spare_practitioner": [maker.practitioner(letter) for letter in "DEFGHIJK"],
@@ -29,19 +32,19 @@ def fill(sandbox):
         lists[stage] = [maker.order_at(stage)["medication_order_id"] for _ in range(EACH)]
     lists["held"] = [maker.held() for _ in range(EACH)]
     lists["cancelling"] = [maker.cancelling() for _ in range(2 * EACH)]
-    lists["lost"] = [maker.parcel("lost")["order"] for _ in range(EACH)]
+    lists["lost"] = [maker.parcel("lost")["medication_order_id"] for _ in range(EACH)]
     delivered = [maker.parcel("delivered") for _ in range(2)]
-    lists["shipment"] = [maker.parcel(None)["shipment"] for _ in range(2 * EACH)]
+    lists["shipment"] = [maker.parcel(None)["shipment_id"] for _ in range(2 * EACH)]
     lists["order"] = [seed["medication_order_id"]] + [order for name in STAGES for order in lists[name]]
-    lists["request"] = [seed["medication_request_id"]] + [parcel["request"] for parcel in delivered]
-    refillable = [maker.parcel("delivered") for _ in range(4 * EACH)]
-    sandbox.age([parcel["request"] for parcel in refillable], days=60)
-    requests = [parcel["request"] for parcel in refillable]
-    lists["refillable"] = requests[: 2 * EACH]
-    lists["refillable_prescription"] = [parcel["prescription"] for parcel in refillable[: 2 * EACH]]
-    lists["refill"] = [maker.refill(request) for request in requests[2 * EACH : 3 * EACH]]
-    in_review = [parcel["prescription"] for parcel in refillable[3 * EACH :]]
-    lists["pending_refill"] = [maker.pending_refill(prescription) for prescription in in_review]
+    lists["request"] = [seed["medication_request_id"]] + [parcel["medication_request_id"] for parcel in delivered]
+    fills = [line for _ in range(4) for line in maker.parcel("delivered", lines=MOST_LINES)["medications"]]
+    sandbox.age([line["id"] for line in fills], days=60)
+    lists["refill"] = [maker.refill(line["id"]) for line in fills[:EACH]]
+    in_review = fills[EACH : 3 * EACH]
+    lists["pending_refill"] = [maker.pending_refill(line["prescription_id"]) for line in in_review]
+    lists["refillable"] = [line["id"] for line in fills[3 * EACH :]]
+    lists["refillable_prescription"] = [line["prescription_id"] for line in fills[3 * EACH :]]
+    lists["on_file"] = [prescription for _ in range(3) for prescription in maker.on_file()]
     lists["prescription"] = [seed["prescription_id"]] + maker.prescriptions[:EACH]
     lists["spare_prescription"] = maker.prescriptions[EACH : 4 * EACH]
     lists["webhook"] = [maker.webhook(number) for number in range(EACH)]
@@ -77,6 +80,12 @@ class Maker:
         }
         return self.partner("/patient", body)["patient_id"]
 
+    def sister_clinic(self):
+        """Another clinic of the partner, to which people can be assigned."""
+        clinics = self.sandbox.command("admin", "clinic", "list")
+        partner = next(clinic["partner_id"] for clinic in clinics if clinic["id"] == self.seed["clinic_id"])
+        return self.sandbox.command("admin", "clinic", "create", "--partner", partner, "Lakeside Clinic")["id"]
+
     def practitioner(self, letter):
         body = {
             "first_name": "Sample",
@@ -98,33 +107,38 @@ class Maker:
         self.staff(f"/admin/practitioners/{practitioner}/activate", {})
         return practitioner
 
-    def order(self, patient_id=None, medication="Lisinopril"):
+    def order(self, lines=1, **more):
         line = {
-            "medication": medication,
+            "medication": "Lisinopril",
             "dose": "10mg",
             "quantity": 30,
             "unit_of_measure": "tablet",
             "refills": 3,
             "direction": "Take one tablet by mouth daily",
             "days_supply": 30,
-        }
+        } | more
         body = {
             "clinic_id": self.seed["clinic_id"],
-            "patient_id": patient_id or self.seed["patient_id"],
+            "patient_id": self.seed["patient_id"],
             "practitioner_id": self.seed["practitioner_id"],
             "carrier_id": "se-11226",
             "service_id": "ups_ground",
-            "medication_requests": [line],
+            "medication_requests": [line] * lines,
         }
         made = self.partner("/medication-order", body)
         self.prescriptions.append(made["medications"][0]["prescription_id"])
         return made
 
+    def on_file(self):
+        """Prescriptions that are kept for later: each may be ordered once, and then refilled."""
+        medications = self.order(MOST_LINES, do_not_fill=True)["medications"]
+        return [line["prescription_id"] for line in medications]
+
     def act(self, order, act, body=None):
         return self.staff(f"/pharmacy/orders/{order}/{act}", body or {})
 
-    def order_at(self, stage, **what):
-        made = self.order(**what)
+    def order_at(self, stage, lines=1):
+        made = self.order(lines)
         for step in STEPS[: STAGES.index(stage)]:
             self.act(made["medication_order_id"], step)
         return made
@@ -140,14 +154,14 @@ class Maker:
         self.partner(f"/medication-order/{order}/cancel", {"reason": "No longer needed"})
         return order
 
-    def parcel(self, status, **what):
-        made = self.order_at("filled", **what)
+    def parcel(self, status, lines=1):
+        made = self.order_at("filled", lines)
         order = made["medication_order_id"]
         body = {"medication_orders": [order], "carrier_id": "se-11226", "service_id": "ups_ground"}
         shipment = self.staff("/pharmacy/shipments", body)["shipment_id"]
         for step in ["in_transit", status] if status else []:
             self.staff(f"/pharmacy/shipments/{shipment}/status", {"status": step}, "PATCH")
-        return {"order": order, "shipment": shipment, "request": made["medication_request_id"], "prescription": self.prescriptions[-1]}
+        return made | {"shipment_id": shipment}
 
     def refill(self, request):
         return self.partner("/refill-request", {"medication_request_id": request})["refill_request_id"]

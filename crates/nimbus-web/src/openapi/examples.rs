@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::{ids, operations::Facts, schemas};
+use super::{ids, operations::Facts, schemas, texts};
 use crate::surface::Surface;
 
 const INSTANT: &str = "2026-01-15T10:30:00.000Z";
@@ -190,7 +190,10 @@ impl<'a> Samples<'a> {
         if let Some(first) = schema.pointer("/enum/0") {
             return first.clone();
         }
-        if let Some(first) = ["oneOf", "anyOf", "allOf"].iter().find_map(|word| schema.get(word)?.get(0)) {
+        // A condition on the fields of an object stands beside them.
+        let is_object = schema.get("properties").is_some();
+        let mut parts = ["oneOf", "anyOf", "allOf"].iter().filter(|_| !is_object);
+        if let Some(first) = parts.find_map(|word| schema.get(word)?.get(0)) {
             return self.value(first, name, owner, depth + 1);
         }
         match kind(schema) {
@@ -268,17 +271,19 @@ pub(super) fn parameter(facts: &Facts<'_>, samples: &Samples<'_>, parameter: &mu
         (other, _) => snake(other).strip_suffix("_id").unwrap_or_default().to_owned(),
     };
     let noun = noun.replace('-', "_");
-    if let Some(prefix) = ids::prefix(&noun) {
+    if ids::prefix(&noun).is_some() {
         parameter["example"] = json!(ids::text(&noun, facts.surface));
-        parameter["schema"] = match facts.surface {
-            Surface::Orders => json!({"type": "string", "pattern": format!("^{prefix}_[a-zA-Z0-9]+$")}),
-            Surface::Partner => json!({"type": "string", "format": "uuid"}),
-        };
+        parameter["schema"] = id_of(&noun, facts.surface);
     }
-    if name == "cursor" {
+    if name == "cursor" && facts.path.ends_with("/events") {
+        // The id of the last event.
+        parameter["schema"] = id_of("event", facts.surface);
+        parameter["example"] = json!(ids::text("event", facts.surface));
+    } else if name == "cursor" {
         // The id of the last item of the page before, in base62; that of a 128-bit number begins below 7.
         parameter["schema"] = json!({"type": "string", "pattern": "^[0-6][0-9A-Za-z]{21}$"});
     }
+    texts::in_query(&name, &mut parameter["schema"]);
     if parameter.get("example").is_none() {
         parameter["example"] = match name.as_str() {
             "limit" => json!(25),
@@ -288,6 +293,16 @@ pub(super) fn parameter(facts: &Facts<'_>, samples: &Samples<'_>, parameter: &mu
     if parameter["in"] == "query" && parameter["required"] != true {
         // An empty one is as if it were left out.
         parameter["allowEmptyValue"] = json!(true);
+    }
+}
+
+/// The ids of what a noun names, as a surface writes them.
+fn id_of(noun: &str, surface: Surface) -> Value {
+    match (surface, ids::prefix(noun)) {
+        (Surface::Orders, Some(prefix)) => {
+            json!({"type": "string", "pattern": format!("^{prefix}_[a-zA-Z0-9]+$")})
+        }
+        _ => json!({"type": "string", "format": "uuid"}),
     }
 }
 

@@ -9,6 +9,9 @@ use crate::failure::Credential;
 
 pub(super) const REQUEST_ID: &str = "req_01JF8ZK3V9Q4T7W2X5Y8A1B3C6";
 
+/// An entity tag in visible ASCII (RFC 9110 section 8.8.3).
+const TAG: &str = r#"(?:W/)?"[!#-~]*""#;
+
 fn component(section: &str, name: &str) -> Value {
     json!({ "$ref": format!("#/components/{section}/{name}") })
 }
@@ -16,7 +19,6 @@ fn component(section: &str, name: &str) -> Value {
 /// The headers of requests, as components.
 pub(super) fn parameters() -> Map<String, Value> {
     let header = |name: &str, description: &str, schema: Value, example: &str| json!({"name": name, "in": "header", "required": false, "description": description, "schema": schema, "example": example});
-    let tag = || json!({"type": "string"});
     let all = [
         (
             "IdempotencyKey",
@@ -32,7 +34,7 @@ pub(super) fn parameters() -> Map<String, Value> {
             header(
                 "If-Match",
                 "The `ETag` of what was read: the change is refused with 412 if it is no longer that.",
-                tag(),
+                json!({"type": "string", "minLength": 1, "pattern": format!(r"^(?:\*|{TAG}(?: *, *{TAG})*)$")}),
                 "\"v7\"",
             ),
         ),
@@ -41,7 +43,7 @@ pub(super) fn parameters() -> Map<String, Value> {
             header(
                 "If-None-Match",
                 "The `ETag` of what was read before: 304 if it is still that.",
-                tag(),
+                json!({"type": "string"}),
                 "\"v7\"",
             ),
         ),

@@ -3,6 +3,7 @@
 //! Routes say what only they know: what they are called, who may, what they take and answer. What follows from
 //! that (refusals, headers, rate limits, examples, links) is added by `operations`, for every route alike.
 
+mod conditions;
 mod documents;
 mod examples;
 mod headers;

@@ -85,10 +85,15 @@ pub(super) fn describe(parts: &mut Parts, path: &str, method: &str, operation: &
 
 /// Whether a body has fields that must be there: one without is read as an empty object.
 fn needs_body(schemas: &Map<String, Value>, content: &Value) -> bool {
-    let schema = content.pointer("/application~1json/schema");
-    let named = schema.and_then(schemas::referred).and_then(|name| schemas.get(name));
-    let required = named.or(schema).map(|schema| schema["required"].as_array());
-    required.is_none_or(|names| names.is_some_and(|names| !names.is_empty()))
+    let Some(schema) = content.pointer("/application~1json/schema") else { return true };
+    let named = schemas::referred(schema).and_then(|name| schemas.get(name));
+    needs_fields(named.unwrap_or(schema))
+}
+
+fn needs_fields(schema: &Value) -> bool {
+    let by_itself = schema["required"].as_array().is_some_and(|names| !names.is_empty());
+    let by_condition = schema["anyOf"].as_array().is_some_and(|parts| parts.iter().all(needs_fields));
+    by_itself || by_condition
 }
 
 /// Title, description with scope and rate limit, and the rate limit for programs.

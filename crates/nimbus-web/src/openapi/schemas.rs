@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::texts;
+use super::{conditions, texts};
 
 const PREFIX: &str = "#/components/schemas/";
 
@@ -62,7 +62,10 @@ pub(super) fn published(
     for (name, schema) in &mut schemas {
         match (requests.contains(name), replies.contains(name)) {
             (false, true) => require_what_is_always_there(schema),
-            (true, _) => texts::as_they_are_read(schema),
+            (true, _) => {
+                texts::as_they_are_read(schema);
+                conditions::add(schema);
+            }
             (false, false) => {}
         }
     }

@@ -39,7 +39,7 @@ pub struct ShipmentCreate {
     #[schema(example = "ups_2nd_day_air")]
     pub service_id: String,
     /// A wrong check digit is refused.
-    #[schema(max_length = 40, example = "1Z999AA10123456784")]
+    #[schema(example = "1Z999AA10123456784")]
     pub tracking_number: Option<String>,
     /// For the partner: they go into the event.
     #[schema(max_length = 500)]

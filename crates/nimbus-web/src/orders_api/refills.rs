@@ -38,9 +38,9 @@ const LEAST: i64 = 1000;
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub struct RefillCreate {
-    #[schema(example = "rx_00FODtiM8TKCRUXNHNjZoy")]
+    #[schema(example = "rx_00FODtiM8TKCRUXNHNjZoy", pattern = "^rx_[a-zA-Z0-9]+$")]
     pub prescription_id: String,
-    #[schema(example = "pat_00FODtiM8TKCRUXNHNjZoy")]
+    #[schema(example = "pat_00FODtiM8TKCRUXNHNjZoy", pattern = "^pat_[a-zA-Z0-9]+$")]
     pub patient_id: String,
     /// At least 1, with at most three decimal places; the prescription's quantity if not given. More than that is
     /// put before a pharmacist.

@@ -18,7 +18,7 @@ use nimbus_store::endpoints::Shape;
 use uuid::Uuid;
 
 pub use catalogue::{CatalogueEntry, any_event, catalogue, sample};
-pub use names::{EventName, default_event_types, is_known, subscribed_name, types_of};
+pub use names::{EventName, default_event_types, is_known, known, subscribed_name, types_of};
 pub use partner::renamed;
 
 /// What a fact is called in a shape, and which resource it is about; `None` where the shape does not tell of it.

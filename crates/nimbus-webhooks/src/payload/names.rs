@@ -1,5 +1,7 @@
 //! What events are called, which names an endpoint may subscribe to, and which scope reads them.
 
+use std::collections::BTreeSet;
+
 use nimbus_core::{
     access::{Scope, Scopes},
     event::{MedicationChange, OrderChange, PrescriptionChange, RefillChange},
@@ -157,6 +159,22 @@ pub fn is_known(shape: Shape, event_type: &str) -> bool {
     all(shape).any(|event| [Some(event.name), Some(event.type_), event.older].contains(&Some(event_type)))
 }
 
+/// Everything that an endpoint may subscribe to, as `is_known` knows it.
+pub fn known(shape: Shape) -> BTreeSet<String> {
+    let mut known = BTreeSet::from(["*".to_owned()]);
+    for event in all(shape) {
+        for name in [Some(event.name), Some(event.type_), event.older].into_iter().flatten() {
+            known.insert(name.to_owned());
+        }
+        for name in [Some(event.type_), event.older].into_iter().flatten() {
+            if let Some((subject, _)) = name.split_once(separator(shape)) {
+                known.insert(format!("{subject}{}*", separator(shape)));
+            }
+        }
+    }
+    known
+}
+
 /// What an endpoint gets that names no event types.
 pub fn default_event_types(shape: Shape, scopes: Scopes) -> Vec<String> {
     let names: &[&[&str]] = match shape {
@@ -228,6 +246,16 @@ mod tests {
     fn name(event: &EventName, listed: &[&str]) -> Option<&'static str> {
         let listed: Vec<String> = listed.iter().map(|&t| t.to_owned()).collect();
         subscribed_name(event, &listed, Scopes::profile(Profile::PharmacyPartner))
+    }
+
+    #[test]
+    fn what_is_listed_is_known() {
+        for shape in [Shape::Partner, Shape::Orders] {
+            let known = known(shape);
+            assert!(known.iter().all(|name| is_known(shape, name)), "{known:?}");
+            assert!(known.len() > all(shape).count());
+        }
+        assert!(known(Shape::Partner).contains("refill:*") && known(Shape::Orders).contains("refill.*"));
     }
 
     #[test]

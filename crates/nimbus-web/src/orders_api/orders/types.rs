@@ -13,10 +13,10 @@ use crate::{
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub struct OrderCreate {
-    #[schema(example = "pat_00FODtiM8TKCRUXNHNjZoy")]
+    #[schema(example = "pat_00FODtiM8TKCRUXNHNjZoy", pattern = "^pat_[a-zA-Z0-9]+$")]
     pub patient_id: String,
     /// Of this patient.
-    #[schema(example = "rx_00FODtiM8TKCRUXNHNjZoy")]
+    #[schema(example = "rx_00FODtiM8TKCRUXNHNjZoy", pattern = "^rx_[a-zA-Z0-9]+$")]
     pub prescription_id: String,
     pub shipping_address: ShippingAddress,
     #[schema(max_length = 1000, example = "Please leave at front door")]

@@ -110,7 +110,7 @@ pub(crate) async fn delete(State(web): State<Web>, request: Incoming) -> Answer 
 #[utoipa::path(delete, path = "/webhook", tag = "Webhooks", operation_id = "deleteNamedWebhook",
     security(("ApiKeyAuth" = ["webhooks:write"])),
     params(("id" = Option<String>, Query, description = "The webhook's id")),
-    request_body(content = Option<WebhookDelete>, description = "The webhook, where the query does not name it"),
+    request_body(content = WebhookDelete, description = "The webhook, where the query does not name it"),
     responses((status = 200, description = "Deleted", body = Success<Nothing>)))]
 pub(crate) async fn delete_named(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.partner(&request, Scope::WebhooksWrite).await?;

@@ -80,7 +80,8 @@ pub struct WebhookUpdate {
 
 #[derive(ToSchema)]
 pub struct WebhookDelete {
-    pub webhook_id: Uuid,
+    /// Needed where the query does not name the webhook.
+    pub webhook_id: Option<Uuid>,
 }
 
 #[derive(Serialize, ToSchema)]
