@@ -1,38 +1,43 @@
 """Runs Schemathesis against the OpenAPI documents, each on a sandbox of its own that this program starts.
 
-    run.py BINARY [DOCUMENT…]     documents: partner integration orders operations limits (all)
+    run.py BINARY [RUN…]     runs: integration operations orders partner limits made deleted (all)
 """
 
 import argparse
 import concurrent.futures
 import json
 import os
-import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import documents
 import ids
 import world
 from exceptions import Exceptions
 from sandbox import FEED_SECRET, ONBOARDING_TOKEN, Sandbox
 
 HERE = Path(__file__).resolve().parent
-DOCUMENTS = HERE.parent.parent / "openapi"
 # Who calls: by one of the seed's keys, or with the secrets of staff and machines.
 INTEGRATION, PHARMACY_PARTNER, STAFF = "integration", "pharmacy_partner", "staff"
 # Each run: its document, who calls, the rate limits of the sandbox, and options of Schemathesis. `limits` runs into
-# its limits on purpose.
+# its limits on purpose. `made` and `deleted` do little but make, read and delete: among many operations it is seldom
+# by chance that what was made, or deleted, is asked for next.
 LOW = {"RATE_LIMIT_WRITES": "30", "RATE_LIMIT_READS": "30"}
 SHORT = ["--phases", "examples,coverage"]
+STATEFUL = ["--phases", "stateful", "--include-operation-id-regex"]
 RUNS = {
     "integration": ("integration", INTEGRATION, {}, []),
     "operations": ("operations", STAFF, {}, []),
     "orders": ("orders", INTEGRATION, {}, []),
     "partner": ("partner", PHARMACY_PARTNER, {}, []),
     "limits": ("orders", INTEGRATION, LOW, SHORT),
+    "made": ("orders", INTEGRATION, {}, [*STATEFUL, "^(create|get)Order$"]),
+    "deleted": ("partner", PHARMACY_PARTNER, {}, [*STATEFUL, "^(create|get|delete)Webhook$"]),
 }
+# These try a part of a document that another run tries as a whole.
+PARTS = ["limits", "made", "deleted"]
 # How the orders API writes the ids of a list: with this prefix, in base62.
 PREFIXES = {
     "patient": "pat",
@@ -48,21 +53,8 @@ PREFIXES = {
 }
 # Two cores: one program sends while another server answers.
 AT_ONCE = 2
-# One run may take this long; the usual is about a minute.
-RUN_SECONDS = 240
-# The world's list whose first member an example's id stands for, by the property that shows the example.
-SAMPLES = {
-    "clinic_id": "clinic",
-    "assigned_clinic": "clinic",
-    "patient_id": "patient",
-    "practitioner_id": "practitioner",
-    "prescription_id": "prescription",
-    "medication_order_id": "order",
-    "medication_request_id": "request",
-    "refill_request_id": "refill",
-    "shipment_id": "shipment",
-    "webhook_id": "webhook",
-}
+# One run may take this long; the usual is one to three minutes.
+RUN_SECONDS = 480
 
 
 class Outcome:
@@ -70,16 +62,12 @@ class Outcome:
 
     def __init__(self, name, status, output, facts, document, seconds):
         self.name, self.status, self.output, self.seconds = name, status, output, seconds
+        self.mistakes = facts["mistakes"]
         self.used = set(facts["used"])
         self.replies = facts["replies"]
         # Whether the other clinic tried to read what is not its own.
         self.stranger = facts["stranger"]
-        self.operations = [
-            operation["operationId"]
-            for item in document["paths"].values()
-            for method, operation in item.items()
-            if isinstance(operation, dict) and "operationId" in operation
-        ]
+        self.operations = {it["operationId"] for item in document["paths"].values() for it in item.values()}
 
     def count(self, first=""):
         return sum(
@@ -91,39 +79,12 @@ class Outcome:
 
     def never(self, first):
         """The operations that never answered a status that begins so."""
-        return {
+        answered = {
             operation
-            for operation in self.operations
-            if not any(status.startswith(first) for status in self.replies.get(operation, ()))
+            for operation, statuses in self.replies.items()
+            if any(status.startswith(first) for status in statuses)
         }
-
-
-def live(document, lists):
-    """The document with the ids of its examples replaced by ids that the sandbox has."""
-    text = json.dumps(document)
-    kinds = {}
-    for name, kind in SAMPLES.items():
-        camel = re.sub(r"_(\w)", lambda letter: letter[1].upper(), name)
-        quoted = json.dumps(lists[kind][0])
-        named = re.compile(rf'"({name}|{camel})": "([^"]+)"')
-        for _, sample in named.findall(text):
-            kinds.setdefault(sample, set()).add(quoted)
-        text = named.sub(lambda found: f'"{found[1]}": {quoted}', text)
-    # Elsewhere, as in a path, a sample stands for what it is a sample of, if that is one thing.
-    for sample, quoted in kinds.items():
-        if len(quoted) == 1:
-            text = text.replace(f'"{sample}"', *quoted)
-    document = json.loads(text)
-    parameters = document.get("components", {}).get("parameters", {})
-    # One key for every example would make the second of them a conflict.
-    parameters.get("IdempotencyKey", {}).pop("example", None)
-    # What was deleted is asked for again.
-    for item in document["paths"].values():
-        if "delete" in item and "get" in item:
-            parameters = {it["name"]: f"$request.path.{it['name']}" for it in item["get"]["parameters"] if it.get("in") == "path"}
-            link = {"operationId": item["get"]["operationId"], "parameters": parameters}
-            item["delete"]["responses"]["200"].setdefault("links", {})["again"] = link
-    return document
+        return self.operations - answered
 
 
 def prepare(folder, document, caller, sandbox, lists):
@@ -132,7 +93,7 @@ def prepare(folder, document, caller, sandbox, lists):
     for name, values in lists.items():
         lines = "".join(f'"{value}"\n' for value in values)
         (folder / "dictionaries" / f"{name}.txt").write_text(lines)
-    (folder / "document.json").write_text(json.dumps(live(document, lists)))
+    (folder / "document.json").write_text(json.dumps(documents.live(document, lists)))
     auth = HERE / "auth.staff.toml"
     if caller != STAFF:
         auth = HERE / "auth.partner.toml"
@@ -148,7 +109,7 @@ def prepare(folder, document, caller, sandbox, lists):
 
 def run(name, binary):
     source, caller, limits, options = RUNS[name]
-    document = json.loads((DOCUMENTS / f"{source}.json").read_text())
+    document = documents.read(source)
     started = time.monotonic()
     with Sandbox(binary) as sandbox:
         lists = world.fill(sandbox)
@@ -186,38 +147,22 @@ def run(name, binary):
         if not facts.exists():
             raise RuntimeError(f"{name}: Schemathesis did not run\n{done.stdout}")
         sandbox.stop()
-        output = done.stdout + complaints(sandbox.log.read_text())
         facts = json.loads(facts.read_text())
+        facts["mistakes"] = [line for line in sandbox.log.read_text().splitlines() if " ERROR " in line]
         facts["stranger"] = caller == STAFF or sandbox.was_used("other_clinic")
-    return Outcome(name, done.returncode, output, facts, document, time.monotonic() - started)
-
-
-def complaints(log):
-    """What the server wrote about its own mistakes."""
-    return f"\nThe server's log:\n{log}" if " ERROR " in log else ""
+    return Outcome(name, done.returncode, done.stdout, facts, document, time.monotonic() - started)
 
 
 def judge(outcomes, everything):
     """What is wrong with the runs beyond Schemathesis' own findings."""
     listed = Exceptions()
-    wrong = []
-    silent_everywhere = {entry["operation"] for entry in listed.silent}
-    for outcome in outcomes:
-        if outcome.name == "limits":
-            throttled = set(outcome.operations) - outcome.never("429")
-            if not throttled:
-                wrong.append("limits: no operation answered 429")
-            continue
-        if not outcome.stranger:
-            wrong.append(f"{outcome.name}: object_level_authorization never asked as the other clinic")
-        for operation in sorted(outcome.never("2") - silent_everywhere):
-            seen = outcome.replies.get(operation, {})
-            wrong.append(f"{outcome.name}: {operation} never answered 2xx: {seen}")
-        silent_everywhere -= set(outcome.operations) - outcome.never("2")
+    silent = {entry["operation"] for entry in listed.silent}
+    wrong = [line for outcome in outcomes for line in judge_one(outcome, silent)]
     if everything:
+        answered = {operation for outcome in outcomes for operation in outcome.operations - outcome.never("2")}
         known = {operation for outcome in outcomes for operation in outcome.operations}
-        spoke = {entry["operation"] for entry in listed.silent} - silent_everywhere | silent_everywhere - known
-        wrong += [f"exceptions.toml: `silent` lists {operation}, which needs it no more" for operation in sorted(spoke)]
+        for operation in sorted(silent & answered | silent - known):
+            wrong.append(f"exceptions.toml: {operation} is listed as silent and need not be")
         used = set().union(*(outcome.used for outcome in outcomes))
         for position, entry in enumerate(listed.findings):
             if position not in used:
@@ -225,8 +170,21 @@ def judge(outcomes, everything):
     return wrong
 
 
+def judge_one(outcome, silent):
+    wrong = [f"{outcome.name}: the server wrote {line}" for line in outcome.mistakes]
+    if outcome.name == "limits" and not outcome.operations - outcome.never("429"):
+        wrong.append("limits: no operation answered 429")
+    if outcome.name in PARTS:
+        return wrong
+    if not outcome.stranger:
+        wrong.append(f"{outcome.name}: object_level_authorization never asked as the other clinic")
+    for operation in sorted(outcome.never("2") - silent):
+        wrong.append(f"{outcome.name}: {operation} never answered 2xx: {outcome.replies.get(operation, {})}")
+    return wrong
+
+
 def table(outcomes):
-    rows = [("document", "operations", "with 2xx", "requests", "2xx", "4xx", "seconds", "")]
+    rows = [("run", "operations", "with 2xx", "requests", "2xx", "4xx", "seconds", "")]
     for outcome in outcomes:
         numbers = [len(outcome.operations), len(outcome.operations) - len(outcome.never("2"))]
         numbers += [outcome.count(), outcome.count("2"), outcome.count("4"), round(outcome.seconds)]
@@ -240,9 +198,9 @@ def table(outcomes):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("binary", type=Path)
-    parser.add_argument("documents", nargs="*", metavar="DOCUMENT", default=[])
+    parser.add_argument("runs", nargs="*", metavar="RUN", choices=[[], *RUNS])
     options = parser.parse_args()
-    names = options.documents or list(RUNS)
+    names = options.runs or list(RUNS)
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         outcomes = list(pool.map(lambda name: run(name, options.binary), names))
     failed = [outcome for outcome in outcomes if outcome.status != 0]

@@ -34,7 +34,7 @@ pub(super) fn parameters() -> Map<String, Value> {
             header(
                 "If-Match",
                 "The `ETag` of what was read: the change is refused with 412 if it is no longer that.",
-                json!({"type": "string", "minLength": 1, "pattern": format!(r"^(?:\*|{TAG}(?: *, *{TAG})*)$")}),
+                json!({"type": "string", "pattern": format!(r"^(?:\*|{TAG}(?: *, *{TAG})*)$"), "examples": ["\"v7\""]}),
                 "\"v7\"",
             ),
         ),
