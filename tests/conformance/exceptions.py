@@ -23,7 +23,7 @@ class Exceptions:
     def excuse(self, code, run, operation_id, status, body, blanks):
         """The positions of the exceptions that together cover a failure; none if something is not covered.
 
-        `blanks`: the request breaks its schema by nothing but empty texts in optional fields.
+        `blanks`: the request breaks its schema by nothing but nulls and empty texts in optional fields.
         """
         fitting = [
             (position, entry)

@@ -80,7 +80,7 @@ def filter_failure(context, failure, case, response):
 
 
 def valid_but_for_blanks(case):
-    """Whether the body keeps to its schema once the empty texts in it are taken for fields left out."""
+    """Whether the body keeps to its schema once nulls and empty texts in it are taken for fields left out."""
     without = without_blanks(case.body)
     return without != case.body and keeps_to_schema(case, without)
 
@@ -108,7 +108,7 @@ def without_blanks(value):
 
 
 def is_blank(value):
-    return isinstance(value, str) and not value.strip()
+    return value is None or isinstance(value, str) and not value.strip()
 
 
 @atexit.register
