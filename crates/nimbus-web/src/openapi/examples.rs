@@ -208,7 +208,9 @@ impl<'a> Samples<'a> {
     }
 
     fn object(&self, schema: &Value, owner: &str, depth: usize) -> Value {
-        let required = self.required(schema);
+        // Of what a condition allows, the first.
+        let first = schema.pointer("/anyOf/0").unwrap_or(&Value::Null);
+        let required = [self.required(schema), self.required(first)].concat();
         let properties = schema["properties"].as_object().into_iter().flatten();
         // What a request may leave out and nobody gave an example for is left out.
         let shown = properties
