@@ -167,8 +167,12 @@ fn close_content(response: &mut Value) {
 /// leave that open, so that a client lives with what is added later; a reply must have nothing undocumented today.
 fn close(schema: &mut Value) {
     let Some(schema) = schema.as_object_mut() else { return };
-    let alternatives = schema.contains_key("oneOf") || schema.contains_key("anyOf");
-    let in_parts = schema.contains_key("allOf") || (alternatives && schema.contains_key("properties"));
+    // Beside properties, alternatives that are no objects of their own are conditions on them.
+    let is_part = |schema: &Value| schema.get("type").or(schema.get("$ref")).is_some();
+    let alternatives =
+        ["oneOf", "anyOf"].iter().filter_map(|keyword| schema.get(*keyword)?.as_array()).flatten();
+    let has_parts = alternatives.into_iter().any(is_part) && schema.contains_key("properties");
+    let in_parts = schema.contains_key("allOf") || has_parts;
     assert!(!in_parts, "an object that is written in parts cannot be closed part by part: {schema:?}");
     for keyword in ["properties", "patternProperties"] {
         let all = schema.get_mut(keyword).and_then(Value::as_object_mut);
