@@ -1,45 +1,40 @@
 //! Rate limits: requests by key, token or feed, and attempts without a valid credential by address.
 //!
 //! Counting is in memory and no request waits for the database. Where several processes share a PostgreSQL
-//! database, each reports what it has admitted every 200 ms and learns the sum of all. Between reports a process
-//! does not know of the others: together they may exceed a limit by what the others admit within two intervals, one
-//! until they report and one until this process hears of it. A process that has just started, or meets an owner for
-//! the first time in a window, hears of the others with its first report. Addresses are counted by each process
+//! database, each reports what it has admitted every 200 ms and then reads the sums of all, those of owners that it
+//! has not met included. What one process admits is thus known to every other after two intervals at most, and the
+//! time that the two reports take: one until it is reported and one until it is read. A process never admits a
+//! request beyond the limit but for what the others admitted in that time, so that all together exceed it by that
+//! at most.
+//!
+//! Four things lie beyond that. A process that has just started has read nothing until its first report, which it
+//! makes at once. While there are more than 2,000 sums of the present windows, they are read in rounds of so many in
+//! each interval, and an owner of which a process has admitted nothing since its last report is heard of once in a
+//! round. While the database cannot be reached, each process keeps to the limit alone, and a report of which it is
+//! not known whether it arrived may count twice until its window ends. And addresses are counted by each process
 //! alone.
 //!
 //! `governor`'s cells live in one process and fix their rate when they are made; these limits are shared between
 //! processes and change while they run.
 
+mod reports;
+
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use nimbus_core::{
     access::Environment,
-    rate::{Class, Standing, Usage, WINDOW_SECONDS, Window},
+    rate::{Class, Standing, Usage, Window},
     time::Ts,
 };
-use nimbus_store::{
-    Engine,
-    rate_usage::{self, REPORT_MAX, Used},
-};
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::{
-    App,
-    actor::Actor,
-    clock::wall,
-    error::{Error, Result},
-};
+pub use self::reports::{REPORT_EVERY, run};
+use crate::{actor::Actor, clock::wall};
 
-/// How often what was admitted is reported, and the sums of all processes are learned.
-pub const REPORT_EVERY: Duration = Duration::from_millis(200);
-/// Rows of windows that ended longer ago are deleted, once a minute.
-const KEEP_SECONDS: i64 = 2 * WINDOW_SECONDS;
 /// Staff and machines of the pharmacy may do so many times what a key may.
 const STAFF_FACTOR: u32 = 10;
 /// Reads for each write, unless settings say otherwise.
@@ -109,8 +104,8 @@ pub struct Limits {
 
 type Owner = (Uuid, Class);
 
-/// Some of the owners. There are as many as keys and tokens that were used of late: staff issue them, so that no
-/// caller can make them many.
+/// Some of the owners. There are as many as keys and tokens that were used of late, here or elsewhere: staff issue
+/// them, so that no caller can make them many.
 #[derive(Default)]
 struct Shard {
     used: HashMap<Owner, Usage>,
@@ -150,8 +145,12 @@ impl Limits {
 
     /// Counts a request of an actor, if its limit has room for it. `None`: there is no limit.
     pub fn admit(&self, actor: &Actor, class: Class) -> Option<Standing> {
+        self.admit_at(actor, class, wall())
+    }
+
+    fn admit_at(&self, actor: &Actor, class: Class, now: Ts) -> Option<Standing> {
         let limit = self.rates.limit(actor, class)?;
-        let (owner, now) = (actor.owner(), wall());
+        let owner = actor.owner();
         let window = window_of(owner, now);
         let mut shard = locked(self.shard(owner));
         shard.make_room(now);
@@ -206,35 +205,6 @@ impl Limits {
         let window = Window::of(number_of(network), now);
         Some(ask(&mut addresses, network, window, limit, now))
     }
-
-    /// What there is to report of windows that have not ended.
-    fn unreported(&self, now: Ts) -> Vec<Used> {
-        let mut rows = Vec::new();
-        for shard in &self.owners {
-            for (&(owner, class), usage) in &locked(shard).used {
-                if usage.unreported() > 0 && usage.window().end() > now.seconds() {
-                    let window_start = usage.window().start();
-                    rows.push(Used { owner, class, window_start, used: usage.unreported() });
-                }
-            }
-        }
-        rows
-    }
-
-    /// Takes in the sums that a report of `told` was answered with.
-    fn take_report(&self, told: &[Used], sums: &[Used]) {
-        let told: HashMap<(Owner, i64), u64> =
-            told.iter().map(|row| (((row.owner, row.class), row.window_start), row.used)).collect();
-        for sum in sums {
-            let owner = (sum.owner, sum.class);
-            let Some(&told) = told.get(&(owner, sum.window_start)) else { continue };
-            if let Some(usage) = locked(self.shard(sum.owner)).used.get_mut(&owner)
-                && usage.window().start() == sum.window_start
-            {
-                usage.take_report(usage.window(), told, sum.used);
-            }
-        }
-    }
 }
 
 impl Addresses {
@@ -284,57 +254,6 @@ fn number_of(network: IpAddr) -> u64 {
     }
 }
 
-/// Reports to the other processes of a PostgreSQL deployment until it is stopped; nothing to do on SQLite.
-pub async fn run(app: App, stop: CancellationToken) {
-    if app.db().engine() == Engine::Sqlite {
-        return;
-    }
-    let mut every = tokio::time::interval(REPORT_EVERY);
-    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let (mut purged, mut fails) = (wall(), false);
-    loop {
-        let stopping = tokio::select! {
-            () = stop.cancelled() => true,
-            _ = every.tick() => false,
-        };
-        let reported = report(&app, &mut purged).await;
-        match (&reported, fails) {
-            (Err(error), false) => tracing::error!(%error, "rate limits are not shared with other processes"),
-            (Ok(()), true) => tracing::info!("rate limits are shared with other processes again"),
-            _ => {}
-        }
-        fails = reported.is_err();
-        if stopping {
-            return;
-        }
-    }
-}
-
-async fn report(app: &App, purged: &mut Ts) -> Result<()> {
-    let now = wall();
-    for rows in app.limits().unreported(now).chunks(REPORT_MAX) {
-        let told = rows.to_vec();
-        let sums = app
-            .db()
-            .write(move |tx| {
-                let told = told.clone();
-                Box::pin(async move { Ok::<_, Error>(rate_usage::rate_usage_report(tx, &told).await?) })
-            })
-            .await?;
-        app.limits().take_report(rows, &sums);
-    }
-    if now >= purged.plus_seconds(WINDOW_SECONDS) {
-        let before = now.seconds() - WINDOW_SECONDS - KEEP_SECONDS;
-        app.db()
-            .write(move |tx| {
-                Box::pin(async move { Ok::<_, Error>(rate_usage::rate_usage_purge(tx, before).await?) })
-            })
-            .await?;
-        *purged = now;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use nimbus_core::{
@@ -346,7 +265,7 @@ mod tests {
     use super::*;
     use crate::actor::PartnerActor;
 
-    fn partner(id: u128, rates: KeyRates) -> Actor {
+    pub(super) fn partner(id: u128, rates: KeyRates) -> Actor {
         Actor::Partner(PartnerActor {
             key_id: KeyId(Uuid::from_u128(id)),
             clinic_id: ClinicId(Uuid::nil()),
@@ -357,7 +276,7 @@ mod tests {
         })
     }
 
-    fn limits() -> Limits {
+    pub(super) fn limits() -> Limits {
         Limits::new(Rates { writes: 2, reads: 20, unauthenticated: 3 })
     }
 
@@ -431,19 +350,5 @@ mod tests {
         };
         // A window that ends meanwhile empties the table; the next one does not end so soon.
         assert!(shared() || shared());
-    }
-
-    #[test]
-    fn a_report_is_taken_in_while_requests_go_on() {
-        let limits = limits();
-        let actor = partner(9 << 70, KeyRates { reads: None, writes: Some(10) });
-        let before = limits.admit(&actor, Class::Writes).unwrap();
-        let told = limits.unreported(wall());
-        assert_eq!(told.len(), 1);
-        limits.admit(&actor, Class::Writes);
-        let sums: Vec<Used> = told.iter().map(|row| Used { used: 6, ..*row }).collect();
-        limits.take_report(&told, &sums);
-        let after = limits.admit(&actor, Class::Writes).unwrap();
-        assert!(after.remaining == 2 || after.reset > before.reset, "6 reported, 2 since: {after:?}");
     }
 }

@@ -53,19 +53,21 @@ fn a_process_hears_of_the_others_by_reports() {
         with_time_left(&one).await;
         let stop = CancellationToken::new();
         let running = [&one, &two].map(|app| tokio::spawn(limits::run(app.clone(), stop.clone())));
-        assert_eq!(admitted(&one, LIMIT / 2), LIMIT / 2);
-        assert_eq!(admitted(&two, 10), 10);
-        tokio::time::sleep(5 * REPORT_EVERY).await;
         assert_eq!(admitted(&two, 1), 1);
         tokio::time::sleep(5 * REPORT_EVERY).await;
-        assert_eq!(admitted(&two, LIMIT), LIMIT / 2 - 11, "what the other one has left");
+        assert_eq!(admitted(&one, LIMIT / 2), LIMIT / 2);
         tokio::time::sleep(5 * REPORT_EVERY).await;
-        // One more is admitted by what it knew, and its report tells it of the rest.
-        admitted(&one, 1);
+        // It has admitted nothing meanwhile, and knows what the other one has.
+        assert_eq!(admitted(&two, LIMIT), LIMIT / 2 - 1, "what the other one has left");
         tokio::time::sleep(5 * REPORT_EVERY).await;
-        assert_eq!(admitted(&one, LIMIT), 0);
+        assert_eq!(admitted(&one, 1), 0);
+        // One that has just started, and never met the owner, hears of both.
+        let three = app(&db);
+        let late = tokio::spawn(limits::run(three.clone(), stop.clone()));
+        tokio::time::sleep(5 * REPORT_EVERY).await;
+        assert_eq!(admitted(&three, 1), 0);
         stop.cancel();
-        for task in running {
+        for task in running.into_iter().chain([late]) {
             task.await.unwrap();
         }
     });

@@ -147,6 +147,15 @@ impl Usage {
             self.unreported = self.unreported.saturating_sub(told);
         }
     }
+
+    /// Takes in that all processes had reported `sum` for the window, when this one had no report on its way. Of no
+    /// matter for a window that has ended.
+    pub fn hear(&mut self, window: Window, sum: u64) {
+        self.enter(window);
+        if window == self.window {
+            self.reported = self.reported.max(sum);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -197,6 +206,21 @@ mod tests {
         assert_eq!(usage, before);
     }
 
+    #[test]
+    fn what_is_heard_counts_in_its_window_and_takes_nothing_back() {
+        let (window, next) = (Window::of(1, at(0)), Window::of(1, at(60_000)));
+        let mut usage = Usage::new(window);
+        assert!(usage.admit(window, 5, at(0)).admitted);
+        usage.hear(window, 3);
+        assert_eq!(usage.seen(window, 5, at(0)).remaining, 1, "3 of the others and 1 unreported");
+        usage.hear(window, 2);
+        assert_eq!(usage.seen(window, 5, at(0)).remaining, 1);
+        usage.hear(next, 4);
+        assert_eq!(usage.seen(next, 5, at(60_000)).remaining, 1);
+        usage.hear(window, 5);
+        assert_eq!(usage.seen(next, 5, at(60_000)).remaining, 1, "the window has ended");
+    }
+
     proptest! {
         /// However requests come, a window admits the limit and no more, and says truly what is left.
         #[test]
@@ -222,11 +246,11 @@ mod tests {
             }
         }
 
-        /// Processes that report at any times admit, together, no more than the limit and what the others admitted
-        /// since a process last heard of them.
+        /// Processes that report and listen at any times admit, together, no more than the limit and what the others
+        /// admitted since a process last heard of them.
         #[test]
         fn processes_together_exceed_by_what_they_have_not_heard(
-            limit in 1u32..40, steps in prop::collection::vec((0usize..3, 0u8..5), 1..400),
+            limit in 1u32..40, steps in prop::collection::vec((0usize..3, 0u8..6), 1..400),
         ) {
             let (now, window) = (at(0), Window::of(1, at(0)));
             let mut processes = [Usage::new(window); 3];
@@ -241,6 +265,11 @@ mod tests {
                     told[who] += delta;
                     processes[who].take_report(window, delta, sum);
                     unheard[who] = total - sum;
+                    continue;
+                }
+                if what == 1 {
+                    processes[who].hear(window, sum);
+                    unheard[who] = total - sum - processes[who].unreported();
                     continue;
                 }
                 let before = total;

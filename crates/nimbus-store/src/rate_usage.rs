@@ -11,6 +11,8 @@ use crate::{
 
 /// The most rows of one report.
 pub const REPORT_MAX: usize = 1000;
+/// The most sums of one reading.
+pub const SUMS_MAX: usize = 2000;
 
 /// What was admitted of one owner's requests in one window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +68,18 @@ pub async fn rate_usage_report(tx: &mut Tx, admitted: &[Used]) -> Result<Vec<Use
         .collect();
     let rows = Value::Json(format!("[{}]", rows.join(",")));
     tx.query(sql, &[rows]).await?.iter().map(read).collect()
+}
+
+/// The sums of all processes for windows that began in this second or later, in one order: those after `last`, at
+/// most [`SUMS_MAX`].
+pub async fn rate_usage_sums(tx: &mut Tx, since: i64, last: Option<Used>) -> Result<Vec<Used>> {
+    let sql = "select owner, class, window_start, used from rate_usage
+        where window_start >= $1 and (window_start, owner, class) > ($2, $3, $4)
+        order by window_start, owner, class limit $5";
+    let (window_start, owner, class) =
+        last.map_or((since, Uuid::nil(), ""), |last| (last.window_start, last.owner, last.class.as_str()));
+    let args = [since.into(), window_start.into(), owner.into(), class.into(), (SUMS_MAX as i64).into()];
+    tx.query(sql, &args).await?.iter().map(read).collect()
 }
 
 /// Forgets the windows that began before this second; how many rows that were.
