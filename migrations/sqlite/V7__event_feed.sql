@@ -1,7 +1,8 @@
 -- Events are listed in the order in which they were committed. `position` says where: an id is made before its
 -- event is committed, so that one with a smaller id may appear after one with a greater.
 
--- There is one writer, and it commits in the order in which it inserts: the row's number is its position.
+-- There is one writer, and it commits in the order in which it inserts: the row's number is its position. Rows that
+-- are there already are copied by their numbers, which is the order of the table: nothing is sorted.
 create table events_with_position (
     position integer primary key,
     clinic_id blob not null,
@@ -19,7 +20,7 @@ create table events_with_position (
 insert into events_with_position
     (clinic_id, id, shape, name, type, subject_id, ordering_key, sequence, body, created_at)
 select clinic_id, id, shape, name, type, subject_id, ordering_key, sequence, body, created_at
-from events order by id;
+from events order by rowid;
 drop table events;
 alter table events_with_position rename to events;
 create index events_feed on events (clinic_id, shape, position, id);

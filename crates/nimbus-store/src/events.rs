@@ -8,9 +8,9 @@ use uuid::Uuid;
 
 use crate::{
     endpoints::Shape,
-    engine::{Row, Statement, Tx},
+    engine::{Row, Statement, Tx, Value},
     error::Result,
-    page::{Page, Slice},
+    page::{EARLIEST, LATEST, Page, Slice},
     rows::word,
     seal::SealedAt,
 };
@@ -163,11 +163,69 @@ pub struct FeedEvent {
     pub body: Vec<u8>,
 }
 
+/// A place in a clinic's events: `position` says when they were committed, and the id is unique.
+type Place = (i64, Uuid);
+
+/// So many events are looked through, before the bounds of a range of creation are looked up.
+const NEAR: i64 = 1000;
+
 /// Events in the order in which they were committed, oldest first. Nothing that is committed later comes to stand
 /// before what was listed: an event is held back while a transaction that began before its own still runs.
+///
+/// It walks them from where the reader is; types that few of them have are looked for among all. A range of creation
+/// does not follow from the order (clocks differ, and a sandbox's is moved): where the next thousand events do not fill
+/// the page, the index of creation tells the first and the last place of the range, and the walk is between them.
 pub async fn event_feed(tx: &mut Tx, clinic: ClinicId, feed: &Feed) -> Result<Slice<FeedEvent>> {
-    let settled = tx.settled_below().await?;
-    let (position, id) = feed_start(tx, clinic, feed).await?;
+    let end = tx.settled_below().await?;
+    let start = feed_start(tx, clinic, feed).await?;
+    let is_range = feed.created_from.is_some() || feed.created_until.is_some();
+    if is_range && let Some(near) = thousandth(tx, clinic, feed, start).await?.filter(|near| *near < end) {
+        let page = walk(tx, clinic, feed, start, near).await?;
+        if page.has_more {
+            return Ok(page);
+        }
+        let Some((first, last)) = range(tx, clinic, feed).await? else { return Ok(NOTHING) };
+        let start = start.max((first, Uuid::nil()));
+        return walk(tx, clinic, feed, start, end.min(last.saturating_add(1))).await;
+    }
+    walk(tx, clinic, feed, start, end).await
+}
+
+const NOTHING: Slice<FeedEvent> = Slice { items: Vec::new(), has_more: false };
+
+/// The position of the thousandth event from a place on, if there are so many.
+async fn thousandth(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    feed: &Feed,
+    (position, id): Place,
+) -> Result<Option<i64>> {
+    let sql = "select position from events where clinic_id = $1 and shape = $2 and (position, id) > ($3, $4)
+        order by position, id limit 1 offset $5";
+    let args = [clinic.into(), feed.shape.as_str().into(), position.into(), id.into(), Value::from(NEAR - 1)];
+    tx.query_opt(sql, &args).await?.map(|row| row.columns().take()).transpose()
+}
+
+/// The first and the last position of the events that were created in the feed's range, by their index alone.
+async fn range(tx: &mut Tx, clinic: ClinicId, feed: &Feed) -> Result<Option<(i64, i64)>> {
+    let sql = "select min(position), max(position) from events
+        where clinic_id = $1 and shape = $2 and created_at >= $3 and created_at < $4";
+    let (from, until) = (feed.created_from.unwrap_or(EARLIEST), feed.created_until.unwrap_or(LATEST));
+    let row =
+        tx.query_one(sql, &[clinic.into(), feed.shape.as_str().into(), from.into(), until.into()]).await?;
+    let mut columns = row.columns();
+    let (first, last): (Option<i64>, Option<i64>) = (columns.take()?, columns.take()?);
+    Ok(first.zip(last))
+}
+
+/// The page of what is wanted from a place on, up to a position that is not reached.
+async fn walk(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    feed: &Feed,
+    (position, id): Place,
+    end: i64,
+) -> Result<Slice<FeedEvent>> {
     // Bare, the comparison of types looks to PostgreSQL as if it let next to nothing through, so that it would
     // read and sort all that follows instead of walking the index to the limit.
     let sql = "select id, body from events
@@ -181,7 +239,7 @@ pub async fn event_feed(tx: &mut Tx, clinic: ClinicId, feed: &Feed) -> Result<Sl
         feed.shape.as_str().into(),
         position.into(),
         id.into(),
-        settled.into(),
+        end.into(),
         format!(" {} ", feed.types.join(" ")).into(),
         feed.created_from.into(),
         feed.created_until.into(),
@@ -197,20 +255,26 @@ pub async fn event_feed(tx: &mut Tx, clinic: ClinicId, feed: &Feed) -> Result<Sl
     Ok(page.slice(rows.iter().map(read).collect::<Result<_>>()?))
 }
 
-/// The place after which a feed goes on. Where the event that the reader saw last is gone, that is before the
-/// first one made after it.
-async fn feed_start(tx: &mut Tx, clinic: ClinicId, feed: &Feed) -> Result<(i64, Uuid)> {
-    const BEGINNING: (i64, Uuid) = (i64::MIN, Uuid::nil());
+/// The place after which a feed goes on. Where the event that the reader saw last is gone, nobody knows its place: then
+/// it is before all events of which an id was made later, or less than [`OVERLAP_MS`] before. Some may be told again;
+/// none is passed over.
+async fn feed_start(tx: &mut Tx, clinic: ClinicId, feed: &Feed) -> Result<Place> {
+    const BEGINNING: Place = (i64::MIN, Uuid::nil());
     let Some(after) = feed.after else { return Ok(BEGINNING) };
     let seen = "select position from events where clinic_id = $1 and id = $2";
     if let Some(row) = tx.query_opt(seen, &[clinic.into(), after.into()]).await? {
         return Ok((row.columns().take()?, after.0));
     }
-    let next = "select position, id from events where clinic_id = $1 and shape = $2 and id > $3
-        order by id limit 1";
-    let row = tx.query_opt(next, &[clinic.into(), feed.shape.as_str().into(), after.into()]).await?;
-    let Some(row) = row else { return Ok((i64::MAX, Uuid::max())) };
-    let mut columns = row.columns();
-    let (position, next): (i64, Uuid) = (columns.take()?, columns.take()?);
-    Ok((position, Uuid::from_u128(next.as_u128() - 1)))
+    let later = "select min(position) from events where clinic_id = $1 and id >= $2";
+    let row = tx.query_one(later, &[clinic.into(), overlapping(after.0).into()]).await?;
+    Ok(row.columns().take::<Option<i64>>()?.map_or((i64::MAX, Uuid::max()), |first| (first, Uuid::nil())))
+}
+
+/// An event may be committed so much later than its id was made, and its neighbours in time before it: as long as a
+/// transaction can take.
+const OVERLAP_MS: u128 = 60_000;
+
+/// The least id of the time so much before this one's: the first 48 bits of a UUID v7 are milliseconds.
+const fn overlapping(id: Uuid) -> Uuid {
+    Uuid::from_u128((id.as_u128() >> 80).saturating_sub(OVERLAP_MS) << 80)
 }

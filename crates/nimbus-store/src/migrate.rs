@@ -75,8 +75,9 @@ pub async fn pending(db: &Db) -> Result<usize> {
 /// All in one transaction, which is the lock.
 fn run_sqlite(path: &Path, runner: &Runner) -> Result<()> {
     let conn = sqlite_connect(path, true)?;
-    // A table that is rebuilt must not take the rows that refer to it along; the check below makes up for it.
-    conn.execute_batch("pragma foreign_keys = off; begin immediate")?;
+    // A table that is rebuilt must not take the rows that refer to it along; the check below makes up for it. What is
+    // sorted for an index may be far more than fits into memory.
+    conn.execute_batch("pragma foreign_keys = off; pragma temp_store = file; begin immediate")?;
     let mut open = Open(conn);
     runner.run(&mut open).map_err(Error::database)?;
     let broken = open.0.prepare("pragma foreign_key_check")?.exists([])?;

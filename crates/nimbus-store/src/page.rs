@@ -74,14 +74,15 @@ macro_rules! page_end {
 }
 pub(crate) use page_end;
 
-/// Confines a statement with [`page_where`] to the rows changed in the updated range, where they are few.
+/// Confines a statement with [`page_where`] to the rows changed in the updated range, where they are few: at most
+/// [`FEW`] when they were counted. It takes twice as many, because others may be changed between the two statements.
 macro_rules! page_few {
     ($table:literal) => {
         concat!(
             "id in (select id from (select id from ",
             $table,
             " where clinic_id = $8 and updated_at >= $5 and updated_at < $6
-              order by updated_at desc limit 1000) few) and "
+              order by updated_at desc limit 2000) few) and "
         )
     };
 }
@@ -154,8 +155,8 @@ pub(crate) use listed;
 /// So many changed rows, at most, are sorted for a page; where there are more, the list is walked.
 const FEW: i64 = 1000;
 /// The years 1 to 9999: what a bound is that nobody has set.
-const EARLIEST: Ts = Ts::from_micros(-62_135_596_800_000_000);
-const LATEST: Ts = Ts::from_micros(253_402_300_799_999_999);
+pub(crate) const EARLIEST: Ts = Ts::from_micros(-62_135_596_800_000_000);
+pub(crate) const LATEST: Ts = Ts::from_micros(253_402_300_799_999_999);
 
 impl Page {
     /// The most items of one page.

@@ -254,7 +254,7 @@ const FILTERS: [&str; 5] =
 /// Why a plan of SQLite would not stay fast.
 fn sqlite_fault(sql: &str, plan: &str) -> Option<String> {
     // A set that is sorted: a thousand changed rows, or a page for each of four standings.
-    let sorts_few = sql.contains("limit 1000) few") || sql.contains("union all");
+    let sorts_few = sql.contains("limit 2000) few") || sql.contains("union all");
     for line in plan.lines() {
         let step = line.trim_start();
         let scanned = step.strip_prefix("SCAN ").and_then(|rest| rest.split([' ', '-']).next());

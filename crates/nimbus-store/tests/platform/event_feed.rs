@@ -59,6 +59,19 @@ async fn read(db: &Db, clinic: ClinicId, feed: Feed) -> (Vec<EventId>, bool) {
     (found.items.iter().map(|event| event.id).collect(), found.has_more)
 }
 
+/// What the engine says it does for a page.
+async fn plans_of(db: &Db, clinic: ClinicId, feed: Feed) -> Vec<(&'static str, String)> {
+    let read = db.read(move |tx: &mut Tx| {
+        let feed = feed.clone();
+        Box::pin(async move {
+            tx.keep_plans();
+            event_feed(tx, clinic, &feed).await?;
+            Ok::<_, Error>(tx.take_plans())
+        })
+    });
+    read.await.unwrap()
+}
+
 /// Reads until there are so many.
 async fn read_all(db: &Db, clinic: ClinicId, count: usize) -> Vec<EventId> {
     let started = std::time::Instant::now();
@@ -105,10 +118,86 @@ two_engines! {
         assert_eq!(read(&db, here, Feed { types: vec![], ..feed(None) }).await.0, []);
         assert_eq!(read(&db, here, Feed { shape: Shape::Orders, ..feed(None) }).await.0, [orders.id]);
 
-        // A cursor whose event is gone goes on with the first one made after it.
-        let gone = EventId(Uuid::from_u128(ids[1].0.as_u128() - 1));
-        assert_eq!(read(&db, here, feed(Some(gone))).await.0, ids[1..]);
         assert_eq!(read(&db, here, feed(Some(EventId(Uuid::max())))).await.0, []);
+    }
+
+    async fn a_cursor_whose_event_is_gone_passes_over_nothing(db: Db) {
+        let here = new_clinic(&db).await;
+        let made = |second: i64, body: &str| {
+            let id = Uuid::from_u128((0x1_0000 + u128::from(second.unsigned_abs()) * 1000) << 80);
+            NewEvent { id: EventId(id), ..event(here, body) }
+        };
+        // As they are committed, which is not how they were made.
+        let all = [made(10, "long before"), made(130, "after"), made(110, "just before"), made(140, "later")];
+        for event in &all {
+            write(&db, vec![event.clone()]).await;
+        }
+        let ids: Vec<EventId> = all.iter().map(|event| event.id).collect();
+        assert_eq!(read_all(&db, here, 4).await, ids);
+        let gone = made(120, "gone").id;
+        assert_eq!(read(&db, here, feed(Some(gone))).await.0, ids[1..]);
+        let first = made(0, "gone").id;
+        assert_eq!(read(&db, here, feed(Some(first))).await.0, ids);
+        assert_eq!(read(&db, here, feed(Some(made(300, "gone").id))).await.0, []);
+    }
+
+    async fn a_range_of_creation_is_found_wherever_it_lies(db: Db) {
+        const COUNT: usize = 3000;
+        let here = new_clinic(&db).await;
+        // Created in the order of their commits, but each seventh long before and each eleventh long after.
+        let created = |number: usize| match number {
+            n if n % 7 == 3 => n as i64 - 2000,
+            n if n % 11 == 5 => n as i64 + 2000,
+            n => n as i64,
+        };
+        let all: Vec<NewEvent> = (0..COUNT)
+            .map(|number| NewEvent { created_at: after(created(number)), ..event(here, "{}") })
+            .collect();
+        for part in all.chunks(500) {
+            write(&db, part.to_vec()).await;
+        }
+        assert_eq!(read_all(&db, here, COUNT).await.len(), COUNT);
+        let (mut plans, ranges) = (Vec::new(), [
+            (None, None), (Some(2500), None), (Some(4500), None), (None, Some(-1000)), (Some(100), Some(200)),
+            (Some(1800), Some(1805)), (Some(9000), None), (Some(200), Some(100)), (None, Some(2900)),
+        ]);
+        for (from, until) in ranges {
+            let in_range = |event: &&NewEvent| {
+                from.is_none_or(|from| event.created_at >= after(from))
+                    && until.is_none_or(|until| event.created_at < after(until))
+            };
+            let mut expected: Vec<EventId> = all.iter().filter(in_range).map(|event| event.id).collect();
+            // PostgreSQL gives the events of a transaction one position: among themselves they go by their ids.
+            for part in all.chunks(500) {
+                let of_part = |id: &EventId| part.iter().any(|event| event.id == *id);
+                let place = expected.iter().position(of_part).unwrap_or_default();
+                let count = expected.iter().filter(|id| of_part(id)).count();
+                if db.engine() == Engine::Postgres {
+                    expected[place..place + count].sort_unstable();
+                }
+            }
+            let mut seen: Vec<EventId> = Vec::new();
+            loop {
+                let feed = Feed {
+                    created_from: from.map(after),
+                    created_until: until.map(after),
+                    ..feed(seen.last().copied())
+                };
+                let (page, has_more) = read(&db, here, feed.clone()).await;
+                seen.extend(page);
+                if !has_more {
+                    plans.extend(plans_of(&db, here, feed).await);
+                    break;
+                }
+            }
+            assert!(seen == expected, "{from:?} to {until:?}: {} of {}", seen.len(), expected.len());
+        }
+        let ranges: Vec<&String> =
+            plans.iter().filter(|(sql, _)| sql.contains("min(position), max")).map(|(_, plan)| plan).collect();
+        assert!(!ranges.is_empty());
+        if db.engine() == Engine::Sqlite {
+            assert!(ranges.iter().all(|plan| plan.contains(" events_by_created ") && !plan.contains("TEMP")), "{ranges:?}");
+        }
     }
 
     async fn a_reader_misses_nothing_while_others_write(db: Db) {
@@ -176,6 +265,32 @@ fn on_postgres_the_one_that_began_first_and_commits_last_is_not_skipped() {
         go.store(true, Ordering::Relaxed);
         slow.await.unwrap().unwrap();
         assert_eq!(read_all(db, here, 2).await, [first.id, second.id]);
+    });
+}
+
+#[test]
+fn on_sqlite_events_of_an_earlier_release_keep_the_order_of_their_commits() {
+    const EARLIER: &str = include_str!("../../../../migrations/sqlite/V5__events.sql");
+    const POSITIONS: &str = include_str!("../../../../migrations/sqlite/V7__event_feed.sql");
+    block_on(async {
+        let test = TestDb::empty(Engine::Sqlite).await;
+        let table = EARLIER.split(';').find(|statement| statement.contains("create table events ("));
+        let insert = "insert into events (clinic_id, id, shape, name, type, subject_id, body, created_at)
+            values (x'01', $1, 'partner', 'n', 't', x'02', x'00', 0)";
+        let done = test.db.write(move |tx: &mut Tx| {
+            Box::pin(async move {
+                tx.execute(table.unwrap(), &[]).await?;
+                for id in [3i64, 1, 2] {
+                    tx.execute(insert, &[Uuid::from_u128(id.unsigned_abs().into()).into()]).await?;
+                }
+                for statement in POSITIONS.split(';').filter(|text| !text.trim().is_empty()) {
+                    tx.execute(statement, &[]).await?;
+                }
+                let rows = tx.query("select id from events order by position", &[]).await?;
+                rows.iter().map(|row| row.columns().take::<Uuid>()).collect::<Result<Vec<_>, Error>>()
+            })
+        });
+        assert_eq!(done.await.unwrap(), [3, 1, 2].map(Uuid::from_u128));
     });
 }
 
