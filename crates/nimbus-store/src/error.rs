@@ -12,7 +12,7 @@ pub enum Error {
     /// A compare-and-set lost, a unique key exists already, or the engine gave up on serialising.
     #[error("somebody else changed the row first")]
     Conflict,
-    /// The queue is full or no connection became free in time.
+    /// The queue is full, no connection became free in time, or a statement ran into its limit.
     #[error("the store is busy")]
     Busy,
     /// The database cannot be reached or cannot take writes (connection, disk, shutdown).
@@ -98,7 +98,10 @@ impl From<rusqlite::Error> for Error {
         let Some(cause) = error.sqlite_error() else { return Self::database(error) };
         match cause.code {
             ErrorCode::ConstraintViolation if UNIQUE.contains(&cause.extended_code) => Self::Conflict,
-            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Self::Busy,
+            // Interrupted: a read ran into its limit.
+            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::OperationInterrupted => {
+                Self::Busy
+            }
             ErrorCode::DiskFull
             | ErrorCode::SystemIoFailure
             | ErrorCode::CannotOpen

@@ -379,6 +379,41 @@ fn a_full_queue_is_busy_and_recovers() {
 }
 
 #[test]
+fn a_commit_that_fails_takes_back_what_its_jobs_were_told() {
+    block_on(async {
+        let test = TestDb::migrated(Engine::Sqlite).await;
+        make_table(&test.db).await;
+        let child = "create table child (id integer primary key,
+            parent integer not null references probe (id) deferrable initially deferred) strict";
+        test.db
+            .write(move |tx: &mut Tx| Box::pin(async move { tx.execute(child, &[]).await }))
+            .await
+            .unwrap();
+        // The two that follow meet in one commit while this one keeps the writer.
+        let slow = test.db.write(|_| {
+            std::thread::sleep(Duration::from_millis(300));
+            Box::pin(async { Ok::<_, Error>(()) })
+        });
+        let orphan = test.db.write(|tx: &mut Tx| {
+            Box::pin(async move { tx.execute("insert into child values (1, 99)", &[]).await })
+        });
+        let refused = test.db.write(|tx: &mut Tx| {
+            Box::pin(async move {
+                match tx.query_opt("select 1 from child where id = 1", &[]).await? {
+                    Some(_) => Err(Error::Corrupt("there is one already")),
+                    None => Ok(()),
+                }
+            })
+        });
+        let (slow, orphan, refused) = tokio::join!(slow, orphan, refused);
+        slow.unwrap();
+        assert!(matches!(orphan, Err(Error::Database(_))), "{orphan:?}");
+        assert!(matches!(refused, Err(Error::Database(_))), "what it saw never was: {refused:?}");
+        add(&test.db, 1).await.unwrap();
+    });
+}
+
+#[test]
 fn a_full_disk_fails_the_job_and_not_the_store() {
     block_on(async {
         let test = TestDb::migrated(Engine::Sqlite).await;

@@ -1,6 +1,6 @@
 //! What the read path stands on, on both engines: rows appended with those of others, look-ups, many queries at once.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use nimbus_store::{Db, Engine, Error, Result, Statement, Tx, Value, two_engines};
@@ -14,6 +14,10 @@ async fn make_table(db: &Db) {
     };
     db.write(move |tx: &mut Tx| Box::pin(async move { tx.execute(sql, &[]).await })).await.unwrap();
 }
+
+/// SQLite would never be done with it.
+const ENDLESS: &str =
+    "with recursive n (i) as (select 1 union all select i + 1 from n) select count(*) from n";
 
 fn row(id: i64) -> Statement {
     Statement::new(INSERT, vec![id.into()])
@@ -106,6 +110,53 @@ two_engines! {
             assert!(matches!(waited, Err(Error::Job(_))), "{waited:?}");
             assert_eq!(count(&db).await.unwrap(), 0);
         }
+    }
+
+    async fn reads_whose_callers_leave_make_room_for_others(db: Db) {
+        make_table(&db).await;
+        let long = match db.engine() {
+            Engine::Sqlite => ENDLESS,
+            Engine::Postgres => "select cast(pg_sleep(20) as text)",
+        };
+        for _ in 0..3 {
+            let reads = (0..16).map(|_| {
+                let read = db.read(move |tx: &mut Tx| Box::pin(async move { tx.query(long, &[]).await.map(drop) }));
+                tokio::time::timeout(Duration::from_millis(100), read)
+            });
+            for read in futures_util::future::join_all(reads).await {
+                assert!(read.is_err(), "it takes longer than that");
+            }
+            let started = Instant::now();
+            assert!(count(&db).await.unwrap() == 0);
+            assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+        }
+        if db.engine() == Engine::Postgres {
+            let sql = "select count(*) from pg_stat_activity
+                where datname = current_database() and state = 'active' and query like '%pg_sleep(20)%'
+                    and pid <> pg_backend_pid()";
+            let running = || db.read(move |tx: &mut Tx| {
+                Box::pin(async move { tx.query_one(sql, &[]).await?.columns().take::<i64>() })
+            });
+            let started = Instant::now();
+            while running().await.unwrap() > 0 {
+                assert!(started.elapsed() < Duration::from_secs(10), "the server was not told to stop");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+
+    async fn a_look_up_that_takes_long_is_a_read(db: Db) {
+        make_table(&db).await;
+        let long = match db.engine() {
+            Engine::Sqlite => "with recursive n (i) as (select 1 union all select i + 1 from n where i < 3000000)
+                select count(*) from n",
+            Engine::Postgres => "select count(*) from pg_sleep(0.3)",
+        };
+        let counted: i64 = db
+            .look_up(move |tx: &mut Tx| Box::pin(async move { tx.query_one(long, &[]).await?.columns().take() }))
+            .await
+            .unwrap();
+        assert!(counted > 0);
     }
 
     async fn many_queries_answer_in_their_order(db: Db) {

@@ -4,9 +4,10 @@
 use std::{
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     Db,
@@ -17,9 +18,22 @@ use crate::error::{Error, Result};
 /// Callers that may wait at once.
 const WAITING_MAX: usize = 4096;
 
+/// A commit may take so long: more than a connection needs to become free and the engine gives a statement. One that
+/// takes longer has lost its connection, and must not hold up those that wait.
+const COMMIT_LIMIT: Duration = Duration::from_secs(40);
+
 /// What waits for the next commit.
-#[derive(Default)]
-pub(super) struct Appends(Mutex<State>);
+pub(super) struct Appends {
+    state: Mutex<State>,
+    /// [`COMMIT_LIMIT`], but in tests.
+    limit: Duration,
+}
+
+impl Default for Appends {
+    fn default() -> Self {
+        Self { state: Mutex::default(), limit: COMMIT_LIMIT }
+    }
+}
 
 #[derive(Default)]
 struct State {
@@ -35,7 +49,7 @@ struct Waiting {
 
 impl Appends {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a caller; whether somebody must begin to write.
@@ -68,8 +82,8 @@ impl Db {
     /// durable. If the caller stops waiting, they may still be written.
     ///
     /// # Errors
-    /// As [`Db::write`], of these rows alone; `Busy` if too many callers wait; `Job` for more statements than a batch
-    /// may have.
+    /// As [`Db::write`], of these rows alone; `Busy` if too many callers wait; `Unavailable` if the commit was not
+    /// answered, and then it may still be made; `Job` for more statements than a batch may have.
     pub async fn append(&self, statements: Vec<Statement>) -> Result<()> {
         if statements.len() > BATCH_MAX {
             return Err(Error::Job("a batch is too long"));
@@ -112,9 +126,58 @@ async fn write_all(db: Db) {
 }
 
 async fn write(db: &Db, statements: Arc<[Statement]>) -> Result<()> {
-    db.write(move |tx| {
+    let written = db.write(move |tx| {
         let statements = Arc::clone(&statements);
         Box::pin(async move { tx.batch_of(&statements).await.map(drop) })
-    })
-    .await
+    });
+    let late = |_| Err(Error::unavailable(std::io::Error::from(std::io::ErrorKind::TimedOut)));
+    timeout(db.0.appends.limit, written).await.unwrap_or_else(late)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::{
+        Engine, Tx,
+        testing::{TestDb, block_on},
+    };
+
+    fn row(id: i64) -> Vec<Statement> {
+        vec![Statement::new("insert into probe (id) values ($1)", vec![id.into()])]
+    }
+
+    #[test]
+    fn a_commit_that_does_not_come_holds_nobody_up() {
+        block_on(async {
+            let mut test = TestDb::empty(Engine::Postgres).await;
+            let inner = Arc::get_mut(&mut test.db.0).expect("nobody else has it open");
+            inner.appends.limit = Duration::from_millis(500);
+            let db = &test.db;
+            let table = "create table probe (id bigint primary key)";
+            db.write(move |tx: &mut Tx| Box::pin(async move { tx.execute(table, &[]).await })).await.unwrap();
+            let (holder, begun) = (db.clone(), Instant::now());
+            let holding = tokio::spawn(async move {
+                let held = holder.write(|tx: &mut Tx| {
+                    Box::pin(async move {
+                        tx.batch(row(1)).await?;
+                        tx.query("select cast(pg_sleep(3) as text)", &[]).await?;
+                        // It is rolled back, so that who waits for the row gets it.
+                        Err::<(), _>(Error::Corrupt("on purpose"))
+                    })
+                });
+                held.await
+            });
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let (stuck, next) = tokio::join!(db.append(row(1)), async {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                db.append(row(2)).await
+            });
+            assert!(matches!(stuck, Err(Error::Unavailable(_))), "{stuck:?}");
+            next.unwrap();
+            assert!(begun.elapsed() < Duration::from_secs(3), "another connection took the next ones");
+            assert!(matches!(holding.await.unwrap(), Err(Error::Corrupt(_))));
+        });
+    }
 }

@@ -6,6 +6,7 @@ pub(crate) mod positions;
 mod postgres;
 mod row;
 mod sqlite;
+mod sqlite_reads;
 mod tx;
 mod value;
 
@@ -125,7 +126,12 @@ impl Db {
     }
 
     /// Runs a job that only reads: one consistent snapshot on SQLite, statement by statement on PostgreSQL.
-    /// A statement that writes is refused by the engine. The job may await nothing but `tx`.
+    /// A statement that writes is refused by the engine. The job may await nothing but `tx`. If the caller stops
+    /// waiting, the engine is told to stop as well.
+    ///
+    /// # Errors
+    /// The job's own; `Busy` if it took longer than 30 seconds (on PostgreSQL, each of its statements), or no
+    /// connection became free in time.
     pub async fn read<T, E>(
         &self,
         job: impl for<'a> Fn(&'a mut Tx) -> BoxFuture<'a, Result<T, E>> + Send + Sync + 'static,
@@ -161,9 +167,10 @@ impl Db {
         let job: Job<T, E> = Arc::new(job);
         if let Handle::Sqlite(handle) = &self.0.handle {
             match handle.look_up(&job) {
-                // No connection is free, or the read met a newer key: the readers' queue takes it.
+                // No connection is free, the read met a newer key, or it would keep this thread too long: the
+                // readers' queue takes it.
                 None => {}
-                Some(Err(error)) if is_retryable(&error) => {}
+                Some(Err(error)) if is_retryable(&error) || is_busy(&error) => {}
                 Some(done) => return done,
             }
         }
@@ -206,6 +213,10 @@ impl Db {
 
 fn is_retryable(error: &impl JobError) -> bool {
     error.as_store().is_some_and(crate::Error::is_retryable)
+}
+
+fn is_busy(error: &impl JobError) -> bool {
+    matches!(error.as_store(), Some(crate::Error::Busy))
 }
 
 /// A random wait of up to 2, 4, 8 … ms, so that two who met do not meet again.

@@ -10,10 +10,11 @@ use futures_util::{
 };
 use tokio::{sync::RwLock, time::timeout};
 use tokio_postgres::{
-    Config, NoTls,
+    CancelToken, Config, NoTls,
     config::{Host, SslMode},
     error::SqlState,
 };
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{
     Job,
@@ -31,12 +32,19 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A statement may run so long (30 s), and a transaction stand idle so long (10 s), before the server ends it.
 const SESSION: &str = "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=10000";
 const READ_ONLY: &str = "-c default_transaction_read_only=on";
+/// What was sent and is not acknowledged for so long is taken for lost, and so is the connection.
+const UNHEARD_TIMEOUT: Duration = Duration::from_secs(15);
+/// A silent connection is probed after so long, and so often until it counts as lost.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+const KEEPALIVE_RETRIES: u32 = 3;
 /// Running transactions may take so long to end at shutdown.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) struct Handle {
     writers: Pool,
     readers: Pool,
+    tls: Option<MakeRustlsConnect>,
     keyring: Arc<Keyring>,
     /// Held shared by every job, and alone by who waits at shutdown for the last of them.
     running: Arc<RwLock<()>>,
@@ -49,11 +57,14 @@ impl Handle {
             config.application_name("nimbus");
         }
         config.connect_timeout(CONNECT_TIMEOUT);
+        detect_loss(&mut config);
+        let tls = encryption(&mut config)?;
         let readers = (max_connections / 2).max(1);
         let writers = max_connections.saturating_sub(readers).max(1);
         Ok(Self {
-            writers: pool(&config, SESSION, writers)?,
-            readers: pool(&config, &format!("{SESSION} {READ_ONLY}"), readers)?,
+            writers: pool(&config, tls.clone(), SESSION, writers)?,
+            readers: pool(&config, tls.clone(), &format!("{SESSION} {READ_ONLY}"), readers)?,
+            tls,
             keyring,
             running: Arc::default(),
         })
@@ -63,7 +74,8 @@ impl Handle {
     pub(super) async fn write<T: Send + 'static, E: JobError>(&self, job: Job<T, E>) -> Result<T, E> {
         let running = self.running.clone().read_owned().await;
         let client = self.writers.get().await.map_err(Error::from)?;
-        let mut tx = Tx::new(Conn::Postgres(PgConn::new(client, State::Due)), self.keyring.clone());
+        let mut tx =
+            Tx::new(Conn::Postgres(PgConn::new(client, self.tls.clone(), State::Due)), self.keyring.clone());
         let task = tokio::spawn(async move {
             let _running = running;
             match tx.run_watched(&job).await {
@@ -80,7 +92,8 @@ impl Handle {
     pub(super) async fn read<T: Send + 'static, E: JobError>(&self, job: Job<T, E>) -> Result<T, E> {
         let _running = self.running.read().await;
         let client = self.readers.get().await.map_err(Error::from)?;
-        let mut tx = Tx::new(Conn::Postgres(PgConn::new(client, State::None)), self.keyring.clone());
+        let mut tx =
+            Tx::new(Conn::Postgres(PgConn::new(client, self.tls.clone(), State::None)), self.keyring.clone());
         let value = tx.run_watched(&job).await?;
         tx.publish_keys();
         Ok(value)
@@ -104,21 +117,41 @@ impl Handle {
     }
 }
 
-fn pool(config: &Config, options: &str, size: usize) -> Result<Pool> {
+/// A network or a server that falls silent is noticed, unless the URL says how.
+fn detect_loss(config: &mut Config) {
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(UNHEARD_TIMEOUT);
+    }
+    if config.get_keepalives_interval().is_none() && config.get_keepalives_retries().is_none() {
+        config
+            .keepalives_idle(config.get_keepalives_idle().min(KEEPALIVE_IDLE))
+            .keepalives_interval(KEEPALIVE_INTERVAL)
+            .keepalives_retries(KEEPALIVE_RETRIES);
+    }
+}
+
+/// How connections are encrypted, and whether they are.
+fn encryption(config: &mut Config) -> Result<Option<MakeRustlsConnect>> {
+    let sockets = config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
+    if sockets || config.get_ssl_mode() == SslMode::Disable {
+        config.ssl_mode(SslMode::Disable);
+        return Ok(None);
+    }
+    // `prefer`, the default, would let whoever sits between strip the encryption.
+    config.ssl_mode(SslMode::Require);
+    tls().map(Some)
+}
+
+fn pool(config: &Config, tls: Option<MakeRustlsConnect>, options: &str, size: usize) -> Result<Pool> {
     let mut config = config.clone();
     config.options(match config.get_options() {
         Some(given) => format!("{options} {given}"),
         None => options.to_owned(),
     });
     let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-    let sockets = config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
-    let manager = if sockets || config.get_ssl_mode() == SslMode::Disable {
-        config.ssl_mode(SslMode::Disable);
-        Manager::from_config(config, NoTls, recycling)
-    } else {
-        // `prefer`, the default, would let whoever sits between strip the encryption.
-        config.ssl_mode(SslMode::Require);
-        Manager::from_config(config, tls()?, recycling)
+    let manager = match tls {
+        None => Manager::from_config(config, NoTls, recycling),
+        Some(tls) => Manager::from_config(config, tls, recycling),
     };
     Pool::builder(manager)
         .max_size(size)
@@ -130,7 +163,7 @@ fn pool(config: &Config, options: &str, size: usize) -> Result<Pool> {
 }
 
 /// Certificates are checked against the system's roots, or those of `SSL_CERT_FILE`.
-fn tls() -> Result<tokio_postgres_rustls::MakeRustlsConnect> {
+fn tls() -> Result<MakeRustlsConnect> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -139,13 +172,16 @@ fn tls() -> Result<tokio_postgres_rustls::MakeRustlsConnect> {
         .map_err(Error::unavailable)?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    Ok(tokio_postgres_rustls::MakeRustlsConnect::new(config))
+    Ok(MakeRustlsConnect::new(config))
 }
 
 /// A connection and how far its transaction is.
 pub(super) struct PgConn {
     client: Option<Object>,
+    tls: Option<MakeRustlsConnect>,
     state: State,
+    /// A statement is on its way.
+    pub(super) in_flight: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -158,8 +194,8 @@ enum State {
 }
 
 impl PgConn {
-    fn new(client: Object, state: State) -> Self {
-        Self { client: Some(client), state }
+    fn new(client: Object, tls: Option<MakeRustlsConnect>, state: State) -> Self {
+        Self { client: Some(client), tls, state, in_flight: false }
     }
 
     /// The connection, and whether `begin` must go first. Call it when the statements are prepared: it counts the
@@ -252,13 +288,32 @@ impl PgConn {
 }
 
 impl Drop for PgConn {
-    /// A connection whose transaction has not ended is closed instead of returning to the pool.
+    /// A connection whose transaction or statement has not ended is closed instead of returning to the pool, where
+    /// the next job would wait behind it. The server goes on with a statement until it is told to stop.
     fn drop(&mut self) {
-        if self.state == State::Open
+        if (self.state == State::Open || self.in_flight)
             && let Some(client) = self.client.take()
         {
-            drop(Object::take(client));
+            let client = Object::take(client);
+            if self.in_flight
+                && let Ok(runtime) = tokio::runtime::Handle::try_current()
+            {
+                runtime.spawn(cancel(client.cancel_token(), self.tls.take()));
+            }
         }
+    }
+}
+
+/// Stops what runs on a connection, as far as the server can be reached: its own limit ends it at the latest.
+async fn cancel(token: CancelToken, tls: Option<MakeRustlsConnect>) {
+    let sent = async {
+        match tls {
+            None => token.cancel_query(NoTls).await,
+            Some(tls) => token.cancel_query(tls).await,
+        }
+    };
+    if !matches!(timeout(CONNECT_TIMEOUT, sent).await, Ok(Ok(()))) {
+        tracing::warn!("a statement that nobody waits for could not be cancelled");
     }
 }
 

@@ -1,9 +1,11 @@
-//! SQLite: one writer thread that commits many jobs with one fsync, and a few reader threads.
+//! SQLite: one writer thread that commits many jobs with one fsync. `sqlite_reads` has the readers.
 
 use std::{
-    num::NonZero,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -13,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     Job,
     row::{Cells, Copied, Row},
+    sqlite_reads::{LookUps, reader_thread},
     tx::{Conn, Statement, Tx},
     value::Value,
 };
@@ -32,9 +35,6 @@ const BATCH_TIME: Duration = Duration::from_millis(50);
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENTS_CACHED: usize = 128;
 
-/// Connections on which callers read on their own threads: no more of them run at once than there are processors.
-const LOOK_UPS_MAX: usize = 8;
-
 pub(super) struct Handle {
     path: PathBuf,
     writer: mpsc::Sender<Order>,
@@ -42,37 +42,19 @@ pub(super) struct Handle {
     look_ups: LookUps,
 }
 
-/// Idle connections of callers that read on their own threads; none once the store is closed.
-struct LookUps(Mutex<Option<Vec<Tx>>>);
-
-impl LookUps {
-    fn lock(&self) -> MutexGuard<'_, Option<Vec<Tx>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Runs a read on an idle connection, if there is one.
-    fn run<T, E: JobError>(&self, job: &Job<T, E>) -> Option<Result<T, E>> {
-        let mut tx = self.lock().as_mut()?.pop()?;
-        let result = read_at_once(&mut tx, |tx| tx.run_at_once(job), Result::is_ok);
-        if let Some(idle) = self.lock().as_mut() {
-            idle.push(tx);
-        }
-        Some(result.unwrap_or_else(|error| Err(error.into())))
-    }
-}
-
-enum Order {
+pub(super) enum Order {
     Work(Box<dyn Work>),
     Close(oneshot::Sender<()>),
 }
 
 /// A job on its way through a thread.
-trait Work: Send {
-    /// Nobody waits for it any more.
-    fn is_abandoned(&self) -> bool;
+pub(super) trait Work: Send {
+    /// Whether nobody waits for it any more, now and later.
+    fn abandoned(&self) -> &Arc<AtomicBool>;
     /// Runs it and keeps the result; whether it succeeded.
     fn run(&mut self, tx: &mut Tx) -> bool;
-    /// Tells the caller the result, or that its transaction failed.
+    /// Tells the caller the result, or that its transaction failed: then its own refusal, too, rests on what never
+    /// was, as it may have seen rows of other jobs of the transaction.
     fn answer(self: Box<Self>, transaction: Result<()>);
 }
 
@@ -80,11 +62,12 @@ struct Pending<T, E> {
     job: Job<T, E>,
     result: Option<Result<T, E>>,
     reply: oneshot::Sender<Result<T, E>>,
+    abandoned: Arc<AtomicBool>,
 }
 
 impl<T: Send, E: JobError> Work for Pending<T, E> {
-    fn is_abandoned(&self) -> bool {
-        self.reply.is_closed()
+    fn abandoned(&self) -> &Arc<AtomicBool> {
+        &self.abandoned
     }
 
     fn run(&mut self, tx: &mut Tx) -> bool {
@@ -97,7 +80,6 @@ impl<T: Send, E: JobError> Work for Pending<T, E> {
     fn answer(self: Box<Self>, transaction: Result<()>) {
         let result = match (transaction, self.result) {
             (Ok(()), Some(result)) => result,
-            (Err(_), Some(Err(own))) => Err(own),
             (Err(error), _) => Err(error.into()),
             (Ok(()), None) => Err(Error::Job("it was not run").into()),
         };
@@ -121,13 +103,9 @@ impl Handle {
                 let queue = reader_queue.clone();
                 thread("store-reader", move || reader_thread(tx, &queue))?;
             }
-            let look_ups = std::thread::available_parallelism().map_or(1, NonZero::get).min(LOOK_UPS_MAX);
-            let connections =
-                (0..look_ups).map(|_| Ok(Tx::new(Conn::Sqlite(connect(&place, false)?), keyring.clone())));
-            connections.collect::<Result<Vec<_>>>()
+            LookUps::open(|| Ok(Tx::new(Conn::Sqlite(connect(&place, false)?), keyring.clone())))
         });
         let look_ups = started.await.unwrap_or_else(|_| Err(Error::closed()))?;
-        let look_ups = LookUps(Mutex::new(Some(look_ups)));
         Ok(Self { path: path.to_owned(), writer, readers, look_ups })
     }
 
@@ -149,7 +127,7 @@ impl Handle {
     }
 
     pub(super) async fn close(&self) {
-        drop(self.look_ups.lock().take());
+        self.look_ups.close();
         for (queue, threads) in [(&self.readers, READERS), (&self.writer, 1)] {
             for _ in 0..threads {
                 let (done, closed) = oneshot::channel();
@@ -164,12 +142,22 @@ impl Handle {
 
 async fn send<T: Send + 'static, E: JobError>(queue: &mpsc::Sender<Order>, job: Job<T, E>) -> Result<T, E> {
     let (reply, answer) = oneshot::channel();
-    let work = Box::new(Pending { job, result: None, reply });
+    let leave = Leave(Arc::default());
+    let work = Box::new(Pending { job, result: None, reply, abandoned: Arc::clone(&leave.0) });
     queue.send_timeout(Order::Work(work), QUEUE_TIMEOUT).await.map_err(|error| match error {
         mpsc::error::SendTimeoutError::Timeout(_) => Error::Busy,
         mpsc::error::SendTimeoutError::Closed(_) => Error::closed(),
     })?;
     answer.await.unwrap_or_else(|_| Err(Error::closed().into()))
+}
+
+/// Says, when it is dropped, that nobody waits any more.
+struct Leave(Arc<AtomicBool>);
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 fn thread(name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
@@ -257,7 +245,7 @@ fn group_commit(
     tx.key_changes.clear();
     let mut outcome = control(tx, "begin immediate");
     while let Some(mut job) = next.take() {
-        if outcome.is_ok() && !job.is_abandoned() {
+        if outcome.is_ok() && !job.abandoned().load(Ordering::Relaxed) {
             outcome = run_in_savepoint(tx, job.as_mut());
         }
         jobs.push(job);
@@ -300,51 +288,7 @@ fn run_in_savepoint(tx: &mut Tx, job: &mut dyn Work) -> Result<()> {
     control(tx, "release job")
 }
 
-fn reader_thread(mut tx: Tx, queue: &Mutex<mpsc::Receiver<Order>>) {
-    loop {
-        // Held while waiting: one reader waits at the queue, the others for their turn at it.
-        let order = queue.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
-        match order {
-            Some(Order::Work(job)) if job.is_abandoned() => {}
-            Some(Order::Work(job)) => read(&mut tx, job),
-            Some(Order::Close(done)) => {
-                drop(tx);
-                let _ = done.send(());
-                return;
-            }
-            None => return,
-        }
-    }
-}
-
-fn read(tx: &mut Tx, mut job: Box<dyn Work>) {
-    let begun = read_at_once(tx, |tx| job.run(tx), |succeeded| *succeeded).map(drop);
-    job.answer(begun);
-}
-
-/// Runs a job in a transaction that only reads.
-///
-/// # Errors
-/// That the transaction could not begin; the job's own are in what it gave.
-fn read_at_once<R>(
-    tx: &mut Tx,
-    run: impl FnOnce(&mut Tx) -> R,
-    succeeded: impl FnOnce(&R) -> bool,
-) -> Result<R> {
-    let result = control(tx, "begin").map(|()| run(tx));
-    if result.as_ref().is_ok_and(succeeded) {
-        tx.publish_keys();
-    }
-    tx.key_changes.clear();
-    if !is_autocommit(tx)
-        && let Err(error) = control(tx, "rollback")
-    {
-        tracing::error!(%error, "a read could not be ended");
-    }
-    result
-}
-
-fn is_autocommit(tx: &Tx) -> bool {
+pub(super) fn is_autocommit(tx: &Tx) -> bool {
     match &tx.conn {
         Conn::Sqlite(conn) => conn.is_autocommit(),
         Conn::Postgres(_) => false,
@@ -352,7 +296,7 @@ fn is_autocommit(tx: &Tx) -> bool {
 }
 
 /// Runs a statement that steers the transaction.
-fn control(tx: &Tx, sql: &'static str) -> Result<()> {
+pub(super) fn control(tx: &Tx, sql: &'static str) -> Result<()> {
     match &tx.conn {
         Conn::Sqlite(conn) => Ok(conn.prepare_cached(sql)?.raw_query().next().map(drop)?),
         Conn::Postgres(_) => Err(Error::Job("not an SQLite connection")),

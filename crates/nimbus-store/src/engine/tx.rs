@@ -60,6 +60,14 @@ pub(super) enum Conn {
     Postgres(PgConn),
 }
 
+impl Conn {
+    fn in_flight(&mut self, is: bool) {
+        if let Self::Postgres(conn) = self {
+            conn.in_flight = is;
+        }
+    }
+}
+
 impl Tx {
     pub(super) fn new(conn: Conn, keyring: Arc<Keyring>) -> Self {
         Self {
@@ -232,13 +240,17 @@ impl Tx {
                 self.in_flight.store(false, Ordering::Relaxed);
                 Err(failure.clone())
             }
-            None => Ok(()),
+            None => {
+                self.conn.in_flight(true);
+                Ok(())
+            }
         }
     }
 
     /// A statement has ended.
     fn leave<T>(&mut self, result: Result<T>) -> Result<T> {
         self.in_flight.store(false, Ordering::Relaxed);
+        self.conn.in_flight(false);
         if let Err(error) = &result {
             self.failure = Some(error.clone());
         }
