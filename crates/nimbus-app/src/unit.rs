@@ -13,8 +13,9 @@ use nimbus_core::{
 };
 use nimbus_store::{
     BoxFuture, Error as StoreError, Tx,
-    audit::{AuditEntry, audit_append},
+    audit::{AuditEntry, audit_append, audit_statements},
     idempotency,
+    keyring::PLATFORM,
 };
 use uuid::Uuid;
 
@@ -342,8 +343,8 @@ where
     }
 }
 
-/// Claims an idempotency key for this transaction, or answers what was answered before. A second request with
-/// the same key waits here for the first to commit or roll back.
+/// Claims an idempotency key for this transaction, or answers what was answered before, which may hold patient data
+/// and is put on record. A second request with the same key waits here for the first to commit or roll back.
 async fn claim(tx: &mut Tx, cx: &Cx, idempotency: &Idempotency, expires: Ts) -> Result<Option<Reply>> {
     let (owner, clinic) = cx.call.idempotency_owner();
     let (key, fingerprint) = (idempotency.key.as_str(), &idempotency.fingerprint);
@@ -353,10 +354,14 @@ async fn claim(tx: &mut Tx, cx: &Cx, idempotency: &Idempotency, expires: Ts) -> 
     }
     let stored = idempotency::idempotency_get(tx, owner, key, clinic, cx.wall).await?;
     match stored {
-        Some(stored) if stored.fingerprint == fingerprint => Ok(Some(Reply {
-            rendered: Rendered { location: stored.location, ..Rendered::new(stored.status, stored.reply) },
-            replayed: true,
-        })),
+        Some(stored) if stored.fingerprint == fingerprint => {
+            let of_clinic = Some(clinic).filter(|clinic| *clinic != PLATFORM);
+            let audit = cx.audit(of_clinic, "idempotency.replay", "reply", None);
+            audit_statements(&[audit]).into_iter().for_each(|statement| tx.at_commit(statement));
+            let rendered =
+                Rendered { location: stored.location, ..Rendered::new(stored.status, stored.reply) };
+            Ok(Some(Reply { rendered, replayed: true }))
+        }
         Some(_) => Err(Error::IdempotencyConflict),
         None => Err(Error::IdempotencyInUse),
     }

@@ -1,5 +1,7 @@
 //! A test send of the orders API: one signed sample, sent at once, with what came of it as the reply.
 
+use std::sync::Arc;
+
 use nimbus_core::{
     access::Scope,
     ids::{EndpointId, EventId},
@@ -78,7 +80,17 @@ struct Destination {
     is_registered: bool,
 }
 
+/// What is sent.
+struct Sample {
+    command: TestSend,
+    event_id: EventId,
+    body: Vec<u8>,
+}
+
 /// Sends one sample, as a delivery would be sent. Nothing is recorded as one, and no transaction is open meanwhile.
+///
+/// Once it has begun it runs to its end, whether or not the caller waits: what was sent is on record, and a repeat
+/// under the same idempotency key gets the reply and sends nothing.
 pub async fn send(app: &App, call: &Call, mut command: TestSend, render: Render<TestSent>) -> Result<Reply> {
     call.partner(Scope::WebhooksWrite)?;
     let policy = app.config().address_policy;
@@ -95,29 +107,47 @@ pub async fn send(app: &App, call: &Call, mut command: TestSend, render: Render<
         }
     }
     let Some(mut event) = event.filter(|_| errors.is_empty()) else { return Err(Error::Invalid(errors)) };
-    let prepared =
-        app.prepare(call, command, |tx, cx, command| Box::pin(destination(tx, cx, command))).await?;
-    let Destination { target, is_registered } = match prepared {
-        Prepared::Begun(destination) => destination,
-        Prepared::Answered(reply) => return Ok(reply),
-    };
     let event_id = EventId(Uuid::now_v7());
     event.at = app.clock().now();
     let body = render_payload(Shape::Orders, &event, event_id, event.ordering_key.map(|_| 1));
     let body = body.ok_or(Error::Internal("a sample has no payload"))?;
-    let sent = attempt(app.webhook_client(), policy, &target, &event_id.prefixed(), body, wall()).await;
+    let sample = Arc::new(Sample { command, event_id, body });
+    let sending = tokio::spawn(send_sample(app.clone(), call.clone(), sample, render));
+    sending.await.unwrap_or(Err(Error::Internal("a test send broke off")))
+}
+
+async fn send_sample(app: App, call: Call, sample: Arc<Sample>, render: Render<TestSent>) -> Result<Reply> {
+    let prepared = app.prepare(&call, Arc::clone(&sample), |tx, cx, sample| Box::pin(begin(tx, cx, sample)));
+    let Destination { target, is_registered } = match prepared.await? {
+        Prepared::Begun(destination) => destination,
+        Prepared::Answered(reply) => return Ok(reply),
+    };
+    let (event_id, body) = (sample.event_id, sample.body.clone());
+    let (client, policy) = (app.webhook_client(), app.config().address_policy);
+    let sent = attempt(client, policy, &target, &event_id.prefixed(), body, wall()).await;
     // Its URL or a header was taken under other rules than today's.
     let answer = sent.unwrap_or_else(|| Answer::failed(Cause::AddressRefused));
     let one_time_secret = (!is_registered).then_some(target.secret);
     let outcome = TestSent { event_id, answer, one_time_secret };
-    app.conclude(call, outcome, render, |tx, cx, sent| Box::pin(on_record(tx, cx, sent))).await
+    app.conclude(&call, outcome, render, |tx, cx, sent| {
+        Box::pin(on_record(tx, cx, "webhook.test_send", sent.event_id))
+    })
+    .await
 }
 
-async fn on_record(tx: &mut Tx, cx: &Cx, sent: &TestSent) -> Result<()> {
+async fn on_record(tx: &mut Tx, cx: &Cx, action: &'static str, event: EventId) -> Result<()> {
     let clinic = cx.call.partner(Scope::WebhooksWrite)?.clinic_id;
     let mut changes = Changes::default();
-    changes.audit.push(cx.audit(Some(clinic), "webhook.test_send", "event", Some(sent.event_id.0)));
+    changes.audit.push(cx.audit(Some(clinic), action, "event", Some(event.0)));
     changes.write(tx, cx).await
+}
+
+/// Finds where it goes, and has it on record before anything is sent: should the process die meanwhile, that is all
+/// that is known.
+async fn begin(tx: &mut Tx, cx: &Cx, sample: &Sample) -> Result<Destination> {
+    let destination = destination(tx, cx, &sample.command).await?;
+    on_record(tx, cx, "webhook.test_attempt", sample.event_id).await?;
+    Ok(destination)
 }
 
 async fn destination(tx: &mut Tx, cx: &Cx, command: &TestSend) -> Result<Destination> {

@@ -123,8 +123,15 @@ impl Web {
         }
         let forwarded = headers.get_all("X-Forwarded-For").iter().next_back();
         let last = forwarded.and_then(|value| value.to_str().ok()).and_then(|text| text.rsplit(',').next());
-        last.and_then(|text| text.trim().parse().ok()).or(connected)
+        last.and_then(forwarded_address).or(connected)
     }
+}
+
+/// An address as a proxy writes it: some add the port, and brackets with it or without.
+fn forwarded_address(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    bare.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|with_port| with_port.ip()))
 }
 
 /// `HEAD` is a `GET` whose body nobody wants.
@@ -149,5 +156,24 @@ fn refused(error: Error, wanted: Credential) -> Failure {
         Error::Unauthorized(Unauthorized::WrongEnvironment) => Failure::OtherEnvironment,
         Error::Unauthorized(Unauthorized::Credential) => Failure::Unauthorized(wanted),
         other => Failure::App(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_may_write_the_port_of_a_caller() {
+        let read = |text| forwarded_address(text).map(|address| address.to_string());
+        for text in ["203.0.113.5", " 203.0.113.5 ", "203.0.113.5:51234"] {
+            assert_eq!(read(text).as_deref(), Some("203.0.113.5"), "{text}");
+        }
+        for text in ["2001:db8::1", "[2001:db8::1]", " [2001:db8::1]:443"] {
+            assert_eq!(read(text).as_deref(), Some("2001:db8::1"), "{text}");
+        }
+        for text in ["", "unknown", "203.0.113.5:", "203.0.113.5:99999", "[203.0.113", "_hidden:80"] {
+            assert_eq!(read(text), None, "{text}");
+        }
     }
 }
