@@ -127,7 +127,7 @@ two_engines! {
                 assert!(read.is_err(), "it takes longer than that");
             }
             let started = Instant::now();
-            assert!(count(&db).await.unwrap() == 0);
+            db.ping().await.unwrap();
             assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
         }
         if db.engine() == Engine::Postgres {

@@ -362,3 +362,25 @@ fn both<T>(
         error.into()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(url: &str) -> (Option<Duration>, Duration, Option<u32>) {
+        let mut config: Config = url.parse().unwrap();
+        detect_loss(&mut config);
+        let unheard = config.get_tcp_user_timeout().copied();
+        (unheard, config.get_keepalives_idle(), config.get_keepalives_retries())
+    }
+
+    #[test]
+    fn a_lost_connection_is_noticed_unless_the_url_says_how() {
+        let ours = (Some(UNHEARD_TIMEOUT), KEEPALIVE_IDLE, Some(KEEPALIVE_RETRIES));
+        assert_eq!(set("postgres://db/nimbus"), ours);
+        let given = "postgres://db/nimbus?tcp_user_timeout=3&keepalives_idle=7&keepalives_retries=9";
+        assert_eq!(set(given), (Some(Duration::from_secs(3)), Duration::from_secs(7), Some(9)));
+        let idle = set("postgres://db/nimbus?keepalives_idle=7");
+        assert_eq!(idle.1, Duration::from_secs(7));
+    }
+}

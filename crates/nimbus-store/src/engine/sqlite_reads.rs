@@ -150,8 +150,10 @@ mod tests {
         for _ in 0..3 {
             let late = run(&endless, Duration::from_millis(20), &Arc::default());
             assert!(matches!(late, Err(Error::Busy)), "{late:?}");
+            let begun = Instant::now();
             let left = run(&endless, READ_LIMIT, &Arc::new(AtomicBool::new(true)));
             assert!(matches!(left, Err(Error::Busy)), "{left:?}");
+            assert!(begun.elapsed() < READ_LIMIT / 2, "nobody waits for it");
             assert_eq!(run(&short, READ_LIMIT, &Arc::default()).unwrap(), 7);
         }
     }

@@ -128,7 +128,7 @@ two_engines! {
             NewEvent { id: EventId(id), ..event(here, body) }
         };
         // As they are committed, which is not how they were made.
-        let all = [made(10, "long before"), made(130, "after"), made(110, "just before"), made(140, "later")];
+        let all = [made(10, "long before"), made(110, "just before"), made(140, "later"), made(130, "after")];
         for event in &all {
             write(&db, vec![event.clone()]).await;
         }
