@@ -33,7 +33,7 @@ pub(crate) async fn measure(options: &Options) -> Result<Value, Failure> {
     let ids = place(options, &server).await?;
     let mut report = json!({});
     let mut errors = 0;
-    for (name, path) in [("partner_order", "/api/external/medication-order/")] {
+    for (name, path) in [("order", "/orders/"), ("partner_order", "/api/external/medication-order/")] {
         let read = Subject::new(server.get(path, &ids)?, server.pid()?);
         let body = read.load.once().await?.len();
         let bare = Bare::start(options, body).await?;

@@ -117,11 +117,11 @@ async fn way_of(tx: &mut Tx, cx: &Cx, line: Option<LineId>) -> Result<(Shipping,
 /// One order of the key's clinic.
 pub async fn get(app: &App, call: &Call, id: OrderId) -> Result<Followed> {
     let clinic = call.partner(Scope::OrdersRead)?.clinic_id;
-    app.read(call, (clinic, id), |tx, cx, &(clinic, id)| {
+    app.look_up(call, (clinic, id), |tx, cx, &(clinic, id)| {
         Box::pin(async move {
-            let order = store::order_get(tx, clinic, id).await?.ok_or(NOT_FOUND)?;
+            let (order, parcels) = store::order_and_parcels(tx, clinic, id).await?.ok_or(NOT_FOUND)?;
             let audit = cx.audit(Some(clinic), "order.read", "order", Some(id.0));
-            Ok((followed(tx, order).await?, vec![audit]))
+            Ok((Followed::new(order, &parcels), vec![audit]))
         })
     })
     .await

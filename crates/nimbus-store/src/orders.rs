@@ -19,7 +19,7 @@ use crate::{
 };
 use columns::{hold_args, hold_columns, line_args, line_columns, order_args, order_columns, read_whole};
 
-pub use file::{OrderFile, order_file};
+pub use file::{OrderFile, order_and_parcels, order_file};
 pub use find::{
     PastFill, cancellations_requested, fills_of_prescription, orders_held_for_practitioner,
     orders_of_shipment, prescriptions_replaced,
@@ -116,7 +116,20 @@ pub async fn order_update(tx: &mut Tx, before: &Order, after: &Order) -> Result<
     changed_one(changed.first().copied().unwrap_or(0))
 }
 
-const ORDER_GET: &str = whole_orders!("o.id desc"; "clinic_id = $1 and id = $2");
+/// As [`whole_orders`], of one: SQLite need not make a set of it first.
+const ORDER_GET: &str = concat!(
+    "select ",
+    line_columns!("l."),
+    ", ",
+    hold_columns!("h."),
+    ", ",
+    order_columns!("o."),
+    " from orders o
+      join order_lines l on l.clinic_id = o.clinic_id and l.order_id = o.id
+      left join holds h on h.clinic_id = l.clinic_id and h.order_id = l.order_id and h.line_id = l.id
+      where o.clinic_id = $1 and o.id = $2
+      order by l.position, h.id"
+);
 
 pub async fn order_get(tx: &mut Tx, clinic: ClinicId, id: OrderId) -> Result<Option<Order>> {
     one(tx, ORDER_GET, &[clinic.into(), id.into()]).await

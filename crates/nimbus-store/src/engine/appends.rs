@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::oneshot, time::timeout};
+use tokio::{sync::oneshot, task::yield_now, time::timeout};
 
 use super::{
     Db,
@@ -99,6 +99,8 @@ impl Db {
 
 async fn write_all(db: Db) {
     loop {
+        // Whoever is ready to run goes first, and may have rows for the same commit.
+        yield_now().await;
         let callers = db.0.appends.next();
         if callers.is_empty() {
             return;

@@ -25,6 +25,19 @@ pub struct OrderFile {
     pub history: Vec<HistoryRow>,
 }
 
+/// An order with the newest 50 parcels that its lines are or were in, newest first.
+pub async fn order_and_parcels(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    id: OrderId,
+) -> Result<Option<(Order, Vec<Shipment>)>> {
+    let queries =
+        [Statement::new(ORDER_GET, vec![clinic.into(), id.into()]), shipments::of_order(clinic, id)];
+    let [order, shipments]: [_; 2] = tx.query_all(&queries).await?.try_into().map_err(|_| UNANSWERED)?;
+    let Some(order) = read_whole(tx, order).await?.pop() else { return Ok(None) };
+    Ok(Some((order, shipments::read_whole(tx, shipments).await?)))
+}
+
 pub async fn order_file(tx: &mut Tx, clinic: ClinicId, id: OrderId) -> Result<Option<OrderFile>> {
     let queries = [
         Statement::new(ORDER_GET, vec![clinic.into(), id.into()]),
