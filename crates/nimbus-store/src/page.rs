@@ -190,10 +190,21 @@ impl Page {
                 row.map(|row| row.columns().take()).transpose()?.unwrap_or(EARLIEST)
             }
         };
-        let mut args = self.bounds(self.before.unwrap_or(Uuid::max()), at);
+        let (at, start) = self.beginning(at);
+        let mut args = self.bounds(start, at);
         args.extend([at.into(), clinic.into()]);
         args.extend(own);
         Ok(args)
+    }
+
+    /// What every row of the page comes before: the cursor, made at `at`, or the end of the range. SQLite begins its
+    /// walk there, whatever else bounds it.
+    fn beginning(&self, at: Ts) -> (Ts, Uuid) {
+        match self.created_until {
+            // No id comes before this one: only the time decides.
+            Some(until) if until <= at => (until, Uuid::nil()),
+            _ => (at, self.before.unwrap_or(Uuid::max())),
+        }
     }
 
     /// The arguments of a statement with [`page_where_any`]: `$1` to `$6`, then the statement's own from `$7`.
@@ -209,7 +220,7 @@ impl Page {
         bounds.into_iter().chain(own).collect()
     }
 
-    /// `$1` to `$6`. Nothing after `at` is wanted, so that a deep page begins there and not at its range's end.
+    /// `$1` to `$6`. Nothing after `at` is wanted.
     fn bounds(&self, start: Uuid, at: Ts) -> Vec<Value> {
         let until = self.created_until.unwrap_or(LATEST);
         let after_cursor = Ts::from_micros(at.micros().saturating_add(1));
@@ -248,4 +259,25 @@ impl Page {
 pub struct Slice<T> {
     pub items: Vec<T>,
     pub has_more: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_begins_at_its_cursor_or_at_the_end_of_its_range() {
+        let cursor = Uuid::from_u128(7);
+        let [early, late] = [1000, 2000].map(Ts::from_micros);
+        for (before, until, at, beginning) in [
+            (None, None, LATEST, (LATEST, Uuid::max())),
+            (None, Some(late), LATEST, (late, Uuid::nil())),
+            (Some(cursor), Some(late), early, (early, cursor)),
+            (Some(cursor), Some(early), late, (early, Uuid::nil())),
+            (Some(cursor), None, late, (late, cursor)),
+        ] {
+            let page = Page { before, created_until: until, ..Page::default() };
+            assert_eq!(page.beginning(at), beginning);
+        }
+    }
 }
