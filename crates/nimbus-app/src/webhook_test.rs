@@ -37,7 +37,7 @@ const EVENT_TYPE: &str = "eventType";
 const WEBHOOK_URL: &str = "webhookUrl";
 
 pub struct TestSend {
-    /// [`DEFAULT_EVENT_TYPE`], if it is not given.
+    /// `order.created`, if it is not given.
     pub event_type: Option<String>,
     /// The clinic's newest active endpoint, if it is not given.
     pub url: Option<String>,

@@ -59,7 +59,7 @@ pub(crate) struct SettingsArgs {
     /// Requests a minute of one address without a valid credential (0 = no limit, a sandbox only)
     #[arg(long, env = "NIMBUS_RATE_LIMIT_UNAUTHENTICATED", global = true)]
     pub(crate) rate_limit_unauthenticated: Option<u32>,
-    /// Origins whose pages may call the API, separated by commas, such as https://app.example.com
+    /// Origins (scheme, host, port) whose pages may call the API, separated by commas
     #[arg(long, env = "NIMBUS_CORS_ORIGINS", global = true)]
     pub(crate) cors_origins: Option<String>,
     /// The platform's name in documents
