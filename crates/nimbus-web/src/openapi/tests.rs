@@ -81,6 +81,7 @@ fn every_reply_has_its_headers_its_schema_and_an_example() {
                 assert!(response["headers"]["X-Request-Id"].is_object(), "{what}: request id");
                 for (media_type, content) in response["content"].as_object().into_iter().flatten() {
                     let json = media_type == "application/json";
+                    assert!(!content.to_string().contains(":\"text\""), "{what}: an example says nothing");
                     assert!(content["schema"].is_object(), "{what}: schema");
                     let example =
                         content.get("example").or_else(|| content["examples"].as_object()?.values().next());
