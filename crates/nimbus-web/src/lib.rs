@@ -1,4 +1,4 @@
-//! All HTTP in: the partner API, the operations API, inbound feeds and health.
+//! All HTTP in: the partner API, the orders API, the operations API, inbound feeds, health and the API documents.
 //!
 //! A handler checks who calls, reads its request into a command, calls one use case of `nimbus-app` and writes
 //! the outcome as its surface shows it. Refusals are written in one place, `meta`, in the surface's shape.
