@@ -18,6 +18,7 @@ pub mod quantity;
 pub mod rate;
 pub mod refill;
 pub mod refusal;
+pub mod sandbox_magic;
 pub mod shipment;
 pub mod time;
 pub mod us;
