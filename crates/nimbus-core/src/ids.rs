@@ -118,6 +118,8 @@ ids! {
     HoldId "hld",
     /// A shipment: one parcel.
     ShipmentId "shp",
+    /// A label that is bought; also the name by which its provider knows it.
+    LabelPurchaseId "lbl",
     /// A scan of a parcel.
     ScanId "scn",
     /// A refill request.

@@ -9,6 +9,8 @@ pub mod event;
 pub mod history;
 pub mod identifiers;
 pub mod ids;
+pub mod label;
+pub mod money;
 pub mod order;
 pub mod patient;
 pub mod phi;

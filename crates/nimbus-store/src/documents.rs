@@ -4,13 +4,17 @@
 //! readable: a new field has a default, and a name never changes its meaning.
 
 use nimbus_core::{
+    ids::{LineId, OrderId},
+    label::LabelPlan,
     patient::{Address, Contact, ContactKind, Gender, PatientProfile, PreferredContact, Species},
     phi::Phi,
     practitioner::PractitionerProfile,
     prescription::PrescriptionDetail,
+    shipment::Packed,
     time::{Date, parse_date},
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use uuid::Uuid;
 
 use crate::{
     error::{Error, Result},
@@ -71,6 +75,7 @@ documents! {
     PractitionerProfile as PractitionerDocument;
     PrescriptionDetail as PrescriptionDocument;
     ScanDetail as ScanDetail;
+    LabelPlan as LabelPlanDocument;
 }
 
 #[derive(Serialize, Deserialize)]
@@ -151,6 +156,30 @@ struct PrescriptionDocument {
 pub(crate) struct ScanDetail {
     pub(crate) location: Option<String>,
     pub(crate) message: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "LabelPlan")]
+struct LabelPlanDocument {
+    #[serde(with = "packed")]
+    packed: Vec<Packed>,
+    notes: Option<String>,
+    weight_oz: u32,
+}
+
+/// Pairs of order and line.
+mod packed {
+    use super::*;
+
+    pub(super) fn serialize<S: Serializer>(packed: &[Packed], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(packed.iter().map(|packed| (packed.order_id.0, packed.line_id.0)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Packed>, D::Error> {
+        let pairs = Vec::<(Uuid, Uuid)>::deserialize(from)?;
+        let packed = |(order, line)| Packed { order_id: OrderId(order), line_id: LineId(line) };
+        Ok(pairs.into_iter().map(packed).collect())
+    }
 }
 
 /// The forms of words: their texts.

@@ -80,6 +80,12 @@ impl TrackingNumber {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Ends a number of a family with its check digit; `None` if no digit gives the text that family's form.
+    pub fn complete(format: TrackingFormat, text: &str) -> Option<Self> {
+        let ends = ('0'..='9').map(|digit| format!("{text}{digit}"));
+        ends.filter_map(|text| Self::parse(&text).ok()).find(|number| number.formats().contains(&format))
+    }
 }
 
 impl fmt::Debug for TrackingNumber {
@@ -250,6 +256,21 @@ mod tests {
                     "{format:?} {number}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_number_is_completed_with_its_own_check_digit() {
+        for (format, number) in [
+            (Ups1Z, "1Z999AA10123456784"),
+            (FedEx12, "986578788855"),
+            (UspsImpb, "9400111899223197428497"),
+            (S10, "RB123456785GB"),
+        ] {
+            let (text, _) = number.split_at(number.len() - 1);
+            let completed = TrackingNumber::complete(format, text);
+            let expected = (format != S10).then_some(number);
+            assert_eq!(completed.as_ref().map(TrackingNumber::as_str), expected);
         }
     }
 

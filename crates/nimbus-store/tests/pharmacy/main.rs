@@ -8,4 +8,5 @@ mod practitioners;
 mod prescriptions;
 mod refills;
 mod shipments;
+mod shipping;
 mod support;

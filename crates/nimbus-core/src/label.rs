@@ -1,0 +1,144 @@
+//! Labels that are bought: on record before they are asked for, attached to one parcel or given back.
+//!
+//! The parcel exists only once its label is attached. Whatever breaks off in between is found by the purchase's id,
+//! which the provider knows the label by, and is then finished or voided: never half a shipment, never two labels
+//! paid for one parcel.
+
+use crate::{
+    ids::{ClinicId, LabelPurchaseId, ShipmentId},
+    money::Cents,
+    phi::Phi,
+    refusal::Refusal,
+    shipment::Packed,
+    time::Ts,
+    words,
+};
+
+words! {
+    /// Who makes a label.
+    pub enum LabelProvider {
+        /// This platform, from its own numbers and rate table.
+        BuiltIn = "builtin",
+        ShipEngine = "shipengine",
+    }
+
+    /// How far a purchase is.
+    pub enum PurchaseState {
+        /// On record; it may have been asked for, and the answer may be lost.
+        Requested = "requested",
+        /// The provider has made it; no parcel bears it yet.
+        Bought = "bought",
+        /// A parcel bears it.
+        Attached = "attached",
+        /// It is to be given back.
+        VoidPending = "void_pending",
+        Voided = "voided",
+        /// Nothing was bought, or what was bought could not be given back.
+        Failed = "failed",
+    }
+}
+
+impl PurchaseState {
+    /// Whether its lines wait for it, so that no other label may be bought for them.
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Requested | Self::Bought)
+    }
+
+    /// Whether a purchase may go from here to `next`.
+    pub const fn can_become(self, next: Self) -> bool {
+        match self {
+            Self::Requested => matches!(next, Self::Bought | Self::Failed),
+            Self::Bought => matches!(next, Self::Attached | Self::VoidPending),
+            Self::Attached => matches!(next, Self::VoidPending),
+            Self::VoidPending => matches!(next, Self::Voided | Self::Failed),
+            Self::Voided | Self::Failed => false,
+        }
+    }
+}
+
+/// What the parcel is to hold, as staff asked for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabelPlan {
+    /// At least one.
+    pub packed: Vec<Packed>,
+    /// Staff's note for the partner.
+    pub notes: Option<String>,
+    /// In ounces.
+    pub weight_oz: u32,
+}
+
+/// A label as its provider made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BoughtLabel {
+    /// The provider's name for it; the built-in maker has none.
+    pub label_id: Option<String>,
+    pub tracking_number: String,
+    /// What the provider charges; `None` where no rate is known.
+    pub cost: Option<Cents>,
+    /// The provider's own PDF. The built-in maker draws labels when they are read.
+    pub document: Option<Phi<Vec<u8>>>,
+}
+
+/// The purchase of a label, and how far it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabelPurchase {
+    pub id: LabelPurchaseId,
+    pub clinic_id: ClinicId,
+    /// The parcel that it is for; it exists once the label is attached.
+    pub shipment_id: ShipmentId,
+    pub provider: LabelProvider,
+    pub state: PurchaseState,
+    pub carrier_id: String,
+    pub service_id: String,
+    pub plan: Phi<LabelPlan>,
+    pub label: Option<BoughtLabel>,
+    /// Why it failed last, as a code.
+    pub failure: Option<String>,
+    /// How often the provider was asked since the last change of state.
+    pub attempts: i64,
+    /// Until then, in wall time, whoever asks the provider is left alone.
+    pub busy_until: Ts,
+    pub version: i64,
+    pub created_at: Ts,
+    pub updated_at: Ts,
+}
+
+impl LabelPurchase {
+    /// Moves on.
+    ///
+    /// # Errors
+    /// When it cannot go there from where it is.
+    pub fn become_(&mut self, next: PurchaseState, now: Ts) -> Result<(), Refusal> {
+        if !self.state.can_become(next) {
+            return Err(Refusal::transition(self.state.as_str(), next.as_str()));
+        }
+        self.state = next;
+        self.attempts = 0;
+        self.failure = None;
+        self.updated_at = now;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PurchaseState as State;
+
+    #[test]
+    fn every_way_ends_and_none_goes_back() {
+        for &from in State::ALL {
+            assert!(!from.can_become(State::Requested), "{from}");
+            assert!(!from.can_become(from), "{from}");
+        }
+        for last in [State::Voided, State::Failed] {
+            assert!(State::ALL.iter().all(|&next| !last.can_become(next)), "{last}");
+        }
+    }
+
+    #[test]
+    fn what_was_bought_is_attached_or_given_back() {
+        for from in [State::Bought, State::Attached] {
+            assert!(from.can_become(State::VoidPending) && !from.can_become(State::Failed), "{from}");
+        }
+    }
+}
