@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use jiff::tz::TimeZone;
 use nimbus_app::{App, Config, clock::Clock, limits::Rates};
-use nimbus_core::{access::Environment, eligibility::Thresholds};
+use nimbus_core::access::Environment;
 use nimbus_store::{Db, MasterKey};
 use nimbus_web::{WebSettings, measure};
 use nimbus_webhooks::guard::AddressPolicy;
@@ -78,7 +78,8 @@ pub(crate) async fn serve(arguments: &[String]) -> Result<(), Failure> {
     let config = Config {
         environment: Environment::Sandbox,
         pharmacy_zone: TimeZone::UTC,
-        thresholds: Thresholds::default(),
+        rules: nimbus_app::rules::shipped(),
+        thresholds: None,
         rates: Rates { writes: RATE, reads: RATE, unauthenticated: 0 },
         address_policy: AddressPolicy { allow_loopback: true },
         onboarding: None,

@@ -131,7 +131,11 @@ async fn gather<'a>(
         },
         requested: asked.quantity,
         today: cx.today,
-        thresholds: cx.app.config().thresholds,
+        thresholds: cx
+            .app
+            .config()
+            .thresholds
+            .unwrap_or_else(|| cx.app.rules().on(cx.today).thresholds.values()),
     })
 }
 

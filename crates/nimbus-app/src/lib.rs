@@ -27,6 +27,7 @@ pub mod practitioners;
 pub mod prescription_refills;
 pub mod prescriptions;
 pub mod refills;
+pub mod rules;
 pub mod sandbox;
 pub mod shipments;
 pub mod signatures;
@@ -39,7 +40,7 @@ pub use nimbus_store::page;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use nimbus_core::{access::Environment, eligibility::Thresholds};
+use nimbus_core::{access::Environment, eligibility::Thresholds, rules::Packs};
 use nimbus_store::Db;
 use nimbus_webhooks::{client::WebhookClient, guard::AddressPolicy};
 use tokio::sync::Notify;
@@ -60,7 +61,10 @@ pub struct Config {
     pub environment: Environment,
     /// The pharmacy's time zone: fill dates and "today" are its days.
     pub pharmacy_zone: TimeZone,
-    pub thresholds: Thresholds,
+    /// The rules packs, chosen by date.
+    pub rules: Packs,
+    /// When a refill is too soon, where that differs from the pack in force.
+    pub thresholds: Option<Thresholds>,
     /// Which addresses webhook endpoints may be registered at.
     pub address_policy: AddressPolicy,
     /// Where the onboarding robot is told of a new practitioner, and the token it shows when it calls back.
@@ -129,6 +133,11 @@ impl App {
 
     pub fn clock(&self) -> &Clock {
         &self.inner.clock
+    }
+
+    /// The rules packs: `app.rules().on(cx.today)` is the one in force.
+    pub fn rules(&self) -> &Packs {
+        &self.inner.config.rules
     }
 
     pub fn environment(&self) -> Environment {

@@ -9,9 +9,7 @@ use nimbus_app::{
     sandbox::{self, Seed},
 };
 use nimbus_carriers::onboarding::OnboardingClient;
-use nimbus_core::{
-    access::Environment, eligibility::Thresholds, ids::PrescriptionId, prescription::PrescriptionStatus,
-};
+use nimbus_core::{access::Environment, ids::PrescriptionId, prescription::PrescriptionStatus};
 use nimbus_store::{
     Db, Error,
     endpoints::Shape,
@@ -30,7 +28,8 @@ fn app(db: &Db, days_later: i64) -> App {
     let config = Config {
         environment: Environment::Sandbox,
         pharmacy_zone: TimeZone::get("America/Chicago").unwrap(),
-        thresholds: Thresholds::default(),
+        rules: nimbus_app::rules::shipped(),
+        thresholds: None,
         address_policy: AddressPolicy::default(),
         onboarding: None,
         pharmacy_feed_secret: None,

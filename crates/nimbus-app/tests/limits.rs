@@ -10,7 +10,6 @@ use nimbus_app::{
 };
 use nimbus_core::{
     access::{Environment, SystemActor},
-    eligibility::Thresholds,
     rate::Class,
 };
 use nimbus_store::{Db, Engine, testing::run_on};
@@ -23,7 +22,8 @@ fn app(db: &Db) -> App {
     let config = Config {
         environment: Environment::Sandbox,
         pharmacy_zone: TimeZone::UTC,
-        thresholds: Thresholds::default(),
+        rules: nimbus_app::rules::shipped(),
+        thresholds: None,
         address_policy: AddressPolicy::default(),
         onboarding: None,
         pharmacy_feed_secret: None,

@@ -17,7 +17,6 @@ use nimbus_app::{
 };
 use nimbus_core::{
     access::{Environment, Scope, Scopes},
-    eligibility::Thresholds,
     ids::{ClinicId, KeyId},
     rate::KeyRates,
 };
@@ -42,7 +41,8 @@ fn app(db: &Db) -> App {
     let config = Config {
         environment: Environment::Sandbox,
         pharmacy_zone: TimeZone::UTC,
-        thresholds: Thresholds::default(),
+        rules: nimbus_app::rules::shipped(),
+        thresholds: None,
         address_policy: AddressPolicy { allow_loopback: true },
         onboarding: None,
         pharmacy_feed_secret: None,

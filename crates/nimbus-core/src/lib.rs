@@ -20,6 +20,7 @@ pub mod quantity;
 pub mod rate;
 pub mod refill;
 pub mod refusal;
+pub mod rules;
 pub mod sandbox_magic;
 pub mod shipment;
 pub mod time;

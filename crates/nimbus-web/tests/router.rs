@@ -11,10 +11,7 @@ use nimbus_app::{
     limits::Rates,
     tenancy::{self, KeyOrder, PartnerStatus, TokenOrder},
 };
-use nimbus_core::{
-    access::{Environment, Profile, Role, SystemActor},
-    eligibility::Thresholds,
-};
+use nimbus_core::access::{Environment, Profile, Role, SystemActor};
 use nimbus_store::{Db, Engine, testing::run_on};
 use nimbus_web::{WebSettings, router};
 use nimbus_webhooks::guard::AddressPolicy;
@@ -35,7 +32,8 @@ impl World {
         let config = Config {
             environment: Environment::Sandbox,
             pharmacy_zone: TimeZone::UTC,
-            thresholds: Thresholds::default(),
+            rules: nimbus_app::rules::shipped(),
+            thresholds: None,
             address_policy: AddressPolicy { allow_loopback: true },
             onboarding: None,
             pharmacy_feed_secret: Some("feed-secret".to_owned()),

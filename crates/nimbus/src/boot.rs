@@ -3,7 +3,6 @@
 use std::io::IsTerminal;
 
 use nimbus_app::{App, Config, Onboarding, clock::Clock};
-use nimbus_core::eligibility::Thresholds;
 use nimbus_store::{Db, migrate as migrations};
 use tracing_subscriber::EnvFilter;
 
@@ -46,7 +45,8 @@ pub(crate) fn app(settings: &Settings, db: Db) -> Result<App, Failure> {
     let config = Config {
         environment: settings.environment,
         pharmacy_zone: settings.pharmacy_zone()?,
-        thresholds: Thresholds::default(),
+        rules: settings.rules()?,
+        thresholds: None,
         address_policy: settings.address_policy(),
         onboarding,
         pharmacy_feed_secret: settings.pharmacy_feed_secret.clone(),

@@ -47,6 +47,9 @@ pub(crate) struct SettingsArgs {
     /// Time zone of the pharmacy, whose days are fill dates
     #[arg(long, env = "NIMBUS_PHARMACY_TIME_ZONE", global = true)]
     pub(crate) pharmacy_time_zone: Option<String>,
+    /// Folder of rules packs (*.toml) that replace those of the program
+    #[arg(long, env = "NIMBUS_RULES_DIR", global = true)]
+    pub(crate) rules_dir: Option<PathBuf>,
     /// Where the onboarding robot is told of new practitioners
     #[arg(long, env = "NIMBUS_ONBOARDING_URL", global = true)]
     pub(crate) onboarding_url: Option<String>,

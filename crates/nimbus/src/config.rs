@@ -4,8 +4,8 @@ use std::{fmt, path::PathBuf};
 
 use http::{HeaderValue, Uri};
 use jiff::tz::TimeZone;
-use nimbus_app::limits::Rates;
-use nimbus_core::access::Environment;
+use nimbus_app::{limits::Rates, rules};
+use nimbus_core::{access::Environment, rules::Packs};
 use nimbus_store::MasterKey;
 use nimbus_web::Brand;
 use nimbus_webhooks::{guard::AddressPolicy, schedule::RetryScale};
@@ -26,6 +26,7 @@ struct File {
     retry_scale: Option<String>,
     behind_proxy: Option<bool>,
     pharmacy_time_zone: Option<String>,
+    rules_dir: Option<PathBuf>,
     onboarding_url: Option<String>,
     onboarding_token: Option<String>,
     pharmacy_feed_secret: Option<String>,
@@ -56,6 +57,7 @@ pub(crate) struct Settings {
     retry_scale: Option<String>,
     pub(crate) behind_proxy: bool,
     pharmacy_time_zone: String,
+    rules_dir: Option<PathBuf>,
     pub(crate) onboarding_url: Option<String>,
     pub(crate) onboarding_token: Option<String>,
     pub(crate) pharmacy_feed_secret: Option<String>,
@@ -124,6 +126,7 @@ impl Settings {
                 .clone()
                 .or(file.pharmacy_time_zone)
                 .unwrap_or_else(|| "America/Chicago".to_owned()),
+            rules_dir: args.rules_dir.clone().or(file.rules_dir),
             onboarding_url: args.onboarding_url.clone().or(file.onboarding_url),
             onboarding_token: secret("NIMBUS_ONBOARDING_TOKEN", file.onboarding_token),
             pharmacy_feed_secret: secret("NIMBUS_PHARMACY_FEED_SECRET", file.pharmacy_feed_secret),
@@ -212,6 +215,14 @@ impl Settings {
         })
     }
 
+    /// The rules packs of the folder set, or those of the program.
+    pub(crate) fn rules(&self) -> Result<Packs, Failure> {
+        match &self.rules_dir {
+            Some(folder) => Ok(rules::read(&rules::sources_of(folder)?)?),
+            None => Ok(rules::shipped()),
+        }
+    }
+
     pub(crate) fn cors_origins(&self) -> Result<Vec<HeaderValue>, Failure> {
         let values = self.cors_origins.iter().map(HeaderValue::try_from);
         Ok(values.collect::<Result<_, _>>()?)
@@ -277,6 +288,7 @@ impl fmt::Display for Settings {
         writeln!(f, "retry_scale                = {}", self.retry_scale.as_deref().unwrap_or("1"))?;
         writeln!(f, "behind_proxy               = {}", self.behind_proxy)?;
         writeln!(f, "pharmacy_time_zone         = {}", self.pharmacy_time_zone)?;
+        writeln!(f, "rules_dir                  = {}", path(&self.rules_dir))?;
         writeln!(f, "pharmacy_feed_secret       = {}", set(&self.pharmacy_feed_secret))?;
         writeln!(
             f,
@@ -304,6 +316,7 @@ impl fmt::Display for Settings {
 pub(crate) fn check(settings: &Settings) -> Result<(), Failure> {
     println!("{settings}");
     settings.pharmacy_zone()?;
+    settings.rules()?;
     settings.retry_scale()?;
     settings.refuse_unsafe()
 }
