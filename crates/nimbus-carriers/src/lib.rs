@@ -1,6 +1,7 @@
 //! Carriers: services, calendar, rates and labels, and the connectors to systems beside the pharmacy.
 
 pub mod calendar;
+pub mod labels;
 pub mod onboarding;
 mod services;
 
