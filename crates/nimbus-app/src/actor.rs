@@ -19,6 +19,8 @@ pub struct PartnerActor {
     pub scopes: Scopes,
     /// What an admin has given its key.
     pub rates: KeyRates,
+    /// How far its clinic's business time is ahead of the deployment's, in microseconds.
+    pub clock_ahead_us: i64,
 }
 
 /// A member of staff, or a machine of the pharmacy, through an operations token.
@@ -41,6 +43,15 @@ impl Actor {
             Self::Partner(partner) => By::Key(partner.key_id),
             Self::Staff(staff) => By::Staff(staff.token_id),
             Self::System(actor) => By::System(*actor),
+        }
+    }
+
+    /// How far business time is ahead of the deployment's for this caller, in microseconds. Staff and machines serve
+    /// every clinic: they go by the clock of the clinic whose matter it is.
+    pub const fn clock_ahead_us(&self) -> i64 {
+        match self {
+            Self::Partner(partner) => partner.clock_ahead_us,
+            Self::Staff(_) | Self::System(_) => 0,
         }
     }
 

@@ -51,6 +51,11 @@ impl KeyCache {
         }
         cache.insert(hash, (now, Arc::clone(found)));
     }
+
+    /// Forgets every key, so that what was changed beside them is read again here at once.
+    pub(crate) fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
 }
 
 /// Hashes of credentials that have worked here: these are looked up whatever else their address sends.
@@ -110,6 +115,7 @@ pub async fn authenticate_key(app: &App, presented: &str, address: IpAddr) -> Re
         partner_id: found.partner.id,
         scopes: found.key.scopes,
         rates: found.key.rates,
+        clock_ahead_us: found.clinic.clock_ahead_us,
     })
 }
 

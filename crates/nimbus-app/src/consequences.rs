@@ -19,6 +19,7 @@ use crate::{
     eligibility::{Asked, assess},
     error::Result,
     outbox::Changes,
+    sandbox::simulation,
     unit::Cx,
 };
 
@@ -37,7 +38,8 @@ pub(crate) async fn order_changed(
     refill_follows(tx, cx, after, changes).await?;
     refills_given_back(tx, cx, before, after).await?;
     shipped_or_delivered(tx, cx, before, after, changes).await?;
-    cancelled(tx, cx, before, after, changes).await
+    cancelled(tx, cx, before, after, changes).await?;
+    simulation::follow(tx, cx, after.clinic_id, after.id).await
 }
 
 /// An order that has left because what had not was cancelled is told with the parcel of what had.

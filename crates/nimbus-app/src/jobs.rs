@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use nimbus_carriers::onboarding::OnboardingClient;
 use nimbus_core::{
-    access::SystemActor,
+    access::{Environment, SystemActor},
     event::PrescriptionChange,
-    ids::{PractitionerId, PrescriptionId},
+    ids::{OrderId, PractitionerId, PrescriptionId},
     practitioner::PractitionerStatus,
     prescription::{PrescriptionAct, PrescriptionStatus, change_status},
 };
 use nimbus_store::{
     Tx, idempotency,
-    jobs::{self, Job, JobKind},
+    jobs::{self, Due, Job, JobKind},
     practitioners, prescriptions, refills,
 };
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,7 @@ use crate::{
     clock::wall,
     error::{Error, Result},
     outbox::Changes,
+    sandbox::simulation,
     unit::Cx,
 };
 
@@ -70,13 +71,18 @@ fn robot(app: &App) -> Option<OnboardingClient> {
 /// Works what is due now; answers how much that was.
 pub async fn run_due(app: &App, robot: Option<&OnboardingClient>) -> Result<usize> {
     let (due, now, token) = (app.clock().now(), wall(), Uuid::now_v7());
+    let is_sandbox = app.environment() == Environment::Sandbox;
     let claimed = app
         .db()
         .write(move |tx| {
             Box::pin(async move {
                 idempotency::idempotency_purge(tx, now, PURGE_BATCH).await?;
                 let until = now.plus_seconds(LEASE_SECONDS);
-                jobs::jobs_claim(tx, due, now, until, token, BATCH).await.map_err(Error::from)
+                let mut claimed = jobs::jobs_claim(tx, due, now, until, token, BATCH).await?;
+                if is_sandbox {
+                    claimed.extend(jobs::jobs_claim_ahead(tx, due, now, until, token, BATCH).await?);
+                }
+                Ok::<_, Error>(claimed)
             })
         })
         .await?;
@@ -84,12 +90,16 @@ pub async fn run_due(app: &App, robot: Option<&OnboardingClient>) -> Result<usiz
     for job in claimed {
         let worked = match job.kind {
             JobKind::OnboardingCall => onboard(app, job.clone(), robot).await,
-            JobKind::PrescriptionExpire | JobKind::RefillDue => {
+            JobKind::PrescriptionExpire | JobKind::RefillDue | JobKind::SandboxStep => {
                 let call = Call::system(SystemActor::Jobs);
-                app.act(&call, job.clone(), |tx, cx, job| Box::pin(prescription_job(tx, cx, job))).await
+                app.act(&call, job.clone(), |tx, cx, job| Box::pin(work_leased(tx, cx, job))).await
             }
         };
-        if let Err(error) = worked {
+        if let Err(Error::Refused { .. } | Error::Invalid(_)) = worked
+            && job.kind == JobKind::SandboxStep
+        {
+            put_off(app, job).await?;
+        } else if let Err(error) = worked {
             // The lease runs out, and the job is worked again.
             tracing::error!(%error, kind = job.kind.as_str(), job_id = %job.id, "a job failed");
         }
@@ -97,15 +107,49 @@ pub async fn run_due(app: &App, robot: Option<&OnboardingClient>) -> Result<usiz
     Ok(count)
 }
 
-/// Does what a prescription's day brings, and is done with the job, in one transaction.
-async fn prescription_job(tx: &mut Tx, cx: &Cx, job: &Job) -> Result<()> {
+/// Has a step that the rules refuse now tried again later.
+async fn put_off(app: &App, job: Job) -> Result<()> {
+    app.act(&Call::system(SystemActor::Jobs), job, |tx, _, job| {
+        Box::pin(async move {
+            match jobs::job_done(tx, job.id, job.lease_token).await? {
+                true => simulation::put_off(tx, due(job)).await,
+                false => Ok(()),
+            }
+        })
+    })
+    .await
+}
+
+fn due(job: &Job) -> Due {
+    Due { kind: job.kind, clinic_id: job.clinic_id, subject_id: job.subject_id, due_at: job.due_at }
+}
+
+/// Does a job and is done with it, in one transaction, by the clock of its clinic.
+async fn work_leased(tx: &mut Tx, cx: &Cx, job: &Job) -> Result<()> {
     if !jobs::job_done(tx, job.id, job.lease_token).await? {
         return Ok(());
     }
-    let found = prescriptions::prescription_get_any(tx, PrescriptionId(job.subject_id)).await?;
+    let cx = &cx.of_clinic(tx, job.clinic_id).await?;
+    work(tx, cx, due(job)).await
+}
+
+/// Does what is due by business time.
+pub(crate) async fn work(tx: &mut Tx, cx: &Cx, due: Due) -> Result<()> {
+    match due.kind {
+        JobKind::PrescriptionExpire | JobKind::RefillDue => {
+            prescription_day(tx, cx, due.kind, PrescriptionId(due.subject_id)).await
+        }
+        JobKind::SandboxStep => simulation::step_due(tx, cx, due.clinic_id, OrderId(due.subject_id)).await,
+        JobKind::OnboardingCall => Err(Error::Internal("a call of the robot is not due by business time")),
+    }
+}
+
+/// Does what a prescription's day brings.
+async fn prescription_day(tx: &mut Tx, cx: &Cx, kind: JobKind, id: PrescriptionId) -> Result<()> {
+    let found = prescriptions::prescription_get_any(tx, id).await?;
     let Some(prescription) = found else { return Ok(()) };
     let mut changes = Changes::default();
-    match job.kind {
+    match kind {
         JobKind::PrescriptionExpire => {
             let standing =
                 matches!(prescription.status, PrescriptionStatus::Active | PrescriptionStatus::OnHold);

@@ -37,7 +37,7 @@ pub mod webhook_test;
 
 pub use nimbus_store::page;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use jiff::tz::TimeZone;
 use nimbus_core::{access::Environment, eligibility::Thresholds, rules::Packs};
@@ -73,6 +73,9 @@ pub struct Config {
     pub pharmacy_feed_secret: Option<String>,
     /// How many requests a minute are admitted.
     pub rates: Rates,
+    /// How much time a sandbox's simulated pharmacy and carrier leave between two steps of an order; without it
+    /// orders do not advance by themselves.
+    pub auto_advance: Option<Duration>,
 }
 
 /// The onboarding robot.

@@ -273,6 +273,7 @@ mod tests {
             partner_id: PartnerId(Uuid::nil()),
             scopes: Scopes::default(),
             rates,
+            clock_ahead_us: 0,
         })
     }
 

@@ -25,6 +25,7 @@ use crate::{
     consequences::{order_changed, schedule_expiry},
     error::{Detail, Error, FieldError, RefusalCode, Result},
     outbox::Changes,
+    sandbox::simulation,
     unit::{Cx, Render, Reply},
 };
 
@@ -177,7 +178,7 @@ pub(crate) async fn insert(
     changes.history.extend(open_order(order, &cx.act(note, None)));
     changes.events.push(order.event(OrderChange::Created, None, cx.now));
     changes.audit.push(cx.audit(Some(order.clinic_id), action, "order", Some(order.id.0)));
-    Ok(())
+    simulation::follow(tx, cx, order.clinic_id, order.id).await
 }
 
 /// A prescription for each line, dated today in the pharmacy's time zone.

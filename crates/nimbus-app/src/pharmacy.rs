@@ -143,19 +143,25 @@ pub async fn work_on(app: &App, call: &Call, task: Task, render: Render<Order>) 
     app.write(call, task, render, |tx, cx, task| {
         Box::pin(async move {
             let before = store::order_get_any(tx, task.id).await?.ok_or(NOT_FOUND)?;
-            let lines = task.lines.as_deref().map_or(Lines::EveryLive, Lines::These);
-            let act = cx.act(task.reason.clone(), task.note.clone());
-            let mut changes = Changes::default();
-            let decision = decide(tx, &before, task.act, lines, &act).await?;
-            let mut after = changes.take(decision);
-            order_changed(tx, cx, &before, &mut after, &mut changes).await?;
-            let (clinic, id) = (Some(after.clinic_id), Some(after.id.0));
-            changes.audit.push(cx.audit(clinic, task.act.action(), "order", id));
-            changes.write(tx, cx).await?;
-            Ok(after)
+            let cx = &cx.of_clinic(tx, before.clinic_id).await?;
+            work_in(tx, cx, before, task).await
         })
     })
     .await
+}
+
+/// Does one act on an order as it is now.
+pub(crate) async fn work_in(tx: &mut Tx, cx: &Cx, before: Order, task: &Task) -> Result<Order> {
+    let lines = task.lines.as_deref().map_or(Lines::EveryLive, Lines::These);
+    let act = cx.act(task.reason.clone(), task.note.clone());
+    let mut changes = Changes::default();
+    let decision = decide(tx, &before, task.act, lines, &act).await?;
+    let mut after = changes.take(decision);
+    order_changed(tx, cx, &before, &mut after, &mut changes).await?;
+    let (clinic, id) = (Some(after.clinic_id), Some(after.id.0));
+    changes.audit.push(cx.audit(clinic, task.act.action(), "order", id));
+    changes.write(tx, cx).await?;
+    Ok(after)
 }
 
 /// What the rules say to an act.
@@ -267,6 +273,7 @@ pub async fn replace(app: &App, call: &Call, command: Replace, render: Render<Or
 
 async fn replace_in(tx: &mut Tx, cx: &Cx, command: &Replace) -> Result<Order> {
     let lost = store::order_get_any(tx, command.id).await?.ok_or(NOT_FOUND)?;
+    let cx = &cx.of_clinic(tx, lost.clinic_id).await?;
     let replaced = store::prescriptions_replaced(tx, lost.clinic_id, lost.id).await?;
     let gone: Vec<PrescriptionId> = lost
         .lines

@@ -85,6 +85,7 @@ pub async fn report(app: &App, call: &Call, report: Report, render: Render<Repor
 
 async fn report_in(tx: &mut Tx, cx: &Cx, report: &Report) -> Result<Reported> {
     let before = find(tx, report).await?;
+    let cx = &cx.of_clinic(tx, before.clinic_id).await?;
     let named = |line: &Line| report.line.map_or(line.status.is_live(), |id| id == line.id);
     let ids: Vec<LineId> = before.lines.iter().filter(|line| named(line)).map(|line| line.id).collect();
     let mut order = before.clone();

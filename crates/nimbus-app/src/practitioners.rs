@@ -24,6 +24,7 @@ use crate::{
     error::{Error, Result},
     outbox::Changes,
     people::{self, Seen},
+    sandbox::simulation,
     unit::{Cx, Render, Reply},
 };
 
@@ -294,6 +295,7 @@ async fn move_one(
     note: Option<&str>,
 ) -> Result<Practitioner> {
     let found = store::practitioner_get_any(tx, id).await?.ok_or(NOT_FOUND)?;
+    let cx = &cx.of_clinic(tx, found.clinic_id).await?;
     let (mut moved, transition, events) = change_status(&found, status, cx.by(), note, cx.now)?;
     let npi = moved.profile.expose().npi.clone();
     store::practitioner_update(tx, &moved, npi.as_deref()).await?;
@@ -328,6 +330,7 @@ pub(crate) async fn release_held_orders(
             let reason = Some(HoldReason::PractitionerNotActive);
             let decision = release_holds(&order, None, reason, Lines::EveryLive, &cx.act(None, None))?;
             orders::order_update(tx, &order, &decision.order).await?;
+            simulation::follow(tx, cx, clinic, id).await?;
             history.extend(decision.history);
             events.extend(decision.events);
         }

@@ -81,6 +81,7 @@ pub async fn staff_act(
     app.write(call, command, render, |tx, cx, command| {
         Box::pin(async move {
             let found = store::prescription_get_any(tx, command.id).await?.ok_or(NOT_FOUND)?;
+            let cx = &cx.of_clinic(tx, found.clinic_id).await?;
             let note = command.note.as_deref();
             let (mut moved, transition, event) =
                 change_status(&found, command.act, None, cx.by(), note, cx.now)?;

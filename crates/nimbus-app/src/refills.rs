@@ -314,6 +314,7 @@ async fn approve_in(tx: &mut Tx, cx: &Cx, command: &Approve) -> Result<Refill> {
     let mut refill = store::refill_get_any(tx, command.id).await?.ok_or(NOT_FOUND)?;
     must_be_pending(&refill, RefillStatus::Approved)?;
     let clinic = refill.clinic_id;
+    let cx = &cx.of_clinic(tx, clinic).await?;
     let (filled, mut prescription) = fill_of(tx, clinic, refill.line_id).await?;
     let quantity = command.quantity.unwrap_or(refill.requested_quantity);
     let asked = Asked { quantity: Some(quantity), is_review: true, ..Asked::default() };
@@ -347,6 +348,7 @@ pub async fn deny(app: &App, call: &Call, command: Deny, render: Render<Refill>)
     app.write(call, command, render, |tx, cx, command| {
         Box::pin(async move {
             let refill = store::refill_get_any(tx, command.id).await?.ok_or(NOT_FOUND)?;
+            let cx = &cx.of_clinic(tx, refill.clinic_id).await?;
             let mut changes = Changes::default();
             let note = Some(command.reason.as_str());
             decide(tx, cx, &refill, RefillStatus::Denied, note, &mut changes).await?;

@@ -2,8 +2,11 @@
 //!
 //! Keys and token are derived from the sandbox's own master key, so that seeding again prints the same.
 
+pub mod clock;
+pub mod simulation;
+
 use nimbus_core::{
-    access::{Environment, Profile, Role, SystemActor},
+    access::{Environment, Profile, Role, Scope, SystemActor},
     ids::{ClinicId, LineId, OrderId, PatientId, PractitionerId, PrescriptionId},
     order::Shipping,
     patient::{Address, Contact, ContactKind, Gender, PatientProfile, PatientStatus, Species},
@@ -13,7 +16,7 @@ use nimbus_core::{
     shipment::ShipmentStatus,
     time::parse_date,
 };
-use nimbus_store::{MasterKey, settings};
+use nimbus_store::{MasterKey, settings, tenants};
 
 use crate::{
     Actor, App, PartnerActor,
@@ -33,6 +36,20 @@ use crate::{
 const SEED: &str = "sandbox_seed";
 /// How long ago the seeded order was delivered.
 const DELIVERED_DAYS_AGO: i64 = 60;
+
+/// The staff who may use the controls of a sandbox.
+pub const SANDBOX_STAFF: &[Role] = &[Role::SuperAdmin, Role::Pharmacist, Role::Technician];
+
+/// Whose sandbox a call is about: a partner's own, or the clinic that staff name.
+pub(crate) fn clinic_of(call: &Call, scope: Scope, named: Option<ClinicId>) -> Result<ClinicId> {
+    match &call.actor {
+        Actor::Partner(_) => Ok(call.partner(scope)?.clinic_id),
+        _ => {
+            call.staff(SANDBOX_STAFF)?;
+            named.ok_or_else(|| Error::field("clinic_id", "is required"))
+        }
+    }
+}
 
 /// What a seeded sandbox holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,13 +192,17 @@ async fn tenants(app: &App, call: &Call, texts: &Credentials) -> Result<(ClinicI
 }
 
 /// A call as the clinic's own partner, made on the server.
-fn as_partner(clinic_id: ClinicId) -> Call {
+async fn as_partner(app: &App, clinic_id: ClinicId) -> Result<Call> {
     use nimbus_core::{
         access::Scopes,
         ids::{KeyId, PartnerId},
         rate::KeyRates,
     };
     let nobody = uuid::Uuid::nil();
+    let ahead_us = app
+        .db()
+        .read(move |tx| Box::pin(async move { Ok::<_, Error>(tenants::clinic_clock(tx, clinic_id).await?) }))
+        .await?;
     let actor = Actor::Partner(PartnerActor {
         key_id: KeyId(nobody),
         clinic_id,
@@ -189,8 +210,9 @@ fn as_partner(clinic_id: ClinicId) -> Call {
         partner_id: PartnerId(nobody),
         scopes: Scopes::profile(Profile::Integration),
         rates: KeyRates::default(),
+        clock_ahead_us: ahead_us,
     });
-    Call { actor, ..Call::system(SystemActor::CommandLine) }
+    Ok(Call { actor, ..Call::system(SystemActor::CommandLine) })
 }
 
 /// A render that keeps an id out of a reply.
@@ -223,9 +245,10 @@ async fn practitioner(app: &App, clinic_id: ClinicId) -> Result<PractitionerId> 
         license_state: None,
     };
     let command = practitioners::Create { clinic_id, profile, warnings: Vec::new() };
-    let reply =
-        practitioners::create(app, &as_partner(clinic_id), command, |made| text(made.practitioner_id))
-            .await?;
+    let reply = practitioners::create(app, &as_partner(app, clinic_id).await?, command, |made| {
+        text(made.practitioner_id)
+    })
+    .await?;
     let id = id_of(&reply)?;
     let activate = practitioners::SetStatus { id, status: PractitionerStatus::Active, note: None };
     practitioners::set_status(app, &Call::system(SystemActor::Onboarding), activate, |done| text(done.id))
@@ -268,7 +291,9 @@ pub async fn patient(
     };
     let status = PatientStatus::Active;
     let command = patients::Create { clinic_id, practitioner_id, status, profile, warnings: Vec::new() };
-    let reply = patients::create(app, &as_partner(clinic_id), command, |made| text(made.patient_id)).await?;
+    let reply =
+        patients::create(app, &as_partner(app, clinic_id).await?, command, |made| text(made.patient_id))
+            .await?;
     id_of(&reply)
 }
 
@@ -316,7 +341,7 @@ pub async fn delivered_fill(
         warnings: Vec::new(),
     };
     let before = past(DELIVERED_DAYS_AGO + 3);
-    let partner = as_partner(clinic_id);
+    let partner = as_partner(app, clinic_id).await?;
     let made = orders::create(&before, &partner, command, |made| {
         let line = &made.order.lines[0];
         text(format!("{} {} {}", made.order.id, line.id, line.prescription_id))

@@ -23,6 +23,7 @@ use crate::{
     error::{Error, Result},
     orders as orders_app,
     outbox::Changes,
+    sandbox::simulation,
     unit::{Cx, Render, Reply},
 };
 
@@ -111,9 +112,10 @@ pub async fn create(app: &App, call: &Call, command: Create, render: Render<Crea
     app.write(call, command, render, |tx, cx, command| Box::pin(create_in(tx, cx, command))).await
 }
 
-async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Created> {
+pub(crate) async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Created> {
     let found = load(tx, &command.orders).await?;
     let packed = pack(&found)?;
+    let cx = &cx.of_clinic(tx, found[0].clinic_id).await?;
     let shipment = label(cx, command, &found[0], packed)?;
     store::shipment_insert(tx, &shipment).await?;
     let mut changes = Changes::default();
@@ -128,6 +130,7 @@ async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Created> {
         }
         after.updated_at = cx.now;
         orders::order_update(tx, before, &after).await?;
+        simulation::follow(tx, cx, after.clinic_id, after.id).await?;
     }
     changes.history.push(shipment.opened(cx.by()));
     changes.events.push(Event {
@@ -232,6 +235,7 @@ pub async fn cancel(app: &App, call: &Call, command: Cancel, render: Render<Ship
     app.write(call, command, render, |tx, cx, command| {
         Box::pin(async move {
             let found = store::shipment_get_any(tx, command.id).await?.ok_or(NOT_FOUND)?;
+            let cx = &cx.of_clinic(tx, found.clinic_id).await?;
             let moved = shipment::cancel(&found, cx.by(), &command.reason, cx.now)?;
             store::shipment_update(tx, &moved.shipment).await?;
             for id in orders::orders_of_shipment(tx, found.clinic_id, found.id).await? {
@@ -271,6 +275,7 @@ pub async fn move_to(app: &App, call: &Call, command: MoveTo, render: Render<Shi
 pub(crate) async fn move_in(tx: &mut Tx, cx: &Cx, command: &MoveTo) -> Result<Shipment> {
     let found = store::shipment_get_any(tx, command.id).await?.ok_or(NOT_FOUND)?;
     cx.must_match(found.version)?;
+    let cx = &cx.of_clinic(tx, found.clinic_id).await?;
     let scan = Scan {
         id: ScanId(Uuid::now_v7()),
         occurred_at: cx.now,

@@ -162,6 +162,7 @@ pub async fn clinic_create(app: &App, call: &Call, partner_id: PartnerId, name: 
                 name: name.clone(),
                 created_at: cx.wall,
                 deleted_at: None,
+                clock_ahead_us: 0,
             };
             tenants::clinic_insert(tx, &clinic).await?;
             audited(tx, cx, Some(clinic.id), "clinic.create", "clinic", clinic.id.0).await?;

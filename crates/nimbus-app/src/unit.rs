@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use nimbus_core::{
-    access::By,
+    access::{By, Environment, SystemActor},
     ids::ClinicId,
     order::Act,
     time::{Date, Ts},
@@ -16,12 +16,13 @@ use nimbus_store::{
     audit::{AuditEntry, audit_append, audit_statements},
     idempotency,
     keyring::PLATFORM,
+    tenants,
 };
 use uuid::Uuid;
 
 use crate::{
     App,
-    actor::{Call, Idempotency, IfMatch},
+    actor::{Actor, Call, Idempotency, IfMatch},
     clock::wall,
     error::{Error, Result},
 };
@@ -86,21 +87,45 @@ pub(crate) type Job<C, T> = for<'a> fn(&'a mut Tx, &'a Cx, &'a C) -> BoxFuture<'
 pub(crate) struct Cx {
     pub(crate) app: App,
     pub(crate) call: Call,
-    /// Business time.
+    /// Business time of the deployment, before any clinic's own clock.
+    pub(crate) base: Ts,
+    /// Business time of the caller's clinic; the deployment's where staff or a machine calls.
     pub(crate) now: Ts,
     /// Wall time.
     pub(crate) wall: Ts,
-    /// Today in the pharmacy's time zone.
+    /// The day of `now` in the pharmacy's time zone.
     pub(crate) today: Date,
     wakes_dispatcher: Arc<AtomicBool>,
 }
 
 impl Cx {
     pub(crate) fn new(app: &App, call: &Call) -> Self {
-        let now = app.clock().now();
+        let base = app.clock().now();
+        let now = base.plus_micros(call.actor.clock_ahead_us());
         let today = now.date_in(&app.config().pharmacy_zone);
         let wakes_dispatcher = Arc::default();
-        Self { app: app.clone(), call: call.clone(), now, wall: wall(), today, wakes_dispatcher }
+        Self { app: app.clone(), call: call.clone(), base, now, wall: wall(), today, wakes_dispatcher }
+    }
+
+    /// This job by a clock that is so far ahead of the deployment's.
+    pub(crate) fn ahead(&self, ahead_us: i64) -> Self {
+        let now = self.base.plus_micros(ahead_us);
+        Self { now, today: now.date_in(&self.app.config().pharmacy_zone), ..self.clone() }
+    }
+
+    /// This job by the clock of the clinic whose matter it turned out to be. Production has one clock.
+    pub(crate) async fn of_clinic(&self, tx: &mut Tx, clinic: ClinicId) -> Result<Self> {
+        let own = matches!(&self.call.actor, Actor::Partner(partner) if partner.clinic_id == clinic);
+        if own || self.app.environment() == Environment::Production {
+            return Ok(self.clone());
+        }
+        Ok(self.ahead(tenants::clinic_clock(tx, clinic).await?))
+    }
+
+    /// This job as the platform's own act.
+    pub(crate) fn as_system(&self, actor: SystemActor) -> Self {
+        let call = Call { actor: Actor::System(actor), ..self.call.clone() };
+        Self { call, ..self.clone() }
     }
 
     /// Has the dispatcher woken once this is committed: something is due now.

@@ -108,7 +108,7 @@ pub async fn send(app: &App, call: &Call, mut command: TestSend, render: Render<
     }
     let Some(mut event) = event.filter(|_| errors.is_empty()) else { return Err(Error::Invalid(errors)) };
     let event_id = EventId(Uuid::now_v7());
-    event.at = app.clock().now();
+    event.at = app.clock().now().plus_micros(call.actor.clock_ahead_us());
     let body = render_payload(Shape::Orders, &event, event_id, event.ordering_key.map(|_| 1));
     let body = body.ok_or(Error::Internal("a sample has no payload"))?;
     let sample = Arc::new(Sample { command, event_id, body });

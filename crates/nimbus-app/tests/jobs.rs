@@ -34,6 +34,7 @@ fn app(db: &Db, days_later: i64) -> App {
         onboarding: None,
         pharmacy_feed_secret: None,
         rates: Rates::OFF,
+        auto_advance: None,
     };
     App::new(db.clone(), config, Clock::shifted(days_later))
 }

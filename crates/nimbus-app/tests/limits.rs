@@ -29,6 +29,7 @@ fn app(db: &Db) -> App {
         pharmacy_feed_secret: None,
         // Machines of the pharmacy have ten times as much.
         rates: Rates { writes: LIMIT / 10, reads: LIMIT / 10, unauthenticated: 0 },
+        auto_advance: None,
     };
     App::new(db.clone(), config, Clock::default())
 }

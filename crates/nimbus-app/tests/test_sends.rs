@@ -47,6 +47,7 @@ fn app(db: &Db) -> App {
         onboarding: None,
         pharmacy_feed_secret: None,
         rates: Rates::OFF,
+        auto_advance: None,
     };
     App::new(db.clone(), config, Clock::default())
 }
@@ -66,6 +67,7 @@ async fn partner(db: &Db) -> PartnerActor {
         name: "Clinic".to_owned(),
         created_at: wall(),
         deleted_at: None,
+        clock_ahead_us: 0,
     };
     let actor = PartnerActor {
         key_id: KeyId(Uuid::now_v7()),
@@ -74,6 +76,7 @@ async fn partner(db: &Db) -> PartnerActor {
         partner_id: partner.id,
         scopes: Scopes::of(&[Scope::WebhooksWrite]),
         rates: KeyRates::default(),
+        clock_ahead_us: 0,
     };
     let rows = Arc::new((partner, clinic));
     let written = db.write(move |tx| {

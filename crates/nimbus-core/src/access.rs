@@ -138,6 +138,8 @@ words! {
         Carrier = "carrier",
         Dispatcher = "dispatcher",
         CommandLine = "command_line",
+        /// The simulated pharmacy and carrier of a sandbox.
+        Sandbox = "sandbox",
     }
 }
 

@@ -23,6 +23,7 @@ pub mod refusal;
 pub mod rules;
 pub mod sandbox_magic;
 pub mod shipment;
+pub mod simulation;
 pub mod time;
 pub mod us;
 

@@ -26,6 +26,10 @@ impl Ts {
         self.0.div_euclid(1_000_000)
     }
 
+    pub const fn plus_micros(self, micros: i64) -> Self {
+        Self(self.0.saturating_add(micros))
+    }
+
     pub const fn plus_millis(self, millis: i64) -> Self {
         Self(self.0.saturating_add(millis.saturating_mul(1000)))
     }

@@ -8,7 +8,7 @@ use nimbus_core::{
 use uuid::Uuid;
 
 use crate::{
-    engine::{Engine, Row, Tx},
+    engine::{Engine, Row, Tx, Value},
     error::{Error, Result},
     rows::word,
 };
@@ -22,7 +22,29 @@ words! {
         RefillDue = "refill_due",
         /// The onboarding robot is told of a practitioner; the subject is the practitioner.
         OnboardingCall = "onboarding_call",
+        /// The simulated pharmacy of a sandbox does the next thing to an order; the subject is the order.
+        SandboxStep = "sandbox_step",
     }
+}
+
+impl JobKind {
+    /// Whether it is due by its clinic's business time. The others wait for something outside, by wall time.
+    pub const fn is_of_business_time(self) -> bool {
+        match self {
+            Self::PrescriptionExpire | Self::RefillDue | Self::SandboxStep => true,
+            Self::OnboardingCall => false,
+        }
+    }
+}
+
+/// A job that was taken out to be done in the same transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    pub kind: JobKind,
+    pub clinic_id: ClinicId,
+    pub subject_id: Uuid,
+    /// Business time.
+    pub due_at: Ts,
 }
 
 /// A job that the caller holds the lease of.
@@ -94,6 +116,81 @@ macro_rules! claim {
                 jobs.lease_token"
         )
     };
+}
+
+/// As `claim`, of clinics whose clock is ahead of the deployment's: due by their own, and only what goes by it. The
+/// index of those few clinics leads to the jobs of each.
+macro_rules! claim_ahead {
+    ($due:literal, $tail:literal) => {
+        concat!(
+            "with due as materialized (
+                select j.id from clinics c
+                join jobs j on j.clinic_id = c.id
+                where c.clock_ahead_us > 0 and j.due_at <= ",
+            $due,
+            "   and coalesce($6 like ('% ' || j.kind || ' %'), false)
+                    and (j.lease_until is null or j.lease_until < $2)
+                order by j.due_at, j.id limit $5",
+            $tail,
+            ")
+            update jobs set lease_token = $4, lease_until = $3, attempts = attempts + 1
+            from due where jobs.id = due.id
+            returning jobs.id, jobs.kind, jobs.clinic_id, jobs.subject_id, jobs.due_at, jobs.attempts,
+                jobs.lease_token"
+        )
+    };
+}
+
+/// The kinds that go by business time, for `like`.
+fn business_kinds() -> Value {
+    let kinds = JobKind::ALL.iter().filter(|kind| kind.is_of_business_time()).map(|kind| kind.as_str());
+    format!(" {} ", kinds.collect::<Vec<_>>().join(" ")).into()
+}
+
+/// Leases jobs of clinics whose own clock is ahead, as [`jobs_claim`] does. `due` is the deployment's business time.
+pub async fn jobs_claim_ahead(
+    tx: &mut Tx,
+    due: Ts,
+    now: Ts,
+    lease_until: Ts,
+    token: Uuid,
+    limit: u32,
+) -> Result<Vec<Job>> {
+    let sql = match tx.engine() {
+        Engine::Sqlite => claim_ahead!("$1 + c.clock_ahead_us", ""),
+        Engine::Postgres => {
+            claim_ahead!(
+                "cast($1 as timestamptz) + c.clock_ahead_us * interval '1 microsecond'",
+                " for update of j skip locked"
+            )
+        }
+    };
+    let args = [due.into(), now.into(), lease_until.into(), token.into(), limit.into(), business_kinds()];
+    let mut jobs = tx.query(sql, &args).await?.iter().map(read).collect::<Result<Vec<_>>>()?;
+    jobs.sort_by_key(|job| (job.due_at, job.id));
+    Ok(jobs)
+}
+
+/// Takes the job of a clinic that is due first by business time, until an instant, whoever has leased it: its worker
+/// then finds it gone. The caller does it in this transaction. `None` if there is none.
+pub async fn job_take(tx: &mut Tx, clinic: ClinicId, until: Ts) -> Result<Option<Due>> {
+    let first = "select id from jobs
+        where clinic_id = $1 and due_at <= $2 and coalesce($3 like ('% ' || kind || ' %'), false)
+        order by due_at, id limit 1";
+    let take = "delete from jobs where id = $1 returning kind, clinic_id, subject_id, due_at";
+    // A worker that ends the same job meanwhile leaves nothing to take: then the next is first.
+    while let Some(row) = tx.query_opt(first, &[clinic.into(), until.into(), business_kinds()]).await? {
+        let id: JobId = row.columns().take()?;
+        let Some(row) = tx.query_opt(take, &[id.into()]).await? else { continue };
+        let mut columns = row.columns();
+        return Ok(Some(Due {
+            kind: word(&columns.take::<String>()?, JobKind::parse, "jobs.kind")?,
+            clinic_id: columns.take()?,
+            subject_id: columns.take()?,
+            due_at: columns.take()?,
+        }));
+    }
+    Ok(None)
 }
 
 /// Leases jobs, the longest due first, at most `limit`. `due` is business time; `now` and `lease_until` are

@@ -52,6 +52,8 @@ pub struct Clinic {
     pub name: String,
     pub created_at: Ts,
     pub deleted_at: Option<Ts>,
+    /// How far its business time is ahead of the deployment's, in microseconds. Only a sandbox's is ever moved.
+    pub clock_ahead_us: i64,
 }
 
 /// Columns of `partners p`.
@@ -65,7 +67,7 @@ pub(crate) use partner_columns;
 /// Columns of `clinics c`.
 macro_rules! clinic_columns {
     () => {
-        "c.id, c.partner_id, c.name, c.created_at, c.deleted_at"
+        "c.id, c.partner_id, c.name, c.created_at, c.deleted_at, c.clock_ahead_us"
     };
 }
 pub(crate) use clinic_columns;
@@ -87,6 +89,7 @@ pub(crate) fn read_clinic(columns: &mut Columns<'_>) -> Result<Clinic> {
         name: columns.take()?,
         created_at: columns.take()?,
         deleted_at: columns.take()?,
+        clock_ahead_us: columns.take()?,
     })
 }
 
@@ -170,14 +173,15 @@ pub async fn baa_in_force(tx: &mut Tx, partner: PartnerId, today: Date) -> Resul
 
 /// Adds a clinic and makes its keys.
 pub async fn clinic_insert(tx: &mut Tx, clinic: &Clinic) -> Result<()> {
-    let sql =
-        "insert into clinics (id, partner_id, name, created_at, deleted_at) values ($1, $2, $3, $4, $5)";
+    let sql = "insert into clinics (id, partner_id, name, created_at, deleted_at, clock_ahead_us)
+        values ($1, $2, $3, $4, $5, $6)";
     let args = [
         clinic.id.into(),
         clinic.partner_id.into(),
         clinic.name.as_str().into(),
         clinic.created_at.into(),
         clinic.deleted_at.into(),
+        clinic.clock_ahead_us.into(),
     ];
     tx.execute(sql, &args).await?;
     keyring::clinic_keys_create(tx, clinic.id, clinic.created_at).await
@@ -204,4 +208,24 @@ pub async fn clinic_list(tx: &mut Tx, partner: Option<PartnerId>) -> Result<Vec<
 pub async fn clinic_delete_soft(tx: &mut Tx, id: ClinicId, now: Ts) -> Result<bool> {
     let sql = "update clinics set deleted_at = $2 where id = $1 and deleted_at is null";
     Ok(tx.execute(sql, &[id.into(), now.into()]).await? == 1)
+}
+
+/// How far a clinic's business time is ahead of the deployment's, in microseconds; 0 for a clinic that there is not.
+pub async fn clinic_clock(tx: &mut Tx, id: ClinicId) -> Result<i64> {
+    let row = tx.query_opt("select clock_ahead_us from clinics where id = $1", &[id.into()]).await?;
+    row.map_or(Ok(0), |row| row.columns().take())
+}
+
+/// As [`clinic_clock`], and nobody else moves it until this transaction ends; `None` for a clinic that there is not.
+pub async fn clinic_clock_lock(tx: &mut Tx, id: ClinicId) -> Result<Option<i64>> {
+    let sql = "update clinics set clock_ahead_us = clock_ahead_us where id = $1 and deleted_at is null
+        returning clock_ahead_us";
+    tx.query_opt(sql, &[id.into()]).await?.map(|row| row.columns().take()).transpose()
+}
+
+/// Moves a clinic's clock. It never goes back.
+pub async fn clinic_clock_set(tx: &mut Tx, id: ClinicId, ahead_us: i64) -> Result<()> {
+    let sql = "update clinics set clock_ahead_us = $2 where id = $1 and clock_ahead_us < $2";
+    tx.execute(sql, &[id.into(), ahead_us.into()]).await?;
+    Ok(())
 }

@@ -33,6 +33,7 @@ async fn clinic(tx: &mut Tx) -> Result<ClinicId> {
         name: "Clinic".to_owned(),
         created_at: at(0),
         deleted_at: None,
+        clock_ahead_us: 0,
     };
     tenants::clinic_insert(tx, &clinic).await?;
     Ok(clinic.id)

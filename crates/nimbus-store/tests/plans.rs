@@ -102,6 +102,7 @@ async fn fill(tx: &mut Tx) -> Result<Scene> {
         name: "Clinic".to_owned(),
         created_at: at(0),
         deleted_at: None,
+        clock_ahead_us: 0,
     };
     tenants::clinic_insert(tx, &row).await?;
     let endpoint = EndpointId(Uuid::now_v7());

@@ -38,6 +38,7 @@ impl World {
             onboarding: None,
             pharmacy_feed_secret: Some("feed-secret".to_owned()),
             rates: Rates::OFF,
+            auto_advance: None,
         };
         let app = App::new(db, config, Clock::default());
         let call = Call::system(SystemActor::CommandLine);

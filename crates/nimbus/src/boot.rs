@@ -51,6 +51,7 @@ pub(crate) fn app(settings: &Settings, db: Db) -> Result<App, Failure> {
         onboarding,
         pharmacy_feed_secret: settings.pharmacy_feed_secret.clone(),
         rates: settings.rates,
+        auto_advance: settings.auto_advance(),
     };
     Ok(App::new(db, config, Clock::default()))
 }

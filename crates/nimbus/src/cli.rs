@@ -62,6 +62,9 @@ pub(crate) struct SettingsArgs {
     /// Requests a minute of one address without a valid credential (0 = no limit, a sandbox only)
     #[arg(long, env = "NIMBUS_RATE_LIMIT_UNAUTHENTICATED", global = true)]
     pub(crate) rate_limit_unauthenticated: Option<u32>,
+    /// Seconds between two steps of the simulated pharmacy and carrier, which work every order; a sandbox only, 0 = off
+    #[arg(long, env = "NIMBUS_SANDBOX_AUTO_ADVANCE", global = true)]
+    pub(crate) sandbox_auto_advance: Option<u32>,
     /// Origins (scheme, host, port) whose pages may call the API, separated by commas
     #[arg(long, env = "NIMBUS_CORS_ORIGINS", global = true)]
     pub(crate) cors_origins: Option<String>,

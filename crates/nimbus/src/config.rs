@@ -1,6 +1,6 @@
 //! Settings: flags before environment before the TOML file; what is unsafe in production is refused.
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use http::{HeaderValue, Uri};
 use jiff::tz::TimeZone;
@@ -33,6 +33,7 @@ struct File {
     rate_limit_writes: Option<u32>,
     rate_limit_reads: Option<u32>,
     rate_limit_unauthenticated: Option<u32>,
+    sandbox_auto_advance: Option<u32>,
     cors_origins: Option<String>,
     brand_name: Option<String>,
     integration_name: Option<String>,
@@ -63,6 +64,8 @@ pub(crate) struct Settings {
     pub(crate) pharmacy_feed_secret: Option<String>,
     /// Requests a minute.
     pub(crate) rates: Rates,
+    /// Seconds between two steps of an order in a sandbox; 0 is off.
+    sandbox_auto_advance: u32,
     /// Origins whose pages may call; checked.
     cors_origins: Vec<String>,
     pub(crate) brand: Brand,
@@ -138,6 +141,7 @@ impl Settings {
                     .or(file.rate_limit_unauthenticated)
                     .unwrap_or(rates.unauthenticated),
             },
+            sandbox_auto_advance: args.sandbox_auto_advance.or(file.sandbox_auto_advance).unwrap_or(0),
             cors_origins: origins(
                 args.cors_origins.as_deref().or(file.cors_origins.as_deref()),
                 environment,
@@ -169,6 +173,7 @@ impl Settings {
         let found = [
             (self.allow_local_webhooks, "allow_local_webhooks is for a sandbox only"),
             (self.retry_scale.is_some(), "retry_scale is for a sandbox only"),
+            (self.sandbox_auto_advance > 0, "sandbox_auto_advance is for a sandbox only"),
             (
                 self.master_key.is_none() && self.master_key_file.is_none(),
                 "a master key must be given (NIMBUS_MASTER_KEY_FILE or NIMBUS_MASTER_KEY)",
@@ -230,6 +235,11 @@ impl Settings {
 
     pub(crate) const fn address_policy(&self) -> AddressPolicy {
         AddressPolicy { allow_loopback: self.allow_local_webhooks }
+    }
+
+    /// How much time is between two steps of an order, where orders advance by themselves.
+    pub(crate) fn auto_advance(&self) -> Option<Duration> {
+        (self.sandbox_auto_advance > 0).then(|| Duration::from_secs(self.sandbox_auto_advance.into()))
     }
 
     pub(crate) fn retry_scale(&self) -> Result<RetryScale, Failure> {
@@ -299,6 +309,7 @@ impl fmt::Display for Settings {
         writeln!(f, "rate_limit_writes          = {}", self.rates.writes)?;
         writeln!(f, "rate_limit_reads           = {}", self.rates.reads)?;
         writeln!(f, "rate_limit_unauthenticated = {}", self.rates.unauthenticated)?;
+        writeln!(f, "{:<26} = {}", "sandbox_auto_advance", self.sandbox_auto_advance)?;
         writeln!(f, "{:<26} = {}", "cors_origins", self.cors_origins.join(","))?;
         writeln!(f, "brand_name                 = {}", self.brand.name)?;
         writeln!(f, "integration_name           = {}", self.brand.integration_name)?;
@@ -336,10 +347,18 @@ mod tests {
             allow_local_webhooks: Some(true),
             rate_limit_writes: Some(0),
             retry_scale: Some("1/60".to_owned()),
+            sandbox_auto_advance: Some(5),
             ..SettingsArgs::default()
         });
         let refusal = settings.refuse_unsafe().unwrap_err().to_string();
-        for word in ["allow_local_webhooks", "master key", "TLS", "rate limits", "retry_scale"] {
+        for word in [
+            "allow_local_webhooks",
+            "master key",
+            "TLS",
+            "rate limits",
+            "retry_scale",
+            "sandbox_auto_advance",
+        ] {
             assert!(refusal.contains(word), "{word} is missing in: {refusal}");
         }
     }

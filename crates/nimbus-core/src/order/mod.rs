@@ -308,4 +308,4 @@ const fn told_of_order(from: FillStatus, to: FillStatus) -> &'static [OrderChang
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

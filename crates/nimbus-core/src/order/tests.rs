@@ -21,7 +21,7 @@ fn address() -> Address {
     }
 }
 
-fn order(statuses: &[FillStatus]) -> Order {
+pub(crate) fn order(statuses: &[FillStatus]) -> Order {
     let line = |(position, &status): (usize, &FillStatus)| Line {
         id: LineId(Uuid::from_u128(position as u128 + 1)),
         prescription_id: PrescriptionId(Uuid::from_u128(position as u128 + 100)),
@@ -62,7 +62,7 @@ fn order(statuses: &[FillStatus]) -> Order {
     }
 }
 
-fn act() -> Act {
+pub(crate) fn act() -> Act {
     Act {
         now: Ts::from_micros(1_000_000),
         today: crate::time::parse_date("2026-01-15").unwrap(),

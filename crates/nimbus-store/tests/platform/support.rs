@@ -59,7 +59,14 @@ pub(crate) fn partner() -> Partner {
 }
 
 pub(crate) fn clinic_of(partner: PartnerId) -> Clinic {
-    Clinic { id: id(), partner_id: partner, name: "Clinic".to_owned(), created_at: now(), deleted_at: None }
+    Clinic {
+        id: id(),
+        partner_id: partner,
+        name: "Clinic".to_owned(),
+        created_at: now(),
+        deleted_at: None,
+        clock_ahead_us: 0,
+    }
 }
 
 /// A clinic of a new partner, with keys.
