@@ -4,7 +4,7 @@ use nimbus_core::{
     access::Role,
     ids::{ClinicId, HoldId, LineId, OrderId, PrescriptionId},
     order::{
-        Act, Decision, FillStatus, HoldReason, Line, Lines, Order, Work, accept_cancellation, cancel,
+        Act, Decision, FillStatus, Hold, HoldReason, Line, Lines, Order, Work, accept_cancellation, cancel,
         decline_cancellation, place_hold, release_holds, work,
     },
     practitioner::PractitionerStatus,
@@ -12,7 +12,7 @@ use nimbus_core::{
     refusal::Refusal,
 };
 use nimbus_store::{
-    Tx, counters, orders as store,
+    Tx, counters, orders as store, originals,
     page::{Page, Slice},
     practitioners, prescriptions,
 };
@@ -22,6 +22,7 @@ use crate::{
     actor::{Call, PHARMACISTS, READERS, WORKERS},
     consequences::order_changed,
     error::{Error, Result},
+    holds::go_on,
     orders::{self, NOT_FOUND, NewOrder, OrderView},
     outbox::Changes,
     unit::{Cx, Render, Reply},
@@ -157,6 +158,9 @@ pub(crate) async fn work_in(tx: &mut Tx, cx: &Cx, before: Order, task: &Task) ->
     let mut changes = Changes::default();
     let decision = decide(tx, &before, task.act, lines, &act).await?;
     let mut after = changes.take(decision);
+    if matches!(task.act, StaffAct::Release { .. }) {
+        after = go_on(tx, cx, &before, after, &mut changes).await?;
+    }
     order_changed(tx, cx, &before, &mut after, &mut changes).await?;
     let (clinic, id) = (Some(after.clinic_id), Some(after.id.0));
     changes.audit.push(cx.audit(clinic, task.act.action(), "order", id));
@@ -190,7 +194,7 @@ pub(crate) async fn decide(
         StaffAct::Reject => work(before, Work::Reject, lines, act)?,
         StaffAct::Hold(reason) => place_hold(before, reason, lines, act)?,
         StaffAct::Release { hold } => {
-            must_not_wait_for_practitioner(tx, before, hold, lines).await?;
+            must_not_wait(tx, before, hold, lines).await?;
             release_holds(before, hold, None, lines, act)?
         }
         StaffAct::Cancel => cancel(before, lines, act)?,
@@ -238,23 +242,25 @@ async fn practitioner_active(tx: &mut Tx, order: &Order) -> Result<bool> {
     Ok(status == Some(PractitionerStatus::Active))
 }
 
-/// A hold for an inactive practitioner ends with the activation, not by hand.
-async fn must_not_wait_for_practitioner(
-    tx: &mut Tx,
-    order: &Order,
-    hold: Option<HoldId>,
-    lines: Lines<'_>,
-) -> Result<()> {
+/// A hold for an inactive practitioner ends with the activation, and one for an original when it is bound, not by
+/// hand.
+async fn must_not_wait(tx: &mut Tx, order: &Order, hold: Option<HoldId>, lines: Lines<'_>) -> Result<()> {
     let chosen = |line: LineId| match lines {
         Lines::EveryLive => true,
         Lines::These(ids) => ids.contains(&line),
     };
-    let waits = order.open_holds().any(|open| {
-        open.reason == HoldReason::PractitionerNotActive
-            && hold.is_none_or(|hold| hold == open.id)
-            && chosen(open.line_id)
-    });
-    if waits && !practitioner_active(tx, order).await? {
+    let named = |open: &&Hold| hold.is_none_or(|hold| hold == open.id) && chosen(open.line_id);
+    let of = |reason| order.open_holds().filter(named).filter(move |open| open.reason == reason);
+    let mut waits =
+        of(HoldReason::PractitionerNotActive).next().is_some() && !practitioner_active(tx, order).await?;
+    // One that staff placed is theirs to release.
+    let for_original = || of(HoldReason::AwaitingValidPrescription).filter(|open| open.cause.is_some());
+    if for_original().next().is_some() {
+        let bound = originals::originals_of_order(tx, order.clinic_id, order.id).await?;
+        let lines = for_original().filter_map(|open| order.line(open.line_id));
+        waits |= lines.into_iter().any(|line| !bound.contains(&line.prescription_id));
+    }
+    if waits {
         return Err(Refusal::transition(FillStatus::OnHold.as_str(), order.standing().as_str()).into());
     }
     Ok(())

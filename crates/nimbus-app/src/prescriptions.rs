@@ -18,7 +18,7 @@ use crate::{
     unit::{Render, Reply},
 };
 
-const NOT_FOUND: Error = Error::NotFound("Prescription");
+pub(crate) const NOT_FOUND: Error = Error::NotFound("Prescription");
 
 /// One prescription of the key's clinic.
 pub async fn get(app: &App, call: &Call, id: PrescriptionId) -> Result<Prescription> {

@@ -140,6 +140,8 @@ words! {
         CommandLine = "command_line",
         /// The simulated pharmacy and carrier of a sandbox.
         Sandbox = "sandbox",
+        /// What goes on by itself when a gate's hold is released.
+        Gates = "gates",
     }
 }
 

@@ -18,6 +18,7 @@ pub mod keys;
 pub mod label_purchases;
 pub mod migrate;
 pub mod orders;
+pub mod originals;
 pub mod page;
 pub mod patients;
 pub mod people;

@@ -22,7 +22,7 @@ use columns::{hold_args, hold_columns, line_args, line_columns, order_args, orde
 pub use file::{OrderFile, order_and_parcels, order_file};
 pub use find::{
     PastFill, cancellations_requested, fills_of_prescription, orders_held_for_practitioner,
-    orders_of_shipment, prescriptions_replaced,
+    orders_held_for_prescription, orders_of_shipment, prescriptions_replaced,
 };
 pub use standing::{MAX_STANDINGS, order_list_by_standing};
 
@@ -51,8 +51,9 @@ const LINE_UPDATE: &str = "update order_lines
         updated_at = $15
     where clinic_id = $1 and id = $2 and order_id = $3";
 const HOLD_INSERT: &str = "insert into holds
-    (clinic_id, id, order_id, line_id, reason, note, placed_at, released_at)
-    values ($1, $2, $3, $4, $5, $6, $7, $8)";
+    (clinic_id, id, order_id, line_id, reason, note, placed_at, released_at, gate, message, citation, fields,
+        refused)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
 const HOLD_RELEASE: &str =
     "update holds set released_at = $3 where clinic_id = $1 and id = $2 and released_at is null";
 

@@ -9,8 +9,10 @@ use nimbus_app::{
 use nimbus_core::{
     access::Environment as Deployment,
     eligibility::Rule,
+    gates::{Field, Gate as GateName},
     history::Subject,
     order::{DeliverySpeed as Speed, FillStatus, HoldReason as Hold},
+    original::OriginalKind as Original,
     patient::{
         ContactKind as Contact, Gender as PatientGender, PatientStatus as Patient, Species as PatientSpecies,
     },
@@ -64,6 +66,11 @@ sets! {
     /// The same in the words of the orders API.
     OrdersStatus: FillStatus::ALL, FillStatus::orders_word;
     HoldReason: Hold::ALL, Hold::as_str;
+    /// What resolves a hold.
+    HoldField: Field::ALL, Field::as_str;
+    Gate: GateName::ALL, GateName::as_str;
+    /// What the original of a prescription is.
+    OriginalKind: Original::ALL, Original::as_str;
     /// Who can resolve a hold.
     Resolver: Hold::ALL, Hold::resolvable_by;
     DeliverySpeed: Speed::ALL, Speed::as_str;

@@ -2,7 +2,8 @@
 
 use super::{
     Act, Decision, FillStatus, Order,
-    work::{Lines, release_open_holds, targets},
+    holds::release_open_holds,
+    work::{Lines, targets},
 };
 use crate::{
     event::MedicationChange,

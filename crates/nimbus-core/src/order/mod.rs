@@ -1,14 +1,18 @@
 //! Medication orders: one fulfilment of 1–25 medication requests, each a fill of one prescription.
 
 mod cancel;
+mod holds;
 mod status;
 mod work;
 
 use uuid::Uuid;
 
 pub use cancel::{accept_cancellation, cancel, decline_cancellation, request_cancellation};
+pub use holds::{
+    Cause, RefusedAct, Stop, place_hold, place_stops, refused_before, release_holds, resolve_holds,
+};
 pub use status::{FillStatus, HoldReason, order_status};
-pub use work::{Lines, Work, after_shipment, open_order, place_hold, release_holds, work};
+pub use work::{Lines, Work, after_shipment, open_order, work, work_unless_stopped};
 
 use crate::{
     access::By,
@@ -77,6 +81,8 @@ pub struct Hold {
     pub id: HoldId,
     pub line_id: LineId,
     pub reason: HoldReason,
+    /// What a gate found, if one placed it.
+    pub cause: Option<Cause>,
     /// What staff wrote about it for the partner.
     pub note: Option<Phi<String>>,
     pub placed_at: Ts,

@@ -1,6 +1,6 @@
 //! The canonical status machine of orders and of their lines.
 
-use crate::words;
+use crate::{gates::Field, words};
 
 words! {
     /// Where a fill stands. Orders and medication requests share the machine; only a line is ever `profiled`.
@@ -119,10 +119,39 @@ words! {
 impl HoldReason {
     /// Who can resolve it: `partner` for those with a resolution by API, else `pharmacy`.
     pub const fn resolvable_by(self) -> &'static str {
+        if self.is_partners() { "partner" } else { "pharmacy" }
+    }
+
+    /// What it means, in a sentence for the partner, where no gate says it more exactly.
+    pub const fn message(self) -> &'static str {
         match self {
-            Self::Address | Self::Clarification => "partner",
-            _ => "pharmacy",
+            Self::Address => "The parcel cannot be sent to the address as it stands.",
+            Self::Clarification => "The pharmacy has a question about the prescription.",
+            Self::PriorAuthorization => "The payer has not authorised the drug yet.",
+            Self::OutOfStock => "The pharmacy does not have the drug in stock.",
+            Self::PrescriberOutreach => "The pharmacy has a question for the prescriber.",
+            Self::RefillTooSoon => "The fill before is not used up yet.",
+            Self::AwaitingValidPrescription => {
+                "A request by API is no valid prescription of a controlled drug (21 CFR 1306, 1311)."
+            }
+            Self::PractitionerNotActive => "The practitioner is not active.",
+            Self::License => "The pharmacy has no licence for this fill in the destination state.",
+            Self::Temperature => "The parcel cannot stay cold on the way that was chosen.",
         }
+    }
+
+    /// What a partner sends to resolve it, where no gate says it more exactly.
+    pub const fn fields(self) -> &'static [Field] {
+        match self {
+            Self::Address => &[Field::ShippingAddress],
+            Self::Clarification => &[Field::Note],
+            _ => &[],
+        }
+    }
+
+    /// Whether a partner resolves it by API.
+    pub const fn is_partners(self) -> bool {
+        matches!(self, Self::Address | Self::Clarification)
     }
 
     /// How it is resolved, in a sentence for the partner.

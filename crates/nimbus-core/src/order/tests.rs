@@ -74,7 +74,7 @@ pub(crate) fn act() -> Act {
 }
 
 /// What is told of the medication requests, in its order.
-fn told(decision: &Decision) -> Vec<MedicationChange> {
+pub(super) fn told(decision: &Decision) -> Vec<MedicationChange> {
     let change = |event: &Event| match event.fact {
         Fact::MedicationChanged { change, .. } => Some(change),
         _ => None,

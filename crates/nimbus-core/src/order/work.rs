@@ -1,10 +1,14 @@
-//! What staff do to an order's lines: the forward steps, holds, rejection, and what a parcel's way means.
+//! What staff do to an order's lines: the forward steps, rejection, and what a parcel's way means.
 
-use super::{Act, Decision, FillStatus, Hold, HoldReason, Line, Order, cancel::decline};
+use super::{
+    Act, Decision, FillStatus, HoldReason, Line, Order,
+    cancel::decline,
+    holds::{RefusedAct, Stop, hold_line, release_open_holds, stop_line},
+};
 use crate::{
     event::MedicationChange,
     history::{Subject, Transition},
-    ids::{HoldId, LineId, PrescriptionId},
+    ids::{LineId, PrescriptionId},
     phi::Phi,
     refusal::Refusal,
     shipment::Shipment,
@@ -59,6 +63,15 @@ impl Work<'_> {
         }
     }
 
+    /// What a hold that stops this keeps in mind, to be tried again when it is released.
+    const fn refused(self) -> Option<RefusedAct> {
+        match self {
+            Self::Verify { .. } => Some(RefusedAct::Verify),
+            Self::Submit { .. } => Some(RefusedAct::Submit),
+            _ => None,
+        }
+    }
+
     const fn change(self) -> Option<MedicationChange> {
         match self {
             Self::Verify { .. } => Some(MedicationChange::Validated),
@@ -92,15 +105,28 @@ pub fn open_order(order: &Order, act: &Act) -> Vec<Transition> {
 
 /// Does one step of work on lines of an order, or refuses and changes nothing.
 pub fn work(order: &Order, work: Work<'_>, lines: Lines<'_>, act: &Act) -> Result<Decision, Refusal> {
+    work_unless_stopped(order, work, lines, &[], act)
+}
+
+/// As [`work`], but a line that a gate stops is put on hold instead of being moved.
+pub fn work_unless_stopped(
+    order: &Order,
+    work: Work<'_>,
+    lines: Lines<'_>,
+    stops: &[Stop],
+    act: &Act,
+) -> Result<Decision, Refusal> {
     let goal = work.goal();
     let targets = targets(order, lines, goal, |status, standing| work.applies_to(status, standing))?;
     let mut decision = Decision::unchanged(order);
     for index in targets {
+        let stopped = stop_line(&mut decision, index, stops, work.refused(), act);
         match work {
             Work::Submit { practitioner_active: false } => {
                 hold_line(&mut decision, index, HoldReason::PractitionerNotActive, None, act);
                 continue;
             }
+            _ if stopped => continue,
             Work::Verify { rx_numbers } => {
                 let line = &mut decision.order.lines[index];
                 if line.rx_number.is_none() {
@@ -116,103 +142,6 @@ pub fn work(order: &Order, work: Work<'_>, lines: Lines<'_>, act: &Act) -> Resul
         decision.move_line(index, goal, work.change(), act, None);
     }
     Ok(decision.settle(act))
-}
-
-/// Puts lines on hold. A line that is held already gets this hold beside the others.
-pub fn place_hold(
-    order: &Order,
-    reason: HoldReason,
-    lines: Lines<'_>,
-    act: &Act,
-) -> Result<Decision, Refusal> {
-    let targets = targets(order, lines, FillStatus::OnHold, |status, standing| {
-        status.is_live() && standing.is_before_shipped()
-    })?;
-    let mut decision = Decision::unchanged(order);
-    for index in targets {
-        hold_line(&mut decision, index, reason, act.note.as_deref(), act);
-    }
-    Ok(decision.settle(act))
-}
-
-fn hold_line(decision: &mut Decision, index: usize, reason: HoldReason, note: Option<&str>, act: &Act) {
-    let line = &decision.order.lines[index];
-    let (line_id, held) = (line.id, line.status == FillStatus::OnHold);
-    let same = decision.order.open_holds().any(|hold| hold.line_id == line_id && hold.reason == reason);
-    if same {
-        return;
-    }
-    decision.order.holds.push(Hold {
-        id: HoldId((act.new_id)()),
-        line_id,
-        reason,
-        note: note.map(|note| Phi::new(note.to_owned())),
-        placed_at: act.now,
-        released_at: None,
-    });
-    if !held {
-        decision.move_line(
-            index,
-            FillStatus::OnHold,
-            Some(MedicationChange::OnHold),
-            act,
-            Some(reason.as_str()),
-        );
-    }
-}
-
-/// Which holds a release is for.
-#[derive(Debug, Clone, Copy)]
-enum Which {
-    One(HoldId),
-    Reason(HoldReason),
-    All,
-}
-
-/// Releases holds: the one named, all of a reason, or all of the lines. A line goes back to the state it left
-/// when its last hold is gone.
-pub fn release_holds(
-    order: &Order,
-    hold: Option<HoldId>,
-    reason: Option<HoldReason>,
-    lines: Lines<'_>,
-    act: &Act,
-) -> Result<Decision, Refusal> {
-    let which = match (hold, reason) {
-        (Some(id), _) => Which::One(id),
-        (None, Some(reason)) => Which::Reason(reason),
-        (None, None) => Which::All,
-    };
-    if let Which::One(id) = which
-        && !order.open_holds().any(|open| open.id == id)
-    {
-        return Err(Refusal::UnknownHold);
-    }
-    let targets = targets(order, lines, FillStatus::Received, |status, _| status == FillStatus::OnHold)?;
-    let mut decision = Decision::unchanged(order);
-    let mut released = false;
-    for index in targets {
-        let line_id = decision.order.lines[index].id;
-        for open in
-            decision.order.holds.iter_mut().filter(|h| h.line_id == line_id && h.released_at.is_none())
-        {
-            let chosen = match which {
-                Which::One(id) => open.id == id,
-                Which::Reason(reason) => open.reason == reason,
-                Which::All => true,
-            };
-            if chosen {
-                open.released_at = Some(act.now);
-                released = true;
-            }
-        }
-        let left = decision.order.lines[index].held_from;
-        let still_held = decision.order.open_holds().any(|open| open.line_id == line_id);
-        if let (Some(left), false) = (left, still_held) {
-            decision.move_line(index, left, Some(MedicationChange::Released), act, None);
-        }
-    }
-    if released { Ok(decision.settle(act)) } else { Err(Refusal::UnknownHold) }
 }
 
 /// What a parcel's way means for the lines in it: `goal` is `shipped`, `delivered`, `returned` or `lost`. A
@@ -247,13 +176,6 @@ pub fn after_shipment(order: &Order, parcel: &Shipment, goal: FillStatus, act: &
         }
     }
     decision.settle(act).in_parcel(&parcel.told())
-}
-
-pub(super) fn release_open_holds(decision: &mut Decision, index: usize, act: &Act) {
-    let line_id = decision.order.lines[index].id;
-    for open in decision.order.holds.iter_mut().filter(|h| h.line_id == line_id && h.released_at.is_none()) {
-        open.released_at = Some(act.now);
-    }
 }
 
 /// The indices of the lines an act is for, or why it is refused.

@@ -1,8 +1,9 @@
 //! The columns of orders, lines and holds, and their way to and from the core types.
 
 use nimbus_core::{
+    gates::{Field, Gate},
     ids::{ClinicId, HoldId, LineId, OrderId},
-    order::{DeliverySpeed, FillStatus, Hold, HoldReason, Line, Order, Shipping},
+    order::{Cause, DeliverySpeed, FillStatus, Hold, HoldReason, Line, Order, RefusedAct, Shipping},
     phi::Phi,
 };
 
@@ -40,7 +41,7 @@ pub(super) use line_columns;
 /// What a line's row does not say already.
 macro_rules! hold_columns {
     ($of:literal) => {
-        $crate::rows::list_columns!($of: id reason note placed_at released_at)
+        $crate::rows::list_columns!($of: id reason note placed_at released_at gate message citation fields refused)
     };
 }
 pub(super) use hold_columns;
@@ -110,6 +111,11 @@ pub(super) fn line_args(order: &Order, line: &Line) -> Vec<Value> {
 
 /// The arguments of a hold's whole row.
 pub(super) fn hold_args(order: &Order, hold: &Hold, keys: &ClinicKeys) -> Vec<Value> {
+    let cause = hold.cause.as_ref();
+    let fields = cause.map(|cause| {
+        let names: Vec<&str> = cause.fields.iter().map(|field| field.as_str()).collect();
+        names.join(" ")
+    });
     vec![
         order.clinic_id.into(),
         hold.id.into(),
@@ -119,6 +125,11 @@ pub(super) fn hold_args(order: &Order, hold: &Hold, keys: &ClinicKeys) -> Vec<Va
         documents::seal_text(keys, note_at(hold.id), hold.note.as_ref()).into(),
         hold.placed_at.into(),
         hold.released_at.into(),
+        cause.map(|cause| cause.gate.as_str()).into(),
+        cause.map(|cause| cause.message.as_str()).into(),
+        cause.and_then(|cause| cause.citation.as_deref()).into(),
+        fields.into(),
+        cause.and_then(|cause| cause.refused).map(RefusedAct::as_str).into(),
     ]
 }
 
@@ -222,7 +233,21 @@ fn read_hold(columns: &mut Columns<'_>, line_id: LineId, keys: &ClinicKeys) -> R
     let note: Option<Vec<u8>> = columns.take()?;
     let placed_at = columns.take()?;
     let released_at = columns.take()?;
+    let cause = read_cause(columns)?;
     let (Some(id), Some(reason), Some(placed_at)) = (id, reason, placed_at) else { return Ok(None) };
     let note = documents::open_text(keys, note_at(id), note)?;
-    Ok(Some(Hold { id, line_id, reason, note, placed_at, released_at }))
+    Ok(Some(Hold { id, line_id, reason, cause, note, placed_at, released_at }))
+}
+
+/// What a gate found; none where no gate placed the hold.
+fn read_cause(columns: &mut Columns<'_>) -> Result<Option<Cause>> {
+    let gate = word_opt(columns.take()?, Gate::parse, "holds.gate")?;
+    let message: Option<String> = columns.take()?;
+    let citation = columns.take()?;
+    let fields: Option<String> = columns.take()?;
+    let refused = word_opt(columns.take()?, RefusedAct::parse, "holds.refused")?;
+    let (Some(gate), Some(message)) = (gate, message) else { return Ok(None) };
+    let fields = fields.unwrap_or_default();
+    let fields = fields.split_whitespace().map(|name| word(name, Field::parse, "holds.fields"));
+    Ok(Some(Cause { gate, message, citation, fields: fields.collect::<Result<_>>()?, refused }))
 }

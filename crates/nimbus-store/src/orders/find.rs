@@ -33,6 +33,21 @@ pub async fn orders_held_for_practitioner(
     ids(tx, sql, &[clinic.into(), practitioner.into(), reason.into()]).await
 }
 
+/// The clinic's orders with an open hold of a line that waits for the valid original of this prescription, oldest
+/// first; at most 1,000. A prescription has no more fills than that under way.
+pub async fn orders_held_for_prescription(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    prescription: PrescriptionId,
+) -> Result<Vec<OrderId>> {
+    let sql = "select distinct l.order_id
+        from order_lines l join holds h on h.clinic_id = l.clinic_id and h.order_id = l.order_id and h.line_id = l.id
+        where l.clinic_id = $1 and l.prescription_id = $2 and h.reason = $3 and h.released_at is null
+        order by l.order_id limit 1000";
+    let reason = HoldReason::AwaitingValidPrescription.as_str();
+    ids(tx, sql, &[clinic.into(), prescription.into(), reason.into()]).await
+}
+
 /// The orders in a parcel, in the order in which they were packed.
 pub async fn orders_of_shipment(tx: &mut Tx, clinic: ClinicId, shipment: ShipmentId) -> Result<Vec<OrderId>> {
     let sql = "select order_id from shipment_lines where clinic_id = $1 and shipment_id = $2

@@ -2,6 +2,7 @@
 
 mod history;
 mod orders;
+mod originals;
 mod patients;
 mod people;
 mod practitioners;

@@ -1,8 +1,9 @@
 //! Orders with their lines and holds.
 
 use nimbus_core::{
+    gates::{Field, Gate},
     ids::OrderId,
-    order::{FillStatus, Hold, HoldReason, Order, Shipping},
+    order::{Cause, FillStatus, Hold, HoldReason, Order, RefusedAct, Shipping},
     prescription::{DrugSchedule, Prescription},
 };
 use nimbus_store::{
@@ -36,14 +37,26 @@ two_engines! {
 
 fn hold(order: &Order, line: usize, reason: HoldReason) -> Hold {
     let line_id = order.lines[line].id;
-    Hold { id: id(), line_id, reason, note: Some(phi("asked")), placed_at: now(), released_at: None }
+    let note = Some(phi("asked"));
+    Hold { id: id(), line_id, reason, cause: None, note, placed_at: now(), released_at: None }
+}
+
+/// What a gate might have found.
+fn cause() -> Cause {
+    Cause {
+        gate: Gate::DaysSupply,
+        message: "The quantity does not last for the days supply.".to_owned(),
+        citation: Some("21 CFR 1306.05".to_owned()),
+        fields: vec![Field::DaysSupply, Field::Direction],
+        refused: Some(RefusedAct::Verify),
+    }
 }
 
 fn assert_same_order(read: &Order, order: &Order) {
     assert_same(read, order);
     assert!(read.shipping_address == order.shipping_address && read.notes == order.notes);
     assert!(read.shipment_group == order.shipment_group);
-    assert!(read.holds.iter().zip(&order.holds).all(|(a, b)| a.note == b.note));
+    assert!(read.holds.iter().zip(&order.holds).all(|(a, b)| a.note == b.note && a.cause == b.cause));
 }
 
 async fn told(tx: &mut Tx) -> Result<()> {
@@ -105,9 +118,10 @@ fn decided(before: &Order) -> Order {
     after.lines[0].shipment_id = Some(id());
     after.lines[1].held_from = Some(FillStatus::Verified);
     after.holds[1].released_at = Some(now().plus_seconds(1));
-    let placed =
-        Hold { note: None, placed_at: now().plus_seconds(1), ..hold(&after, 0, HoldReason::OutOfStock) };
-    after.holds.push(placed);
+    let at = now().plus_seconds(1);
+    let placed = Hold { note: None, placed_at: at, ..hold(&after, 0, HoldReason::OutOfStock) };
+    let stopped = Hold { cause: Some(cause()), placed_at: at, ..hold(&after, 1, HoldReason::Clarification) };
+    after.holds.extend([placed, stopped]);
     after
 }
 

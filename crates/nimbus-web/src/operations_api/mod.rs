@@ -5,6 +5,7 @@
 pub mod feeds;
 pub mod keys;
 pub mod orders;
+pub mod originals;
 pub mod practitioners;
 pub mod prescriptions;
 pub mod refills;
@@ -38,6 +39,7 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(prescriptions::hold))
         .routes(routes!(prescriptions::release))
         .routes(routes!(prescriptions::discontinue))
+        .routes(routes!(originals::bind))
         .routes(routes!(refills::list))
         .routes(routes!(refills::approve))
         .routes(routes!(refills::deny))

@@ -159,8 +159,10 @@ mod tests {
 
     /// Use cases that no route of this API calls.
     const ELSEWHERE: &[&str] = &[
+        "holds.rs",
         "onboarding.rs",
         "operations.rs",
+        "originals.rs",
         "patients.rs",
         "people.rs",
         "pharmacy.rs",

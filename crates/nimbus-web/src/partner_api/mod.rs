@@ -37,6 +37,7 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(orders::create, orders::list))
         .routes(routes!(orders::show))
         .routes(routes!(orders::cancel))
+        .routes(routes!(orders::holds::resolve))
         .routes(routes!(orders::show_request))
         .routes(routes!(prescriptions::list))
         .routes(routes!(prescriptions::show))

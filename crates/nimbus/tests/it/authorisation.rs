@@ -116,6 +116,8 @@ struct World {
     seed: Seed,
     refill: String,
     shipment: String,
+    /// A hold of a partner's own order.
+    hold: String,
     webhook: String,
     delivery: String,
     /// A webhook of the orders API.
@@ -132,13 +134,14 @@ impl World {
         let refill = json!({"medication_request_id": seed.medication_request_id});
         let refill = text(&partner.post("/refill-request", &refill).data()["refill_request_id"]);
         let shipment = text(&partner.read_order(&seed.medication_order_id)["shipments"][0]["id"]);
+        let hold = hold(server, &seed);
         let (webhook, delivery) = webhook(server, &seed, 1);
         let orders_webhook = orders_webhook(server, &seed, 1);
         sign(server, &seed);
         let keys = server.store().json(&["admin", "key", "list", "--clinic", &seed.clinic_id]);
         let key = text(&keys[0]["id"]);
         let (event, orders_event) = disabled_events(server, &seed);
-        Self { seed, refill, shipment, webhook, delivery, orders_webhook, event, orders_event, key }
+        Self { seed, refill, shipment, hold, webhook, delivery, orders_webhook, event, orders_event, key }
     }
 
     /// The id that follows a segment of a path. A new kind of id must be named here.
@@ -151,6 +154,7 @@ impl World {
             "prescription" | "prescriptions" => &self.seed.prescription_id,
             "refill-request" | "refill-requests" | "refills" => &self.refill,
             "shipment" | "shipments" => &self.shipment,
+            "holds" => &self.hold,
             "webhook" => &self.webhook,
             "webhooks" => &self.orders_webhook,
             "deliveries" => &self.delivery,
@@ -182,6 +186,14 @@ impl World {
         let query: Vec<String> = query.collect();
         format!("{}?{}", path.join("/"), query.join("&"))
     }
+}
+
+/// A hold on another order; what is sent about it here is not read that far.
+fn hold(server: &Server, seed: &Seed) -> String {
+    let order = server.partner(seed).order(seed);
+    let path = format!("/pharmacy/orders/{}/hold", order.id);
+    let held = server.staff(seed).post(&path, &json!({"reason": "address"}));
+    text(&held.data()["holds"][0]["id"])
 }
 
 /// A new webhook and a delivery of it that is dead, so that it can be sent again.

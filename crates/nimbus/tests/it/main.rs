@@ -11,6 +11,7 @@ mod cors;
 mod crash;
 mod delivery;
 mod events;
+mod holds;
 mod idempotency;
 mod idempotency_property;
 mod lifecycle;

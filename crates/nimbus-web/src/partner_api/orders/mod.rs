@@ -1,5 +1,6 @@
 //! Medication orders and their medication requests: placing, reading and cancelling them.
 
+pub mod holds;
 mod read;
 pub mod types;
 

@@ -90,6 +90,36 @@ pub struct CancelBody {
     pub reason: Option<String>,
 }
 
+/// What resolves a hold: the fields that it names.
+#[derive(ToSchema)]
+pub struct ResolveBody {
+    /// Of an `address` hold: where the order goes instead.
+    pub shipping_address: Option<AddressBody>,
+    /// Only where the pharmacy does not know the drug.
+    #[schema(max_length = 200)]
+    pub medication: Option<String>,
+    pub ndc: Option<String>,
+    #[schema(max_length = 1000, example = "Take one tablet by mouth daily")]
+    pub direction: Option<String>,
+    pub quantity: Option<Amount>,
+    #[schema(max_length = 50)]
+    pub unit_of_measure: Option<String>,
+    #[schema(minimum = 1, maximum = 365)]
+    pub days_supply: Option<u32>,
+    #[schema(max_length = 500)]
+    pub reason_for_compounding: Option<String>,
+    #[schema(max_length = 2000)]
+    pub reason_for_compounding_additional_context: Option<String>,
+    #[schema(max_length = 200)]
+    pub animal_owner_name: Option<String>,
+    /// A number, or text with a unit.
+    #[schema(max_length = 50)]
+    pub weight: Option<String>,
+    /// For the pharmacy.
+    #[schema(max_length = 1000)]
+    pub note: Option<String>,
+}
+
 #[derive(Serialize, ToSchema)]
 pub struct OrderCreated {
     pub medication_order_id: Uuid,
@@ -306,10 +336,20 @@ pub struct HoldView {
     pub medication_request_id: Uuid,
     #[schema(value_type = words::HoldReason)]
     pub reason: &'static str,
+    /// What is wrong, in a sentence.
+    pub message: String,
     #[schema(value_type = words::Resolver)]
     pub resolvable_by: &'static str,
     /// How it is resolved, in a sentence.
     pub how: &'static str,
+    /// What to send to resolve it: one of these at least. Empty where the pharmacy resolves it.
+    #[schema(value_type = Vec<words::HoldField>)]
+    pub required_fields: Vec<&'static str>,
+    /// The gate that placed it; null where staff or the platform did.
+    #[schema(value_type = Option<words::Gate>)]
+    pub gate: Option<&'static str>,
+    /// The regulation or policy behind it.
+    pub citation: Option<String>,
     pub placed_at: Time,
     pub released_at: Option<Time>,
     /// What the pharmacy wrote about it for the partner.
@@ -318,12 +358,18 @@ pub struct HoldView {
 
 impl From<&Hold> for HoldView {
     fn from(hold: &Hold) -> Self {
+        let cause = hold.cause.as_ref();
+        let fields = cause.map_or(hold.reason.fields(), |cause| &cause.fields);
         Self {
             id: hold.id.0,
             medication_request_id: hold.line_id.0,
             reason: hold.reason.as_str(),
+            message: cause.map_or_else(|| hold.reason.message().to_owned(), |cause| cause.message.clone()),
             resolvable_by: hold.reason.resolvable_by(),
             how: hold.reason.how(),
+            required_fields: fields.iter().map(|field| field.as_str()).collect(),
+            gate: cause.map(|cause| cause.gate.as_str()),
+            citation: cause.and_then(|cause| cause.citation.clone()),
             placed_at: Time(hold.placed_at),
             released_at: hold.released_at.map(Time),
             note: hold.note.as_ref().map(|note| note.expose().clone()),

@@ -1,0 +1,210 @@
+//! Holds that a partner resolves, and how an order goes on when its holds are gone.
+
+use nimbus_core::{
+    access::{Scope, SystemActor},
+    gates::{Answer, Field},
+    ids::{HoldId, LineId, OrderId},
+    order::{Hold, HoldReason, Line, Lines, Order, RefusedAct, refused_before, resolve_holds},
+    phi::Phi,
+};
+use nimbus_store::{Tx, orders as store, patients, prescriptions};
+
+use crate::{
+    App,
+    actor::Call,
+    consequences::order_changed,
+    error::{Detail, Error, FieldError, RefusalCode, Result},
+    orders::NOT_FOUND,
+    outbox::Changes,
+    pharmacy::{StaffAct, decide},
+    unit::{Cx, Render, Reply},
+};
+
+pub struct Resolve {
+    pub order: OrderId,
+    pub hold: HoldId,
+    pub answer: Answer,
+}
+
+/// A partner resolves a hold of its own with what was missing. The line goes back to the state that it left, and a
+/// step that the hold had refused is tried again.
+pub async fn resolve(app: &App, call: &Call, command: Resolve, render: Render<Order>) -> Result<Reply> {
+    call.partner(Scope::OrdersWrite)?;
+    app.write(call, command, render, |tx, cx, command| Box::pin(resolve_in(tx, cx, command))).await
+}
+
+async fn resolve_in(tx: &mut Tx, cx: &Cx, command: &Resolve) -> Result<Order> {
+    let clinic = cx.call.partner(Scope::OrdersWrite)?.clinic_id;
+    let before = store::order_get(tx, clinic, command.order).await?.ok_or(NOT_FOUND)?;
+    let hold = before.holds.iter().find(|hold| hold.id == command.hold).ok_or(Error::NotFound("Hold"))?;
+    must_be_the_partners(hold)?;
+    let line = before.line(hold.line_id).ok_or(Error::NotFound("Hold"))?;
+    must_answer(&before, line, hold, &command.answer)?;
+
+    let mut answered = before.clone();
+    apply(tx, cx, &mut answered, hold.line_id, &command.answer).await?;
+    let mut changes = Changes::default();
+    if command.answer.given().iter().any(|field| field.is_of_patient()) {
+        changes.audit.push(cx.audit(Some(clinic), "patient.update", "patient", Some(before.patient_id.0)));
+    }
+    let resolved: Vec<HoldId> = match hold.reason {
+        // The address is the order's: so is the answer.
+        HoldReason::Address => {
+            let same = before.open_holds().filter(|open| open.reason == HoldReason::Address);
+            same.map(|open| open.id).collect()
+        }
+        _ => vec![hold.id],
+    };
+    let act = cx.act(command.answer.note.clone(), None);
+    let mut after = changes.take(resolve_holds(&answered, &resolved, &act)?);
+    if !command.answer.given().into_iter().any(Field::is_of_therapy) {
+        after = go_on(tx, cx, &before, after, &mut changes).await?;
+    }
+    order_changed(tx, cx, &before, &mut after, &mut changes).await?;
+    changes.audit.push(cx.audit(Some(clinic), "order.resolve_hold", "order", Some(after.id.0)));
+    changes.write(tx, cx).await?;
+    Ok(after)
+}
+
+/// A hold that is released, or that the pharmacy resolves, is not changed by an answer.
+fn must_be_the_partners(hold: &Hold) -> Result<()> {
+    let (reason, message) = if hold.released_at.is_some() {
+        ("hold_released", "The hold is released already.")
+    } else if !hold.reason.is_partners() {
+        ("resolved_by_pharmacy", "The pharmacy resolves this hold.")
+    } else {
+        return Ok(());
+    };
+    let detail = Detail {
+        field: None,
+        reason: Some(reason.to_owned()),
+        message: message.to_owned(),
+        facts: vec![("hold_reason", hold.reason.as_str().to_owned())],
+    };
+    Err(Error::refused(RefusalCode::InvalidStatusTransition, message, vec![detail]))
+}
+
+/// The answer has what the hold asks for, and nothing that it cannot change any more.
+fn must_answer(order: &Order, line: &Line, hold: &Hold, answer: &Answer) -> Result<()> {
+    let given = answer.given();
+    let mut errors: Vec<FieldError> = Vec::new();
+    match hold.reason {
+        HoldReason::Address => match &answer.shipping_address {
+            None => errors.push(FieldError::new("shipping_address", "is required")),
+            Some(address) if address == order.shipping_address.expose() => {
+                errors.push(FieldError::new("shipping_address", "is the address that the hold is about"));
+            }
+            Some(_) => {}
+        },
+        _ => errors.extend(lacks(hold, &given)),
+    }
+    let fixed = is_fixed(order, line);
+    for field in given {
+        let why = match (hold.reason, field) {
+            (_, Field::Note) | (HoldReason::Address, Field::ShippingAddress) => continue,
+            (HoldReason::Address, _) | (_, Field::ShippingAddress) => "is not what this hold asks for",
+            (_, Field::Medication) if !asks_for(hold, field) => {
+                "cannot be another drug: cancel the medication request and order it anew"
+            }
+            (_, field) if field.is_of_patient() && !asks_for(hold, field) => "is not what this hold asks for",
+            (_, field) if field.is_of_prescription() => match fixed {
+                Some(why) => why,
+                None => continue,
+            },
+            _ => continue,
+        };
+        errors.push(FieldError::new(field.as_str(), why));
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Error::Invalid(errors)) }
+}
+
+fn asks_for(hold: &Hold, field: Field) -> bool {
+    hold.cause.as_ref().is_some_and(|cause| cause.fields.contains(&field))
+}
+
+/// A clarification needs one of the fields that it names; one of staff takes whatever answers it.
+fn lacks(hold: &Hold, given: &[Field]) -> Option<FieldError> {
+    let named: &[Field] = hold.cause.as_ref().map_or(&[], |cause| &cause.fields);
+    let answers = |field: &Field| named.is_empty() || named.contains(field);
+    if given.iter().any(answers) {
+        return None;
+    }
+    let first = named.first().map_or(Field::Note, |field| *field);
+    let message = match named {
+        [] => "is required, or another field that answers the question".to_owned(),
+        [_] => "is required".to_owned(),
+        [_, others @ ..] => {
+            let others: Vec<&str> = others.iter().map(|field| field.as_str()).collect();
+            format!("is required, or {}", others.join(", "))
+        }
+    };
+    Some(FieldError::new(first.as_str(), message))
+}
+
+/// Why what is prescribed cannot be changed by an answer any more.
+fn is_fixed(order: &Order, line: &Line) -> Option<&'static str> {
+    if !line.standing().is_before_filling() {
+        return Some("cannot be changed while the line is being filled");
+    }
+    if order.refill_id.is_some() || order.refills_consumed > 0 || order.replaces.is_some() {
+        return Some("cannot be changed by a later fill: order the drug anew");
+    }
+    None
+}
+
+/// Writes the answer where it belongs: the order, the prescription with its line, the patient.
+async fn apply(tx: &mut Tx, cx: &Cx, order: &mut Order, line: LineId, answer: &Answer) -> Result<()> {
+    let given = answer.given();
+    if let Some(address) = &answer.shipping_address {
+        order.shipping_address = Phi::new(address.clone());
+    }
+    if given.iter().any(|field| field.is_of_prescription()) {
+        let Some(line) = order.lines.iter_mut().find(|it| it.id == line) else { return Ok(()) };
+        let found = prescriptions::prescription_get(tx, order.clinic_id, line.prescription_id).await?;
+        let mut prescription = found.ok_or(Error::NotFound("Prescription"))?;
+        answer.apply(&mut prescription);
+        prescription.updated_at = cx.now;
+        prescriptions::prescription_update(tx, &prescription).await?;
+        (line.quantity, line.days_supply) = (prescription.quantity, prescription.days_supply);
+        line.updated_at = cx.now;
+    }
+    if given.iter().any(|field| field.is_of_patient()) {
+        let found = patients::patient_get(tx, order.clinic_id, order.patient_id).await?;
+        let mut patient = found.ok_or(Error::NotFound("Patient"))?;
+        let profile = patient.profile.expose_mut();
+        if answer.animal_owner_name.is_some() {
+            profile.animal_owner_name.clone_from(&answer.animal_owner_name);
+        }
+        if answer.weight.is_some() {
+            profile.weight.clone_from(&answer.weight);
+            profile.weight_recorded_date = Some(cx.today);
+        }
+        patient.updated_at = cx.now;
+        patients::patient_update(tx, &patient).await?;
+    }
+    Ok(())
+}
+
+/// Tries again what holds had refused, on the lines that nothing holds any more. What is refused for another reason
+/// by now waits for staff.
+pub(crate) async fn go_on(
+    tx: &mut Tx,
+    cx: &Cx,
+    before: &Order,
+    mut order: Order,
+    changes: &mut Changes,
+) -> Result<Order> {
+    for (refused, step) in [(RefusedAct::Verify, StaffAct::Verify), (RefusedAct::Submit, StaffAct::Submit)] {
+        let lines = refused_before(before, &order, refused);
+        if lines.is_empty() {
+            continue;
+        }
+        let act = cx.as_system(SystemActor::Gates).act(None, None);
+        match decide(tx, &order, step, Lines::These(&lines), &act).await {
+            Ok(decision) => order = changes.take(decision),
+            Err(Error::Refused { .. }) => {}
+            Err(other) => return Err(other),
+        }
+    }
+    Ok(order)
+}

@@ -1,0 +1,47 @@
+//! Gates: what must be right before a fill is verified, submitted and labelled.
+
+mod answer;
+
+pub use answer::Answer;
+
+use crate::words;
+
+words! {
+    /// The gates, each of which looks at one matter.
+    pub enum Gate {
+        /// The drug is one that the pharmacy knows.
+        Drug = "drug",
+        /// A refrigerated drug stays cold on its way.
+        Temperature = "temperature",
+        /// A compounded drug has its reason.
+        Compounding = "compounding",
+        /// Quantity, sig and days supply agree.
+        DaysSupply = "days_supply",
+        /// A controlled drug has a valid original.
+        Controlled = "controlled",
+        /// The pharmacy may dispense this in the destination state.
+        License = "license",
+        /// An animal is described, and no food comes of it.
+        Veterinary = "veterinary",
+        /// The practitioner may prescribe this.
+        Practitioner = "practitioner",
+    }
+}
+
+words! {
+    /// What a partner sends to resolve a hold, by its name in the request.
+    pub enum Field {
+        ShippingAddress = "shipping_address",
+        Medication = "medication",
+        Ndc = "ndc",
+        Direction = "direction",
+        Quantity = "quantity",
+        UnitOfMeasure = "unit_of_measure",
+        DaysSupply = "days_supply",
+        ReasonForCompounding = "reason_for_compounding",
+        AdditionalContext = "reason_for_compounding_additional_context",
+        AnimalOwnerName = "animal_owner_name",
+        Weight = "weight",
+        Note = "note",
+    }
+}

@@ -1,0 +1,83 @@
+//! Originals of prescriptions, and the orders that wait for them.
+
+use nimbus_core::{
+    access::{By, SystemActor},
+    ids::PrescriptionId,
+    order::{Hold, HoldReason, Order},
+    original::{Original, OriginalKind},
+};
+use nimbus_store::{
+    Db, Result, Tx,
+    orders::{order_insert, order_update, orders_held_for_prescription},
+    originals::{original_get, original_insert, originals_of_order},
+    prescriptions::prescription_insert,
+    two_engines,
+};
+
+use crate::support::{World, assert_sealed, clinic, id, now, phi, prescription, world};
+
+two_engines! {
+    async fn scenario(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(told(tx))).await.unwrap();
+    }
+}
+
+fn original(world: &World, prescription_id: PrescriptionId) -> Original {
+    Original {
+        clinic_id: world.clinic,
+        prescription_id,
+        kind: OriginalKind::Electronic,
+        reference: phi("message 4711"),
+        note: Some(phi("signature verified")),
+        received_at: now(),
+        bound_by: By::System(SystemActor::CommandLine),
+        bound_at: now().plus_seconds(1),
+    }
+}
+
+async fn told(tx: &mut Tx) -> Result<()> {
+    let world = world(tx).await?;
+    let other = clinic(tx).await?;
+    let second = prescription(&world.patient);
+    prescription_insert(tx, &second).await?;
+    let mut order = world.order(&[second.id, world.prescription.id]);
+    let line_id = order.lines[0].id;
+    let reason = HoldReason::AwaitingValidPrescription;
+    order.holds = vec![Hold {
+        id: id(),
+        line_id,
+        reason,
+        cause: None,
+        note: None,
+        placed_at: now(),
+        released_at: None,
+    }];
+    order_insert(tx, &order).await?;
+    assert_eq!(orders_held_for_prescription(tx, world.clinic, second.id).await?, [order.id]);
+    assert!(orders_held_for_prescription(tx, world.clinic, world.prescription.id).await?.is_empty());
+    assert!(orders_held_for_prescription(tx, other, second.id).await?.is_empty());
+    assert!(originals_of_order(tx, world.clinic, order.id).await?.is_empty());
+
+    assert!(original_get(tx, world.clinic, second.id).await?.is_none());
+    assert!(original_insert(tx, &original(&world, second.id)).await?);
+    let again = Original { kind: OriginalKind::Written, ..original(&world, second.id) };
+    assert!(!original_insert(tx, &again).await?, "the first stays");
+    let read = original_get(tx, world.clinic, second.id).await?.unwrap();
+    assert_eq!((read.kind, read.received_at), (OriginalKind::Electronic, now()));
+    assert_eq!((read.actor_kind.as_str(), read.actor.as_str()), ("system", "command_line"));
+    assert_eq!((read.reference.expose().as_str(), read.bound_at), ("message 4711", now().plus_seconds(1)));
+    assert!(read.note == Some(phi("signature verified")));
+    assert!(original_get(tx, other, second.id).await?.is_none());
+    let sealed = "select reference from bound_originals where prescription_id = $1";
+    assert_sealed(tx, sealed, second.id.0, "4711").await;
+    let sealed = "select note from bound_originals where prescription_id = $1";
+    assert_sealed(tx, sealed, second.id.0, "verified").await;
+    assert_eq!(originals_of_order(tx, world.clinic, order.id).await?, [second.id]);
+    assert!(originals_of_order(tx, other, order.id).await?.is_empty());
+
+    let mut after: Order = order.clone();
+    after.holds[0].released_at = Some(now());
+    order_update(tx, &order, &after).await?;
+    assert!(orders_held_for_prescription(tx, world.clinic, second.id).await?.is_empty());
+    Ok(())
+}
