@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use http::HeaderValue;
 use jiff::tz::TimeZone;
-use nimbus_app::{App, Config, clock::Clock, limits::Rates};
+use nimbus_app::{App, Config, clock::Clock, formulary, limits::Rates};
 use nimbus_core::access::Environment;
 use nimbus_store::{Db, MasterKey};
 use nimbus_web::{WebSettings, measure};
@@ -80,10 +80,12 @@ pub(crate) async fn serve(arguments: &[String]) -> Result<(), Failure> {
         pharmacy_zone: TimeZone::UTC,
         rules: nimbus_app::rules::shipped(),
         thresholds: None,
+        formulary: formulary::shipped(Environment::Sandbox),
         rates: Rates { writes: RATE, reads: RATE, unauthenticated: 0 },
         address_policy: AddressPolicy { allow_loopback: true },
         onboarding: None,
         pharmacy_feed_secret: None,
+        auto_advance: None,
     };
     let settings = WebSettings::new(Arc::new(|| Box::pin(async { Ok(()) })));
     let router = measure::router(App::new(db, config, Clock::default()), settings, reply(size.parse()?));

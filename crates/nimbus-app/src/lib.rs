@@ -13,6 +13,7 @@ pub mod endpoints;
 pub mod error;
 pub mod events;
 pub mod fills;
+pub mod formulary;
 pub mod holds;
 pub mod jobs;
 pub mod limits;
@@ -42,7 +43,7 @@ pub use nimbus_store::page;
 use std::{sync::Arc, time::Duration};
 
 use jiff::tz::TimeZone;
-use nimbus_core::{access::Environment, eligibility::Thresholds, rules::Packs};
+use nimbus_core::{access::Environment, eligibility::Thresholds, formulary::Formulary, rules::Packs};
 use nimbus_store::Db;
 use nimbus_webhooks::{client::WebhookClient, guard::AddressPolicy};
 use tokio::sync::Notify;
@@ -67,6 +68,8 @@ pub struct Config {
     pub rules: Packs,
     /// When a refill is too soon, where that differs from the pack in force.
     pub thresholds: Option<Thresholds>,
+    /// The drugs that the pharmacy dispenses.
+    pub formulary: Arc<Formulary>,
     /// Which addresses webhook endpoints may be registered at.
     pub address_policy: AddressPolicy,
     /// Where the onboarding robot is told of a new practitioner, and the token it shows when it calls back.
@@ -147,6 +150,11 @@ impl App {
 
     pub fn environment(&self) -> Environment {
         self.inner.config.environment
+    }
+
+    /// The drugs that the pharmacy dispenses.
+    pub fn formulary(&self) -> &Formulary {
+        &self.inner.config.formulary
     }
 
     /// Rung after each commit that made a delivery due.

@@ -3,19 +3,21 @@
 use nimbus_core::{
     access::Scope,
     event::{OrderChange, PrescriptionChange},
+    formulary::ClinicList,
     ids::{ClinicId, LineId, OrderId, PatientId, PractitionerId, PrescriptionId},
     order::{FillStatus, Line, Order, Shipping, open_order, order_status, request_cancellation},
     patient::{Address, PatientStatus},
     phi::Phi,
     practitioner::PractitionerStatus,
-    prescription::{DrugSchedule, Prescription, PrescriptionDetail, PrescriptionStatus},
+    prescription::{Prescription, PrescriptionDetail, PrescriptionStatus},
     quantity::Quantity,
 };
 pub use nimbus_store::history::HistoryRow;
 use nimbus_store::{
-    Tx, history, orders as store,
+    Tx, history,
+    orders::{self as store, Intake},
     page::{Page, Slice},
-    patients, practitioners, prescriptions, shipments,
+    prescriptions, shipments,
 };
 use uuid::Uuid;
 
@@ -24,6 +26,7 @@ use crate::{
     actor::Call,
     consequences::{order_changed, schedule_expiry},
     error::{Detail, Error, FieldError, RefusalCode, Result},
+    formulary::{Recognised, recognise},
     outbox::Changes,
     sandbox::simulation,
     unit::{Cx, Render, Reply},
@@ -100,8 +103,8 @@ pub(crate) fn no_such_service(carrier_id: &str) -> Error {
 
 async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Created> {
     let clinic = command.clinic_id;
-    let patient = patients::patient_get(tx, clinic, command.patient_id).await?;
-    let practitioner = practitioners::practitioner_status(tx, clinic, command.practitioner_id).await?;
+    let Intake { patient, practitioner, drugs } =
+        store::order_intake(tx, clinic, command.patient_id, command.practitioner_id).await?;
     let (Some(patient), Some(practitioner)) = (&patient, practitioner) else {
         let missing = [
             patient.is_none().then(|| FieldError::new("patient_id", "Patient not found")),
@@ -116,7 +119,7 @@ async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Created> {
     }
     let address =
         command.shipping_address.clone().unwrap_or_else(|| patient.profile.expose().address.clone());
-    let made = prescribe(cx, command, &address, &mut warnings);
+    let made = prescribe(cx, command, &drugs, &address, &mut warnings);
     let mut order = NewOrder {
         clinic_id: clinic,
         patient_id: command.patient_id,
@@ -182,9 +185,19 @@ pub(crate) async fn insert(
 }
 
 /// A prescription for each line, dated today in the pharmacy's time zone.
-fn prescribe(cx: &Cx, command: &Create, address: &Address, warnings: &mut Vec<String>) -> Vec<Prescription> {
+fn prescribe(
+    cx: &Cx,
+    command: &Create,
+    drugs: &ClinicList,
+    address: &Address,
+    warnings: &mut Vec<String>,
+) -> Vec<Prescription> {
     let prescribe = |(index, line): (usize, &NewLine)| {
-        let schedule = DrugSchedule::of_drug(&line.detail.medication);
+        let Recognised { facts, doubt } = recognise(&cx.app, drugs, &line.detail);
+        if let Some(doubt) = doubt {
+            warnings.push(format!("medication_requests[{index}].medication: {doubt}"));
+        }
+        let schedule = facts.schedule;
         let limit = schedule.refill_limit(&address.state);
         if line.refills > limit {
             warnings.push(format!(
@@ -198,7 +211,10 @@ fn prescribe(cx: &Cx, command: &Create, address: &Address, warnings: &mut Vec<St
             practitioner_id: command.practitioner_id,
             status: PrescriptionStatus::Active,
             detail: Phi::new(line.detail.clone()),
+            drug_id: facts.drug_id.map(Phi::new),
             schedule,
+            refrigerated: facts.refrigerated,
+            compounded: facts.compounded,
             quantity: line.quantity,
             days_supply: line.days_supply,
             refills_authorized: line.refills.min(limit),

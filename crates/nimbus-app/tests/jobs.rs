@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use nimbus_app::{
     App, Config,
     clock::Clock,
-    jobs,
+    formulary, jobs,
     limits::Rates,
     sandbox::{self, Seed},
 };
@@ -30,6 +30,7 @@ fn app(db: &Db, days_later: i64) -> App {
         pharmacy_zone: TimeZone::get("America/Chicago").unwrap(),
         rules: nimbus_app::rules::shipped(),
         thresholds: None,
+        formulary: formulary::shipped(Environment::Sandbox),
         address_policy: AddressPolicy::default(),
         onboarding: None,
         pharmacy_feed_secret: None,

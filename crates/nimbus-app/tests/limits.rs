@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use nimbus_app::{
     Actor, App, Config,
     clock::Clock,
+    formulary,
     limits::{self, REPORT_EVERY, Rates},
 };
 use nimbus_core::{
@@ -24,6 +25,7 @@ fn app(db: &Db) -> App {
         pharmacy_zone: TimeZone::UTC,
         rules: nimbus_app::rules::shipped(),
         thresholds: None,
+        formulary: formulary::shipped(Environment::Sandbox),
         address_policy: AddressPolicy::default(),
         onboarding: None,
         pharmacy_feed_secret: None,

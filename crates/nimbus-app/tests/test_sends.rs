@@ -12,6 +12,7 @@ use jiff::tz::TimeZone;
 use nimbus_app::{
     Actor, App, Call, Config, Error, Idempotency, PartnerActor, Rendered, Reply,
     clock::{Clock, wall},
+    formulary,
     limits::Rates,
     webhook_test::{self, TestSend, TestSent},
 };
@@ -43,6 +44,7 @@ fn app(db: &Db) -> App {
         pharmacy_zone: TimeZone::UTC,
         rules: nimbus_app::rules::shipped(),
         thresholds: None,
+        formulary: formulary::shipped(Environment::Sandbox),
         address_policy: AddressPolicy { allow_loopback: true },
         onboarding: None,
         pharmacy_feed_secret: None,

@@ -134,6 +134,12 @@ ids! {
     AttemptId "att",
     /// One row of a history.
     HistoryId "his",
+    /// A licence of the pharmacy in one state.
+    LicenseId "lic",
+    /// A lot of a drug in stock.
+    LotId "lot",
+    /// One movement of stock.
+    MoveId "mov",
     /// One row of the audit log.
     AuditId "aud",
     /// One piece of timed work.

@@ -36,10 +36,12 @@ words! {
 }
 
 impl DrugSchedule {
-    /// The schedule of a drug by its name. Testosterone is C-III (21 CFR 1308.13(f)); every other drug is
-    /// taken as unscheduled.
-    pub fn of_drug(medication: &str) -> Self {
-        if medication.to_lowercase().contains("testosterone") { Self::C3 } else { Self::Unscheduled }
+    /// The one of two with more rules: C-II before C-III before C-IV before C-V, and any before none.
+    pub fn strictest(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Unscheduled, scheduled) | (scheduled, Self::Unscheduled) => scheduled,
+            (one, other) => one.min(other),
+        }
     }
 
     /// The most refills that a prescription of this schedule may authorise: C-II none (21 CFR 1306.12),
@@ -88,7 +90,12 @@ pub struct Prescription {
     pub practitioner_id: PractitionerId,
     pub status: PrescriptionStatus,
     pub detail: Phi<PrescriptionDetail>,
+    /// The formulary's entry for the drug, where it was recognised.
+    pub drug_id: Option<Phi<String>>,
     pub schedule: DrugSchedule,
+    /// Kept and shipped at 2–8 °C.
+    pub refrigerated: bool,
+    pub compounded: bool,
     /// What one fill dispenses.
     pub quantity: Quantity,
     pub days_supply: Option<u32>,
@@ -279,7 +286,10 @@ mod tests {
                 reason_for_compounding: None,
                 reason_for_compounding_additional_context: None,
             }),
+            drug_id: None,
             schedule: DrugSchedule::Unscheduled,
+            refrigerated: false,
+            compounded: false,
             quantity: Quantity::parse("2.5").unwrap(),
             days_supply: Some(28),
             refills_authorized: 3,
@@ -301,6 +311,15 @@ mod tests {
         assert_eq!(DrugSchedule::C3.expires_on(issued, "NY").to_string(), "2026-07-31");
         assert_eq!(DrugSchedule::C5.expires_on(issued, "TX").to_string(), "2026-07-31");
         assert_eq!(DrugSchedule::C5.expires_on(issued, "NY").to_string(), "2027-01-31");
-        assert_eq!(DrugSchedule::of_drug("Testosterone Cypionate").refill_limit("NY"), 5);
+        assert_eq!(DrugSchedule::C3.refill_limit("NY"), 5);
+    }
+
+    #[test]
+    fn of_two_schedules_the_stricter_rules() {
+        use DrugSchedule::{C2, C3, C4, C5, Unscheduled};
+        for (one, other, strictest) in [(C2, C3, C2), (C5, C4, C4), (Unscheduled, C5, C5), (C3, C3, C3)] {
+            assert_eq!(one.strictest(other), strictest);
+            assert_eq!(other.strictest(one), strictest);
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! query, patient data sealed before it is written.
 
 pub mod audit;
+pub mod clinic_drugs;
 pub mod counters;
 pub mod deliveries;
 mod documents;
@@ -16,6 +17,7 @@ pub mod jobs;
 pub mod keyring;
 pub mod keys;
 pub mod label_purchases;
+pub mod licenses;
 pub mod migrate;
 pub mod orders;
 pub mod originals;

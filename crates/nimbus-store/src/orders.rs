@@ -3,6 +3,7 @@
 mod columns;
 mod file;
 mod find;
+mod intake;
 mod standing;
 
 use nimbus_core::{
@@ -24,6 +25,7 @@ pub use find::{
     PastFill, cancellations_requested, fills_of_prescription, orders_held_for_practitioner,
     orders_held_for_prescription, orders_of_shipment, prescriptions_replaced,
 };
+pub use intake::{Intake, order_intake};
 pub use standing::{MAX_STANDINGS, order_list_by_standing};
 
 /// Whole orders, a row for each line and hold, of the orders that a condition on `orders` chooses.

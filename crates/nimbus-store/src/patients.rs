@@ -8,7 +8,7 @@ use nimbus_core::{
 
 use crate::{
     documents,
-    engine::{Columns, Tx, Value},
+    engine::{Columns, Row, Statement, Tx, Value},
     error::Result,
     page::{Listed, Page, Slice, listed, page_end, page_few, page_where},
     rows::{changed_one, read_opt, read_rows, word, word_opt},
@@ -98,10 +98,20 @@ pub async fn patient_by_identity(tx: &mut Tx, clinic: ClinicId, identity: &str) 
     row.map(|row| row.columns().take()).transpose()
 }
 
+const BY_ID: &str = concat!("select ", columns!(), " from patients where clinic_id = $1 and id = $2");
+
 pub async fn patient_get(tx: &mut Tx, clinic: ClinicId, id: PatientId) -> Result<Option<Patient>> {
-    let sql = concat!("select ", columns!(), " from patients where clinic_id = $1 and id = $2");
-    let row = tx.query_opt(sql, &[clinic.into(), id.into()]).await?;
+    let row = tx.query_opt(BY_ID, &[clinic.into(), id.into()]).await?;
     read_opt(tx, row, read).await
+}
+
+/// What [`patient_get`] asks, for [`read_all`].
+pub(crate) fn by_id(clinic: ClinicId, id: PatientId) -> Statement {
+    Statement::new(BY_ID, vec![clinic.into(), id.into()])
+}
+
+pub(crate) async fn read_all(tx: &mut Tx, rows: Vec<Row>) -> Result<Vec<Patient>> {
+    read_rows(tx, rows, read).await
 }
 
 /// A patient of any clinic, for staff.

@@ -8,7 +8,7 @@ use nimbus_core::{
 
 use crate::{
     documents,
-    engine::{Columns, Tx, Value},
+    engine::{Columns, Row, Statement, Tx, Value},
     error::Result,
     page::{Listed, Page, Slice, listed, page_end, page_end_any, page_few, page_where, page_where_any},
     rows::{changed_one, read_opt, read_rows, word, word_opt},
@@ -129,8 +129,18 @@ pub async fn practitioner_status(
     clinic: ClinicId,
     id: PractitionerId,
 ) -> Result<Option<PractitionerStatus>> {
-    let sql = "select status from practitioners where clinic_id = $1 and id = $2";
-    let row = tx.query_opt(sql, &[clinic.into(), id.into()]).await?;
+    let row = tx.query_opt(STATUS_BY_ID, &[clinic.into(), id.into()]).await?;
+    read_status(row.as_ref())
+}
+
+const STATUS_BY_ID: &str = "select status from practitioners where clinic_id = $1 and id = $2";
+
+/// What [`practitioner_status`] asks, for [`read_status`].
+pub(crate) fn status_by_id(clinic: ClinicId, id: PractitionerId) -> Statement {
+    Statement::new(STATUS_BY_ID, vec![clinic.into(), id.into()])
+}
+
+pub(crate) fn read_status(row: Option<&Row>) -> Result<Option<PractitionerStatus>> {
     let text = row.map(|row| row.columns().take()).transpose()?;
     word_opt(text, PractitionerStatus::parse, STATUS)
 }

@@ -18,8 +18,8 @@ use crate::{
 
 macro_rules! columns {
     () => {
-        "clinic_id, id, patient_id, practitioner_id, status, detail, schedule, quantity, days_supply, \
-         refills_authorized, refills_used, do_not_refill, date_issued, expires_on, rx_number, version, \
+        "clinic_id, id, patient_id, practitioner_id, status, detail, drug, schedule, refrigerated, compounded, \
+         quantity, days_supply, refills_authorized, refills_used, do_not_refill, date_issued, expires_on, rx_number, version, \
          created_at, updated_at"
     };
 }
@@ -27,7 +27,7 @@ macro_rules! columns {
 const INSERT: &str = concat!(
     "insert into prescriptions (",
     columns!(),
-    ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)"
+    ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)"
 );
 
 fn read(columns: &mut Columns<'_>, clinic_id: ClinicId, keys: &ClinicKeys) -> Result<Prescription> {
@@ -39,7 +39,10 @@ fn read(columns: &mut Columns<'_>, clinic_id: ClinicId, keys: &ClinicKeys) -> Re
         practitioner_id: columns.take()?,
         status: word(&columns.take::<String>()?, PrescriptionStatus::parse, "prescriptions.status")?,
         detail: Phi::new(documents::open(keys, detail_at(id), &columns.take::<Vec<u8>>()?)?),
+        drug_id: documents::open_text(keys, drug_at(id), columns.take()?)?,
         schedule: word(&columns.take::<String>()?, DrugSchedule::parse, "prescriptions.schedule")?,
+        refrigerated: columns.take()?,
+        compounded: columns.take()?,
         quantity: quantity(columns.take()?, "prescriptions.quantity")?,
         days_supply: columns.take()?,
         refills_authorized: columns.take()?,
@@ -63,7 +66,10 @@ fn args(prescription: &Prescription, keys: &ClinicKeys) -> Result<Vec<Value>> {
         prescription.practitioner_id.into(),
         prescription.status.as_str().into(),
         documents::seal(keys, detail_at(prescription.id), prescription.detail.expose())?.into(),
+        documents::seal_text(keys, drug_at(prescription.id), prescription.drug_id.as_ref()).into(),
         prescription.schedule.as_str().into(),
+        prescription.refrigerated.into(),
+        prescription.compounded.into(),
         prescription.quantity.thousandths().into(),
         prescription.days_supply.into(),
         prescription.refills_authorized.into(),
@@ -80,6 +86,10 @@ fn args(prescription: &Prescription, keys: &ClinicKeys) -> Result<Vec<Value>> {
 
 const fn detail_at(id: PrescriptionId) -> SealedAt {
     SealedAt { table: "prescriptions", column: "detail", row: id.0 }
+}
+
+const fn drug_at(id: PrescriptionId) -> SealedAt {
+    SealedAt { table: "prescriptions", column: "drug", row: id.0 }
 }
 
 pub async fn prescription_insert(tx: &mut Tx, prescription: &Prescription) -> Result<()> {
@@ -104,11 +114,11 @@ pub async fn prescription_insert_many(tx: &mut Tx, prescriptions: &[Prescription
 pub async fn prescription_update(tx: &mut Tx, prescription: &Prescription) -> Result<()> {
     let keys = tx.keys(prescription.clinic_id).await?;
     let sql = "update prescriptions
-        set patient_id = $3, practitioner_id = $4, status = $5, detail = $6, schedule = $7, quantity = $8,
-            days_supply = $9, refills_authorized = $10, refills_used = $11, do_not_refill = $12,
-            date_issued = $13, expires_on = $14, rx_number = $15, version = $16 + 1, created_at = $17,
-            updated_at = $18
-        where clinic_id = $1 and id = $2 and version = $16";
+        set patient_id = $3, practitioner_id = $4, status = $5, detail = $6, drug = $7, schedule = $8,
+            refrigerated = $9, compounded = $10, quantity = $11, days_supply = $12, refills_authorized = $13,
+            refills_used = $14, do_not_refill = $15, date_issued = $16, expires_on = $17, rx_number = $18,
+            version = $19 + 1, created_at = $20, updated_at = $21
+        where clinic_id = $1 and id = $2 and version = $19";
     changed_one(tx.execute(sql, &args(prescription, &keys)?).await?)
 }
 

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use nimbus_app::{
     App, Call, Config,
     clock::Clock,
+    formulary,
     limits::Rates,
     tenancy::{self, KeyOrder, PartnerStatus, TokenOrder},
 };
@@ -34,6 +35,7 @@ impl World {
             pharmacy_zone: TimeZone::UTC,
             rules: nimbus_app::rules::shipped(),
             thresholds: None,
+            formulary: formulary::shipped(Environment::Sandbox),
             address_policy: AddressPolicy { allow_loopback: true },
             onboarding: None,
             pharmacy_feed_secret: Some("feed-secret".to_owned()),

@@ -47,6 +47,7 @@ pub(crate) fn app(settings: &Settings, db: Db) -> Result<App, Failure> {
         pharmacy_zone: settings.pharmacy_zone()?,
         rules: settings.rules()?,
         thresholds: None,
+        formulary: settings.formulary()?,
         address_policy: settings.address_policy(),
         onboarding,
         pharmacy_feed_secret: settings.pharmacy_feed_secret.clone(),

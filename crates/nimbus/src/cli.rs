@@ -50,6 +50,9 @@ pub(crate) struct SettingsArgs {
     /// Folder of rules packs (*.toml) that replace those of the program
     #[arg(long, env = "NIMBUS_RULES_DIR", global = true)]
     pub(crate) rules_dir: Option<PathBuf>,
+    /// TOML file with the drugs that the pharmacy dispenses, instead of the list that is built in
+    #[arg(long, env = "NIMBUS_FORMULARY_FILE", global = true)]
+    pub(crate) formulary_file: Option<PathBuf>,
     /// Where the onboarding robot is told of new practitioners
     #[arg(long, env = "NIMBUS_ONBOARDING_URL", global = true)]
     pub(crate) onboarding_url: Option<String>,

@@ -1,11 +1,11 @@
 //! Settings: flags before environment before the TOML file; what is unsafe in production is refused.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Uri};
 use jiff::tz::TimeZone;
-use nimbus_app::{limits::Rates, rules};
-use nimbus_core::{access::Environment, rules::Packs};
+use nimbus_app::{formulary, limits::Rates, rules};
+use nimbus_core::{access::Environment, formulary::Formulary, rules::Packs};
 use nimbus_store::MasterKey;
 use nimbus_web::Brand;
 use nimbus_webhooks::{guard::AddressPolicy, schedule::RetryScale};
@@ -27,6 +27,7 @@ struct File {
     behind_proxy: Option<bool>,
     pharmacy_time_zone: Option<String>,
     rules_dir: Option<PathBuf>,
+    formulary_file: Option<PathBuf>,
     onboarding_url: Option<String>,
     onboarding_token: Option<String>,
     pharmacy_feed_secret: Option<String>,
@@ -59,6 +60,7 @@ pub(crate) struct Settings {
     pub(crate) behind_proxy: bool,
     pharmacy_time_zone: String,
     rules_dir: Option<PathBuf>,
+    formulary_file: Option<PathBuf>,
     pub(crate) onboarding_url: Option<String>,
     pub(crate) onboarding_token: Option<String>,
     pub(crate) pharmacy_feed_secret: Option<String>,
@@ -130,6 +132,7 @@ impl Settings {
                 .or(file.pharmacy_time_zone)
                 .unwrap_or_else(|| "America/Chicago".to_owned()),
             rules_dir: args.rules_dir.clone().or(file.rules_dir),
+            formulary_file: args.formulary_file.clone().or(file.formulary_file),
             onboarding_url: args.onboarding_url.clone().or(file.onboarding_url),
             onboarding_token: secret("NIMBUS_ONBOARDING_TOKEN", file.onboarding_token),
             pharmacy_feed_secret: secret("NIMBUS_PHARMACY_FEED_SECRET", file.pharmacy_feed_secret),
@@ -228,6 +231,15 @@ impl Settings {
         }
     }
 
+    /// The drugs that the pharmacy dispenses: of the file, or the built-in list.
+    pub(crate) fn formulary(&self) -> Result<Arc<Formulary>, Failure> {
+        let Some(path) = &self.formulary_file else { return Ok(formulary::shipped(self.environment)) };
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| format!("the formulary {name} cannot be read: {error}"))?;
+        Ok(formulary::parse(&name, &text, self.environment)?)
+    }
+
     pub(crate) fn cors_origins(&self) -> Result<Vec<HeaderValue>, Failure> {
         let values = self.cors_origins.iter().map(HeaderValue::try_from);
         Ok(values.collect::<Result<_, _>>()?)
@@ -299,6 +311,7 @@ impl fmt::Display for Settings {
         writeln!(f, "behind_proxy               = {}", self.behind_proxy)?;
         writeln!(f, "pharmacy_time_zone         = {}", self.pharmacy_time_zone)?;
         writeln!(f, "rules_dir                  = {}", path(&self.rules_dir))?;
+        writeln!(f, "formulary_file             = {}", path(&self.formulary_file))?;
         writeln!(f, "pharmacy_feed_secret       = {}", set(&self.pharmacy_feed_secret))?;
         writeln!(
             f,
@@ -328,6 +341,7 @@ pub(crate) fn check(settings: &Settings) -> Result<(), Failure> {
     println!("{settings}");
     settings.pharmacy_zone()?;
     settings.rules()?;
+    settings.formulary()?;
     settings.retry_scale()?;
     settings.refuse_unsafe()
 }

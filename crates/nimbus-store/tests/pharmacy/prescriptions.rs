@@ -41,7 +41,9 @@ async fn told(tx: &mut Tx) -> Result<()> {
     let read = prescription_get(tx, world.clinic, first.id).await?.unwrap();
     assert_same(&read, &first);
     assert!(read.detail == first.detail);
+    assert!(read.drug_id == first.drug_id && read.refrigerated && read.compounded);
     assert_sealed(tx, "select detail from prescriptions where id = $1", first.id.0, "Semaglutide").await;
+    assert_sealed(tx, "select drug from prescriptions where id = $1", first.id.0, "semaglutide").await;
     assert!(prescription_get(tx, other, first.id).await?.is_none());
     assert_same(&prescription_get_any(tx, more[0].id).await?, &Some(&more[0]));
 
@@ -59,6 +61,7 @@ async fn told(tx: &mut Tx) -> Result<()> {
     first.status = PrescriptionStatus::Completed;
     first.refills_used = 3;
     first.do_not_refill = true;
+    (first.drug_id, first.refrigerated, first.compounded) = (None, false, false);
     first.rx_number = Some("1000001".to_owned());
     prescription_update(tx, &first).await?;
     assert_conflict(prescription_update(tx, &first).await);
