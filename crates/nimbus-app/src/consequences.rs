@@ -2,11 +2,11 @@
 
 use nimbus_core::{
     event::{Fact, OrderChange, PrescriptionChange},
-    ids::ShipmentId,
+    ids::{LineId, ShipmentId},
     order::{FillStatus, Line, Order},
     prescription::{Prescription, PrescriptionAct, PrescriptionStatus, change_status},
     refill::RefillStatus,
-    shipment::{self, Shipment, ShipmentStatus},
+    shipment::{self, Moved, Shipment, ShipmentStatus},
     time::{Ts, add_days},
 };
 use nimbus_store::{
@@ -31,6 +31,7 @@ pub(crate) async fn order_changed(
     after: &mut Order,
     changes: &mut Changes,
 ) -> Result<()> {
+    let emptied = unpacked(tx, cx, before, after).await?;
     orders::order_update(tx, before, after).await?;
     after.version += 1;
     name_parcel(tx, after, changes).await?;
@@ -38,7 +39,10 @@ pub(crate) async fn order_changed(
     refill_follows(tx, cx, after, changes).await?;
     refills_given_back(tx, cx, before, after).await?;
     shipped_or_delivered(tx, cx, before, after, changes).await?;
-    cancelled(tx, cx, before, after, changes).await?;
+    for moved in emptied {
+        changes.history.push(moved.history);
+        changes.events.push(moved.event);
+    }
     simulation::follow(tx, cx, after.clinic_id, after.id).await
 }
 
@@ -157,29 +161,53 @@ async fn has_fill_under_way(tx: &mut Tx, prescription: &Prescription) -> Result<
     Ok(fills.iter().any(|(_, status, ..)| under_way(status)))
 }
 
-/// A parcel with only a label is cancelled when the last live line in it is.
-async fn cancelled(tx: &mut Tx, cx: &Cx, before: &Order, after: &Order, changes: &mut Changes) -> Result<()> {
-    let ended = |(old, new): &(&Line, &Line)| old.status.is_live() && !new.status.is_live();
-    let mut parcels: Vec<ShipmentId> =
-        before.lines.iter().zip(&after.lines).filter(ended).filter_map(|(_, new)| new.shipment_id).collect();
-    parcels.dedup();
-    for id in parcels {
-        let Some(parcel) = shipments::shipment_get(tx, after.clinic_id, id).await? else { continue };
-        if parcel.status == ShipmentStatus::LabelCreated && !has_live_line(tx, &parcel).await? {
-            let moved = shipment::cancel(&parcel, cx.by(), "The order was cancelled", cx.now)?;
-            shipments::shipment_update(tx, &moved.shipment).await?;
-            changes.history.push(moved.history);
-            changes.events.push(moved.event);
+/// What is held or comes to nothing leaves the parcel that waits for its carrier. A parcel that nothing is left in is
+/// cancelled: those, with what is to be told of them.
+async fn unpacked(tx: &mut Tx, cx: &Cx, before: &Order, after: &mut Order) -> Result<Vec<Moved>> {
+    let stays = |line: &Line| line.status.is_live() && line.status != FillStatus::OnHold;
+    let mut leaving: Vec<(ShipmentId, LineId)> = Vec::new();
+    for (old, new) in before.lines.iter().zip(&after.lines) {
+        if let Some(parcel) = new.shipment_id.filter(|_| stays(old) && !stays(new)) {
+            leaving.push((parcel, new.id));
         }
     }
-    Ok(())
+    let mut parcels: Vec<ShipmentId> = leaving.iter().map(|(parcel, _)| *parcel).collect();
+    parcels.dedup();
+    let mut emptied = Vec::new();
+    for id in parcels {
+        let Some(parcel) = shipments::shipment_get(tx, after.clinic_id, id).await? else { continue };
+        if parcel.status != ShipmentStatus::LabelCreated {
+            continue;
+        }
+        let lines: Vec<LineId> =
+            leaving.iter().filter(|(parcel, _)| *parcel == id).map(|(_, line)| *line).collect();
+        after.lines.iter_mut().filter(|line| lines.contains(&line.id)).for_each(Line::unpack);
+        if has_live_line(tx, &parcel, after).await? {
+            shipments::shipment_lines_remove(tx, parcel.clinic_id, id, &lines, cx.now).await?;
+            let lighter = Shipment { updated_at: cx.now, ..parcel };
+            shipments::shipment_update(tx, &lighter).await?;
+        } else {
+            let held = after.lines.iter().any(|line| lines.contains(&line.id) && line.status.is_live());
+            let why = if held { "The order was put on hold" } else { "The order was cancelled" };
+            let moved = shipment::cancel(&parcel, cx.by(), why, cx.now)?;
+            shipments::shipment_update(tx, &moved.shipment).await?;
+            emptied.push(moved);
+        }
+    }
+    Ok(emptied)
 }
 
-async fn has_live_line(tx: &mut Tx, parcel: &Shipment) -> Result<bool> {
+/// Whether anything is left in a parcel, by what is on file of its orders; of `changed`, by what it is to be.
+async fn has_live_line(tx: &mut Tx, parcel: &Shipment, changed: &Order) -> Result<bool> {
+    let live = |line: &Line| line.shipment_id == Some(parcel.id) && line.status.is_live();
     for id in parcel.orders() {
-        let order = orders::order_get(tx, parcel.clinic_id, id).await?;
-        let live = |line: &Line| line.shipment_id == Some(parcel.id) && line.status.is_live();
-        if order.is_some_and(|order| order.lines.iter().any(live)) {
+        let holds = if id == changed.id {
+            changed.lines.iter().any(live)
+        } else {
+            let order = orders::order_get(tx, parcel.clinic_id, id).await?;
+            order.is_some_and(|order| order.lines.iter().any(live))
+        };
+        if holds {
             return Ok(true);
         }
     }

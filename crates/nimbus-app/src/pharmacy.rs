@@ -35,6 +35,8 @@ pub struct Queue {
     pub hold: Option<HoldReason>,
     pub refrigerated: Option<bool>,
     pub controlled: Option<bool>,
+    /// Taken in at least so many hours ago.
+    pub min_age_hours: Option<u32>,
     pub page: Page,
 }
 
@@ -43,7 +45,10 @@ pub async fn queue(app: &App, call: &Call, queue: Queue) -> Result<Slice<Order>>
     call.staff(READERS)?;
     app.read(call, queue, |tx, cx, queue| {
         Box::pin(async move {
-            let Queue { clinic, status, hold, refrigerated, controlled, page } = queue;
+            let Queue { clinic, status, hold, refrigerated, controlled, min_age_hours, page } = queue;
+            let aged = min_age_hours.map(|hours| cx.now.plus_seconds(-3600 * i64::from(hours)));
+            let until = [aged, page.created_until].into_iter().flatten().min();
+            let page = &Page { created_until: until, ..page.clone() };
             let found =
                 store::order_queue(tx, *clinic, *status, *hold, *refrigerated, *controlled, page).await?;
             Ok((found, vec![cx.audit(*clinic, "order.queue", "order", None)]))

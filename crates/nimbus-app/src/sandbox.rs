@@ -377,6 +377,7 @@ async fn work_to_filled(app: &App, id: OrderId) -> Result<()> {
 async fn deliver(shipped: &App, delivered: &App, id: OrderId) -> Result<()> {
     let call = Call::system(SystemActor::CommandLine);
     let command = shipments::Create {
+        lines: None,
         orders: vec![id],
         carrier_id: "se-3818360".to_owned(),
         service_id: "fedex_2day".to_owned(),

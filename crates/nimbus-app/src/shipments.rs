@@ -3,11 +3,11 @@
 use nimbus_core::{
     access::Scope,
     event::{Event, Fact},
-    ids::{ClinicId, OrderId, ScanId, ShipmentId},
-    order::{FillStatus, Order, after_shipment},
+    ids::{ClinicId, LineId, OrderId, ScanId, ShipmentId},
+    order::{FillStatus, Line, Order, after_shipment},
     phi::Phi,
     refusal::Refusal,
-    shipment::{self, Packed, Scan, Shipment, ShipmentStatus},
+    shipment::{self, Packed, QUIET_DAYS, Scan, Shipment, ShipmentStatus},
 };
 use nimbus_store::{
     Tx, orders,
@@ -31,6 +31,8 @@ const NOT_FOUND: Error = Error::NotFound("Shipment");
 
 /// The most orders of one parcel.
 pub const MAX_ORDERS: usize = 50;
+/// The most medication requests that are named for one parcel.
+pub const MAX_LINES: usize = 250;
 
 /// One shipment of the key's clinic.
 pub async fn get(app: &App, call: &Call, id: ShipmentId) -> Result<Shipment> {
@@ -74,6 +76,8 @@ pub async fn get_any(app: &App, call: &Call, id: ShipmentId) -> Result<Shipment>
 pub struct ListAny {
     pub clinic: Option<ClinicId>,
     pub status: Option<ShipmentStatus>,
+    /// Only those that somebody should look at: see [`store::shipments_needing_attention`].
+    pub needs_attention: bool,
     pub page: Page,
 }
 
@@ -82,7 +86,19 @@ pub async fn list_any(app: &App, call: &Call, list: ListAny) -> Result<Slice<Shi
     call.staff(READERS)?;
     app.read(call, list, |tx, cx, list| {
         Box::pin(async move {
-            let found = store::shipment_list(tx, list.clinic, list.status, &list.page).await?;
+            let ListAny { clinic, status, needs_attention, page } = list;
+            let found = match needs_attention {
+                true => {
+                    let cx = &match clinic {
+                        Some(clinic) => cx.of_clinic(tx, *clinic).await?,
+                        None => cx.clone(),
+                    };
+                    let quiet_since = cx.now.plus_days(-QUIET_DAYS);
+                    store::shipments_needing_attention(tx, *clinic, *status, (quiet_since, cx.now), page)
+                        .await?
+                }
+                false => store::shipment_list(tx, *clinic, *status, page).await?,
+            };
             Ok((found, vec![cx.audit(list.clinic, "shipment.list", "shipment", None)]))
         })
     })
@@ -93,6 +109,8 @@ pub async fn list_any(app: &App, call: &Call, list: ListAny) -> Result<Slice<Shi
 pub struct Create {
     /// At least one; all of one patient, and of one shipment group if there are several.
     pub orders: Vec<OrderId>,
+    /// Which of their medication requests; every one that is filled and not packed, if not given.
+    pub lines: Option<Vec<LineId>>,
     pub carrier_id: String,
     pub service_id: String,
     pub tracking_number: Option<String>,
@@ -106,7 +124,7 @@ pub struct Created {
     pub warnings: Vec<String>,
 }
 
-/// Packs every filled, unshipped line of the orders into a parcel.
+/// Packs filled, unshipped lines of the orders into a parcel: every one, or those named.
 pub async fn create(app: &App, call: &Call, command: Create, render: Render<Created>) -> Result<Reply> {
     call.staff(WORKERS)?;
     app.write(call, command, render, |tx, cx, command| Box::pin(create_in(tx, cx, command))).await
@@ -114,7 +132,7 @@ pub async fn create(app: &App, call: &Call, command: Create, render: Render<Crea
 
 pub(crate) async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Created> {
     let found = load(tx, &command.orders).await?;
-    let packed = pack(&found)?;
+    let packed = pack(&found, command.lines.as_deref())?;
     let cx = &cx.of_clinic(tx, found[0].clinic_id).await?;
     let shipment = label(cx, command, &found[0], packed)?;
     store::shipment_insert(tx, &shipment).await?;
@@ -179,11 +197,21 @@ async fn load(tx: &mut Tx, ids: &[OrderId]) -> Result<Vec<Order>> {
     Ok(found)
 }
 
-fn pack(orders: &[Order]) -> Result<Vec<Packed>> {
-    let packed: Vec<Packed> = orders
-        .iter()
-        .flat_map(|order| order.lines.iter().map(move |line| (order, line)))
-        .filter(|(_, line)| line.status == FillStatus::Filled && line.shipment_id.is_none())
+/// The lines that go into the parcel: those named, each of which must be filled and not packed, or every such line.
+fn pack(orders: &[Order], named: Option<&[LineId]>) -> Result<Vec<Packed>> {
+    let can_be_packed = |line: &Line| line.status == FillStatus::Filled && line.shipment_id.is_none();
+    let all = || orders.iter().flat_map(|order| order.lines.iter().map(move |line| (order, line)));
+    for (index, id) in named.unwrap_or_default().iter().enumerate() {
+        let Some((_, line)) = all().find(|(_, line)| line.id == *id) else {
+            let field = format!("medication_request_ids[{index}]");
+            return Err(Error::field(field, "Medication request not found"));
+        };
+        if !can_be_packed(line) {
+            return Err(Refusal::transition(line.status.as_str(), FillStatus::Shipped.as_str()).into());
+        }
+    }
+    let packed: Vec<Packed> = all()
+        .filter(|(_, line)| named.is_none_or(|named| named.contains(&line.id)) && can_be_packed(line))
         .map(|(order, line)| Packed { order_id: order.id, line_id: line.id })
         .collect();
     if packed.is_empty() {
@@ -241,10 +269,8 @@ pub async fn cancel(app: &App, call: &Call, command: Cancel, render: Render<Ship
             for id in orders::orders_of_shipment(tx, found.clinic_id, found.id).await? {
                 let Some(before) = orders::order_get(tx, found.clinic_id, id).await? else { continue };
                 let mut after = before.clone();
-                for line in after.lines.iter_mut().filter(|line| line.shipment_id == Some(found.id)) {
-                    line.shipment_id = None;
-                    line.tracking_number = None;
-                }
+                let within = after.lines.iter_mut().filter(|line| line.shipment_id == Some(found.id));
+                within.for_each(Line::unpack);
                 after.updated_at = cx.now;
                 orders::order_update(tx, &before, &after).await?;
             }
@@ -279,7 +305,8 @@ pub(crate) async fn move_in(tx: &mut Tx, cx: &Cx, command: &MoveTo) -> Result<Sh
     let scan = Scan {
         id: ScanId(Uuid::now_v7()),
         occurred_at: cx.now,
-        status: command.status,
+        status: Some(command.status),
+        word: None,
         location: command.location.clone(),
         message: command.note.clone(),
         recorded_at: cx.wall,

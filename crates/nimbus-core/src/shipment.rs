@@ -1,6 +1,12 @@
 //! Shipments: one parcel with one or more orders of one patient, and the scans of its way.
 
+mod observe;
+
 use uuid::Uuid;
+
+pub use observe::{
+    Observed, QUIET_DAYS, addressee, contradicts, is_of, observe, seen_after_end, shown_status,
+};
 
 use crate::{
     access::By,
@@ -96,7 +102,10 @@ pub struct Packed {
 pub struct Scan {
     pub id: ScanId,
     pub occurred_at: Ts,
-    pub status: ShipmentStatus,
+    /// `None` where the carrier's word is not known: such a report is kept and moves nothing.
+    pub status: Option<ShipmentStatus>,
+    /// The carrier's own word, as it was sent.
+    pub word: Option<String>,
     pub location: Option<String>,
     pub message: Option<String>,
     /// When the platform learnt of it.
@@ -188,12 +197,20 @@ pub struct Moved {
 
 /// A parcel was seen: it moves to the scan's status, unless that is impossible from where it is.
 pub fn move_to(shipment: &Shipment, scan: &Scan, by: By) -> Result<Moved, Refusal> {
-    let (from, next) = (shipment.status, scan.status);
-    if next == ShipmentStatus::Cancelled || !from.can_become(next) {
-        return Err(Refusal::transition(from.as_str(), next.as_str()));
+    let from = shipment.status;
+    match scan.status {
+        Some(next) if next != ShipmentStatus::Cancelled && from.can_become(next) => {
+            Ok(moved(shipment, next, scan, by, scan.occurred_at))
+        }
+        next => Err(Refusal::transition(from.as_str(), next.unwrap_or(from).as_str())),
     }
-    let now = scan.occurred_at;
-    let moved = Shipment { status: next, latest_scan_at: Some(now), updated_at: now, ..shipment.clone() };
+}
+
+/// The parcel at its next status. `now` is when the platform learns of it, which may be later than the scan.
+fn moved(shipment: &Shipment, next: ShipmentStatus, scan: &Scan, by: By, now: Ts) -> Moved {
+    let from = shipment.status;
+    let seen_at = shipment.latest_scan_at.map_or(scan.occurred_at, |latest| latest.max(scan.occurred_at));
+    let moved = Shipment { status: next, latest_scan_at: Some(seen_at), updated_at: now, ..shipment.clone() };
     let history = moved.transition(Some(from), by, scan.message.as_deref(), now);
     let event = moved.event(
         now,
@@ -202,10 +219,10 @@ pub fn move_to(shipment: &Shipment, scan: &Scan, by: By) -> Result<Moved, Refusa
             previous_status: from,
             location: scan.location.clone(),
             message: scan.message.clone(),
-            occurred_at: now,
+            occurred_at: scan.occurred_at,
         },
     );
-    Ok(Moved { shipment: moved, history, event })
+    Moved { shipment: moved, history, event }
 }
 
 /// Cancels a parcel that has only a label. `reason` is staff's, and goes to partners.

@@ -156,6 +156,9 @@ struct PrescriptionDocument {
 pub(crate) struct ScanDetail {
     pub(crate) location: Option<String>,
     pub(crate) message: Option<String>,
+    /// The carrier's word; rows of before it was kept have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) word: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -1,21 +1,25 @@
-//! Shipments with the lines in them, and the scans of their way.
+//! Shipments with the lines in them.
+
+mod scans;
 
 use nimbus_core::{
-    ids::{ClinicId, OrderId, ScanId, ShipmentId},
+    ids::{ClinicId, LineId, OrderId, ShipmentId},
     order::DeliverySpeed,
     phi::Phi,
-    shipment::{Packed, Scan, Shipment, ShipmentStatus},
+    shipment::{Packed, Shipment, ShipmentStatus},
+    time::Ts,
 };
+pub use scans::{scan_insert, scan_list, scan_record, scans_of_order};
 
 use crate::{
-    documents::{self, ScanDetail},
+    documents,
     engine::{Columns, Row, Statement, Tx, Value},
     error::Result,
     page::{
         Listed, Page, Slice, listed, page_end, page_end_any, page_few, page_ids, page_ids_args, page_where,
         page_where_any,
     },
-    rows::{changed_one, list_columns, read_rows, word},
+    rows::{changed_one, list_columns, word},
     seal::{ClinicKeys, SealedAt},
 };
 
@@ -30,13 +34,14 @@ macro_rules! columns {
     };
 }
 
-/// Whole shipments, a row for each line, of the shipments that a condition on `shipments` chooses.
+/// Whole shipments, a row for each line that is in one, of the shipments that a condition on `shipments` chooses.
 macro_rules! whole_shipments {
     ($order:literal; $($chosen:tt)*) => {
         concat!(
             "select l.order_id, l.line_id, ", columns!("s."),
             " from (select * from shipments where ", $($chosen)*, ") s
               join shipment_lines l on l.clinic_id = s.clinic_id and l.shipment_id = s.id
+                  and l.removed_at is null
               order by ", $order, ", l.position"
         )
     };
@@ -158,6 +163,23 @@ pub async fn shipment_insert(tx: &mut Tx, shipment: &Shipment) -> Result<()> {
     Ok(())
 }
 
+/// Takes lines out of a parcel that goes on without them. At least one other stays: a shipment is read with its
+/// lines. Write the shipment as well, under its version.
+pub async fn shipment_lines_remove(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    shipment: ShipmentId,
+    lines: &[LineId],
+    now: Ts,
+) -> Result<()> {
+    let sql = "update shipment_lines set removed_at = $4
+        where clinic_id = $1 and shipment_id = $2 and line_id = $3 and removed_at is null";
+    let remove =
+        |&line: &LineId| Statement::new(sql, vec![clinic.into(), shipment.into(), line.into(), now.into()]);
+    tx.batch(lines.iter().map(remove).collect()).await?;
+    Ok(())
+}
+
 /// Writes a shipment that was read at `shipment.version`. What is packed in it stays as it was inserted.
 ///
 /// # Errors
@@ -185,6 +207,20 @@ pub async fn shipment_get(tx: &mut Tx, clinic: ClinicId, id: ShipmentId) -> Resu
 pub async fn shipment_get_any(tx: &mut Tx, id: ShipmentId) -> Result<Option<Shipment>> {
     let rows = tx.query(whole_shipments!("s.id desc"; "id = $1"), &[id.into()]).await?;
     Ok(read_whole(tx, rows).await?.pop())
+}
+
+/// The newest 20 parcels of any clinic that have or had a tracking number, newest first: of one carrier, or of any.
+pub async fn shipments_by_tracking_any(
+    tx: &mut Tx,
+    carrier_id: Option<&str>,
+    tracking_number: &str,
+) -> Result<Vec<Shipment>> {
+    let sql = whole_shipments!(
+        "s.id desc";
+        "tracking_number = $1 and (carrier_id = $2 or $2 is null) order by id desc limit 20"
+    );
+    let rows = tx.query(sql, &[tracking_number.into(), carrier_id.into()]).await?;
+    read_whole(tx, rows).await
 }
 
 const LISTED: Listed = listed!("shipments");
@@ -230,26 +266,70 @@ pub async fn shipment_list(
     Ok(page.slice(read_whole(tx, rows).await?))
 }
 
+/// What staff should look at: `$9` is the time after which a parcel under way should have been seen, `$10` the one
+/// after which what came back or was lost is still looked at, until it is replaced.
+const NEEDS_ATTENTION: &str = list_any!(
+    "status not in ('delivered', 'cancelled') and (status = $7 or $7 is null) and (clinic_id = $8 or $8 is null)
+     and (status in ('exception', 'attempted')
+        or status in ('label_created', 'in_transit', 'out_for_delivery', 'available_for_pickup')
+            and coalesce(latest_scan_at, ships_at) < $9
+        or status in ('returned', 'lost') and updated_at >= $10
+            and exists (select 1 from shipment_lines p
+                join order_lines gone on gone.clinic_id = p.clinic_id and gone.id = p.line_id
+                where p.clinic_id = shipments.clinic_id and p.shipment_id = shipments.id
+                    and gone.status in ('returned', 'lost')
+                    and not exists (select 1 from orders r
+                        join order_lines again on again.clinic_id = r.clinic_id and again.order_id = r.id
+                        where r.clinic_id = gone.clinic_id and r.replaces = gone.order_id
+                            and again.prescription_id = gone.prescription_id
+                            and again.status not in ('cancelled', 'rejected')))) and "
+);
+
+/// For how many days a returned or lost parcel is looked at that nobody replaces.
+const LOOKED_AT_DAYS: i64 = 30;
+
+/// The parcels that need somebody's attention, newest first: of one clinic, or of all. They are those with an
+/// exception or a failed attempt, those returned or lost in the last 30 days and not replaced, and those under way
+/// that nobody has seen since `quiet_since`.
+pub async fn shipments_needing_attention(
+    tx: &mut Tx,
+    clinic: Option<ClinicId>,
+    status: Option<ShipmentStatus>,
+    (quiet_since, now): (Ts, Ts),
+    page: &Page,
+) -> Result<Slice<Shipment>> {
+    let args = page.args_any([
+        status.map(ShipmentStatus::as_str).into(),
+        clinic.into(),
+        quiet_since.into(),
+        now.plus_days(-LOOKED_AT_DAYS).into(),
+    ]);
+    let rows = tx.query(NEEDS_ATTENTION, &args).await?;
+    Ok(page.slice(read_whole(tx, rows).await?))
+}
+
 const OF_ORDER: &str = whole_shipments!(
     "s.id desc";
     "clinic_id = $1
-     and id in (select shipment_id from shipment_lines where clinic_id = $1 and order_id = $2)
+     and id in (select shipment_id from shipment_lines
+         where clinic_id = $1 and order_id = $2 and removed_at is null)
      order by id desc limit 50"
 );
 
-/// The newest 50 shipments that an order's lines are or were in, newest first, each with all that is in it.
+/// The newest 50 shipments that an order's lines are in, or were when they were cancelled, newest first, each with all
+/// that is in it.
 pub async fn shipments_of_order(tx: &mut Tx, clinic: ClinicId, order: OrderId) -> Result<Vec<Shipment>> {
     let rows = tx.query(OF_ORDER, &[clinic.into(), order.into()]).await?;
     read_whole(tx, rows).await
 }
 
-/// The newest 1,000 shipments that lines of these orders are or were in, newest first, in one query. At most
-/// [`Page::MAX`] orders: those of a page.
+/// The same of several orders: the newest 1,000 in one query. At most [`Page::MAX`] orders: those of a page.
 pub async fn shipments_of_orders(tx: &mut Tx, clinic: ClinicId, orders: &[OrderId]) -> Result<Vec<Shipment>> {
     let sql = whole_shipments!(
         "s.id desc";
         "clinic_id = $1
-         and id in (select shipment_id from shipment_lines where clinic_id = $1 and order_id in (", page_ids!(), "))
+         and id in (select shipment_id from shipment_lines
+             where clinic_id = $1 and removed_at is null and order_id in (", page_ids!(), "))
          order by id desc limit 1000"
     );
     if orders.is_empty() {
@@ -262,79 +342,4 @@ pub async fn shipments_of_orders(tx: &mut Tx, clinic: ClinicId, orders: &[OrderI
 /// What [`shipments_of_order`] asks, for [`read_whole`].
 pub(crate) fn of_order(clinic: ClinicId, order: OrderId) -> Statement {
     Statement::new(OF_ORDER, vec![clinic.into(), order.into()])
-}
-
-const fn scan_at(id: ScanId) -> SealedAt {
-    SealedAt { table: "scans", column: "detail", row: id.0 }
-}
-
-/// Adds a scan, whether or not it is late or known already.
-pub async fn scan_insert(tx: &mut Tx, clinic: ClinicId, shipment: ShipmentId, scan: &Scan) -> Result<()> {
-    let keys = tx.keys(clinic).await?;
-    let detail = match (&scan.location, &scan.message) {
-        (None, None) => None,
-        (location, message) => {
-            let detail = ScanDetail { location: location.clone(), message: message.clone() };
-            Some(documents::seal(&keys, scan_at(scan.id), &detail)?)
-        }
-    };
-    let sql = "insert into scans (clinic_id, id, shipment_id, occurred_at, status, detail, recorded_at)
-        values ($1, $2, $3, $4, $5, $6, $7)";
-    tx.execute(
-        sql,
-        &[
-            clinic.into(),
-            scan.id.into(),
-            shipment.into(),
-            scan.occurred_at.into(),
-            scan.status.as_str().into(),
-            detail.into(),
-            scan.recorded_at.into(),
-        ],
-    )
-    .await?;
-    Ok(())
-}
-
-/// The newest 500 scans of a shipment by the time they tell of, newest last.
-pub async fn scan_list(tx: &mut Tx, clinic: ClinicId, shipment: ShipmentId) -> Result<Vec<Scan>> {
-    let sql = "select clinic_id, id, occurred_at, status, detail, recorded_at from scans
-        where clinic_id = $1 and shipment_id = $2
-        order by occurred_at desc, id desc limit 500";
-    let rows = tx.query(sql, &[clinic.into(), shipment.into()]).await?;
-    let mut scans = read_rows(tx, rows, read_scan).await?;
-    scans.reverse();
-    Ok(scans)
-}
-
-/// The newest 500 scans of every shipment that an order's lines are or were in, newest last.
-pub async fn scans_of_order(
-    tx: &mut Tx,
-    clinic: ClinicId,
-    order: OrderId,
-) -> Result<Vec<(ShipmentId, Scan)>> {
-    let sql = "select clinic_id, id, occurred_at, status, detail, recorded_at, shipment_id from scans
-        where clinic_id = $1
-            and shipment_id in (select shipment_id from shipment_lines where clinic_id = $1 and order_id = $2)
-        order by occurred_at desc, id desc limit 500";
-    let rows = tx.query(sql, &[clinic.into(), order.into()]).await?;
-    let read = |columns: &mut Columns<'_>, clinic: ClinicId, keys: &ClinicKeys| {
-        let scan = read_scan(columns, clinic, keys)?;
-        Ok((columns.take()?, scan))
-    };
-    let mut scans = read_rows(tx, rows, read).await?;
-    scans.reverse();
-    Ok(scans)
-}
-
-fn read_scan(columns: &mut Columns<'_>, _: ClinicId, keys: &ClinicKeys) -> Result<Scan> {
-    let id: ScanId = columns.take()?;
-    let occurred_at = columns.take()?;
-    let status = word(&columns.take::<String>()?, ShipmentStatus::parse, "scans.status")?;
-    let detail = match columns.take::<Option<Vec<u8>>>()? {
-        Some(sealed) => documents::open(keys, scan_at(id), &sealed)?,
-        None => ScanDetail { location: None, message: None },
-    };
-    let ScanDetail { location, message } = detail;
-    Ok(Scan { id, occurred_at, status, location, message, recorded_at: columns.take()? })
 }

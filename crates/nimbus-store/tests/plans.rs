@@ -221,9 +221,12 @@ async fn ask_all(tx: &mut Tx, scene: &Scene) -> Result<()> {
         for of in [None, Some(clinic)].into_iter().filter(|of| of.is_some() || page.updated_from.is_none()) {
             for status in [None, Some(ShipmentStatus::InTransit)] {
                 shipments::shipment_list(tx, of, status, &page).await.ok();
+                let since = (at(ROWS - 50), at(ROWS));
+                shipments::shipments_needing_attention(tx, of, status, since, &page).await.ok();
             }
         }
     }
+    shipments::shipments_by_tracking_any(tx, Some("c"), "1Z").await.ok();
     for page in pages(tx, "select id from patients order by created_at limit 1 offset 10000").await? {
         for status in [None, Some(PatientStatus::Inactive)] {
             patients::patient_list(tx, clinic, status, None, &page).await.ok();

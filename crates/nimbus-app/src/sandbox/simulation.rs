@@ -170,6 +170,7 @@ async fn pack(tx: &mut Tx, cx: &Cx, order: &Order, surname: Option<MagicSurname>
     };
     let parcel = shipments::Create {
         orders: vec![order.id],
+        lines: None,
         carrier_id: carrier_id.to_owned(),
         service_id: service_id.to_owned(),
         tracking_number: Some(tracking_number(surname).as_str().to_owned()),

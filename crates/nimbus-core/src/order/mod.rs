@@ -73,6 +73,12 @@ impl Line {
     pub fn standing(&self) -> FillStatus {
         self.held_from.unwrap_or(self.status)
     }
+
+    /// Takes the line out of the parcel that it is in.
+    pub fn unpack(&mut self) {
+        self.shipment_id = None;
+        self.tracking_number = None;
+    }
 }
 
 /// Something that keeps a line from going on until it is resolved.

@@ -352,3 +352,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_held_line_does_not_leave_with_its_parcel() {
+    let mut order = order(&[Filled, Filled]);
+    let parcel = parcel(&mut order);
+    let held = order.lines[1].id;
+    let order = place_hold(&order, HoldReason::Clarification, Lines::These(&[held]), &act()).unwrap().order;
+    for goal in [Shipped, Delivered] {
+        let left = after_shipment(&order, &parcel, goal, &act());
+        assert_eq!(left.order.lines[0].status, goal);
+        let line = &left.order.lines[1];
+        assert_eq!((line.status, line.shipment_id), (OnHold, None));
+        assert_eq!(left.order.open_holds().count(), 1, "nobody has resolved it");
+        assert!(
+            left.events.iter().all(
+                |event| !matches!(event.fact, Fact::MedicationChanged { line_id, .. } if line_id == held)
+            )
+        );
+        let released = release_holds(&left.order, None, None, Lines::EveryLive, &act()).unwrap().order;
+        assert_eq!(released.lines[1].status, Filled, "it can be packed again");
+    }
+}

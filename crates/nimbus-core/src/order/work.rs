@@ -145,14 +145,19 @@ pub fn work_unless_stopped(
 }
 
 /// What a parcel's way means for the lines in it: `goal` is `shipped`, `delivered`, `returned` or `lost`. A
-/// line that had not left yet passes through `shipped`, and both are told.
+/// line that had not left yet passes through `shipped`, and both are told. A held line never leaves: it is taken out.
 pub fn after_shipment(order: &Order, parcel: &Shipment, goal: FillStatus, act: &Act) -> Decision {
     let shipment = parcel.id;
     let mut decision = Decision::unchanged(order);
+    for line in decision.order.lines.iter_mut() {
+        if line.shipment_id == Some(shipment) && line.status == FillStatus::OnHold {
+            line.unpack();
+        }
+    }
     let leaves = |line: &Line| {
-        line.shipment_id == Some(shipment) && line.status.is_live() && line.standing().is_before_shipped()
+        line.shipment_id == Some(shipment) && line.status.is_live() && line.status.is_before_shipped()
     };
-    if order.cancellation_requested_at.is_some() && order.lines.iter().any(leaves) {
+    if order.cancellation_requested_at.is_some() && decision.order.lines.iter().any(leaves) {
         // What has left cannot be cancelled: the request is answered by the parcel.
         decline(&mut decision, act);
     }
@@ -161,8 +166,7 @@ pub fn after_shipment(order: &Order, parcel: &Shipment, goal: FillStatus, act: &
         if line.shipment_id != Some(shipment) || !line.status.is_live() {
             continue;
         }
-        if line.standing().is_before_shipped() {
-            release_open_holds(&mut decision, index, act);
+        if line.status.is_before_shipped() {
             decision.move_line(index, FillStatus::Shipped, Some(MedicationChange::Shipped), act, None);
         }
         let change = match goal {

@@ -50,7 +50,8 @@ pub async fn orders_held_for_prescription(
 
 /// The orders in a parcel, in the order in which they were packed.
 pub async fn orders_of_shipment(tx: &mut Tx, clinic: ClinicId, shipment: ShipmentId) -> Result<Vec<OrderId>> {
-    let sql = "select order_id from shipment_lines where clinic_id = $1 and shipment_id = $2
+    let sql = "select order_id from shipment_lines
+        where clinic_id = $1 and shipment_id = $2 and removed_at is null
         group by order_id order by min(position)";
     ids(tx, sql, &[clinic.into(), shipment.into()]).await
 }

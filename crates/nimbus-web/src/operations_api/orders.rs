@@ -17,7 +17,7 @@ use super::{NoteBody, read_note};
 use crate::{
     Web,
     body::Incoming,
-    checks::{flag, id, one_of, text},
+    checks::{count, flag, id, one_of, text},
     failure::{Answer, Failure},
     fields::Fields,
     paging::{PageParams, page},
@@ -30,6 +30,9 @@ use crate::{
     },
     words,
 };
+
+/// The longest age that is asked for: ten years.
+const MAX_AGE_HOURS: u32 = 87_600;
 
 /// Why, and for which medication requests.
 #[derive(ToSchema)]
@@ -105,6 +108,7 @@ fn read_queue(f: &mut Fields<'_>) -> Option<Queue> {
         hold: f.optional("hold_reason", one_of(HoldReason::ALL, HoldReason::as_str)),
         refrigerated: f.optional("refrigerated", flag),
         controlled: f.optional("controlled", flag),
+        min_age_hours: f.optional("min_age_hours", count(0..=MAX_AGE_HOURS)),
         page: page(f),
     })
 }
@@ -117,7 +121,9 @@ fn read_queue(f: &mut Fields<'_>) -> Option<Queue> {
         ("status" = Option<words::OrderStatus>, Query, description = "Only orders of this status"),
         ("hold_reason" = Option<words::HoldReason>, Query, description = "Only orders with an open hold of this reason"),
         ("refrigerated" = Option<bool>, Query, description = "Only orders that are, or are not, refrigerated"),
-        ("controlled" = Option<bool>, Query, description = "Only orders with, or without, a controlled drug")),
+        ("controlled" = Option<bool>, Query, description = "Only orders with, or without, a controlled drug"),
+        ("min_age_hours" = Option<u32>, Query, minimum = 0, maximum = 87600,
+            description = "Only orders taken in at least so many hours ago")),
     responses((status = 200, description = "A page of the queue", body = List<OrderView>)))]
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.staff(&request, READERS).await?;

@@ -4,7 +4,7 @@ use axum::extract::State;
 use nimbus_app::{
     Rendered,
     actor::{READERS, WORKERS},
-    shipments::{self, Cancel, Create, Created, ListAny, MAX_ORDERS, MoveTo},
+    shipments::{self, Cancel, Create, Created, ListAny, MAX_LINES, MAX_ORDERS, MoveTo},
 };
 use nimbus_core::{
     identifiers::tracking::{TrackingFormat, TrackingNumber},
@@ -18,7 +18,7 @@ use crate::{
     Web,
     body::Incoming,
     caching::{patched, versioned},
-    checks::{id, one_of, text, tracking_number},
+    checks::{flag, id, one_of, text, tracking_number},
     failure::Answer,
     fields::Fields,
     paging::{PageParams, page},
@@ -34,6 +34,10 @@ pub struct ShipmentCreate {
     /// The orders whose filled lines go into the parcel: one patient, one shipment group or one order.
     #[schema(min_items = 1, max_items = 50)]
     pub medication_orders: Vec<Uuid>,
+    /// Which of their medication requests go into it, so that others can go in another parcel. Each must be filled
+    /// and not packed yet; every such one, if not given.
+    #[schema(min_items = 1, max_items = 250)]
+    pub medication_request_ids: Option<Vec<Uuid>>,
     #[schema(example = "se-11226")]
     pub carrier_id: String,
     #[schema(example = "ups_2nd_day_air")]
@@ -66,6 +70,7 @@ pub struct ShipmentMove {
 
 fn read_create(f: &mut Fields<'_>) -> Option<Create> {
     let orders = f.values(true, "medication_orders", 1..=MAX_ORDERS, id);
+    let lines = f.values(false, "medication_request_ids", 1..=MAX_LINES, id);
     let carrier_id = f.required("carrier_id", text(1..=50));
     let service_id = f.required("service_id", text(1..=50));
     let tracking = f.optional("tracking_number", tracking_number);
@@ -76,6 +81,7 @@ fn read_create(f: &mut Fields<'_>) -> Option<Create> {
     }
     Some(Create {
         orders: orders?,
+        lines,
         carrier_id: carrier_id?,
         service_id: service_id?,
         tracking_number: tracking.map(|number| number.as_str().to_owned()),
@@ -133,13 +139,17 @@ pub(crate) async fn create(State(web): State<Web>, mut request: Incoming) -> Ans
     security(("OpsToken" = ["pharmacist", "technician"])),
     params(PageParams,
         ("clinic_id" = Option<String>, Query, description = "Only those of this clinic"),
-        ("status" = Option<words::ShipmentStatus>, Query, description = "Only those of this status")),
+        ("status" = Option<words::ShipmentStatus>, Query, description = "Only those of this status"),
+        ("needs_attention" = Option<bool>, Query, description = "Only those that somebody should look at: an \
+            exception or a failed attempt; returned or lost within 30 days and not replaced; under way and not seen \
+            for 5 days")),
     responses((status = 200, description = "A page of shipments", body = List<ShipmentView>)))]
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.staff(&request, READERS).await?;
     let query = request.query(|f| {
         let status = f.optional("status", one_of(ShipmentStatus::ALL, ShipmentStatus::wire_word));
-        Some(ListAny { clinic: f.optional("clinic_id", id), status, page: page(f) })
+        let needs_attention = f.optional("needs_attention", flag).unwrap_or(false);
+        Some(ListAny { clinic: f.optional("clinic_id", id), status, needs_attention, page: page(f) })
     })?;
     let found = shipments::list_any(&web.app, &call, query).await?;
     Ok(envelope::page(&found, |shipment| shipment.id.0, |item| ShipmentView::from(item)))

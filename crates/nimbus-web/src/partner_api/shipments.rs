@@ -5,7 +5,7 @@ use nimbus_app::shipments::{self, Tracking};
 use nimbus_core::{
     access::Scope,
     ids::ShipmentId,
-    shipment::{Scan, Shipment},
+    shipment::{Scan, Shipment, ShipmentStatus, shown_status},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -47,6 +47,8 @@ pub struct ShipmentView {
     /// The planned ship time.
     pub shipped_at: Time,
     pub estimated_delivery_date: Option<Day>,
+    /// The newest time at which the carrier, or staff, saw it.
+    pub last_seen_at: Option<Time>,
     pub barcode_url: Option<String>,
     pub shipping_label: Option<String>,
     pub cancellation_reason: Option<String>,
@@ -95,6 +97,7 @@ impl From<&Shipment> for ShipmentView {
             notes: shipment.notes.as_ref().map(|notes| notes.expose().clone()),
             shipped_at: Time(shipment.ships_at),
             estimated_delivery_date: shipment.estimated_delivery_date.map(Day),
+            last_seen_at: shipment.latest_scan_at.map(Time),
             barcode_url: None,
             shipping_label: None,
             cancellation_reason: shipment.cancellation_reason.as_ref().map(|reason| reason.expose().clone()),
@@ -124,17 +127,18 @@ pub struct TrackingView {
 pub struct ScanView {
     pub occurred_at: Time,
     pub location: Option<String>,
+    /// What the carrier reported; that of the report before, where its word is not known to us.
     #[schema(value_type = words::ShipmentStatus)]
     pub status: &'static str,
     pub message: Option<String>,
 }
 
-impl From<&Scan> for ScanView {
-    fn from(scan: &Scan) -> Self {
+impl ScanView {
+    fn new(scan: &Scan, status: ShipmentStatus) -> Self {
         Self {
             occurred_at: Time(scan.occurred_at),
             location: scan.location.clone(),
-            status: scan.status.wire_word(),
+            status: status.wire_word(),
             message: scan.message.clone(),
         }
     }
@@ -143,6 +147,7 @@ impl From<&Scan> for ScanView {
 impl From<&Tracking> for TrackingView {
     fn from(tracking: &Tracking) -> Self {
         let shipment = &tracking.shipment;
+        let mut last = None;
         Self {
             shipment_id: shipment.id.0,
             status: shipment.status.wire_word(),
@@ -150,7 +155,11 @@ impl From<&Tracking> for TrackingView {
             tracking_number: shipment.tracking_number.clone(),
             tracking_url: shipment.tracking_url.clone(),
             estimated_delivery_date: shipment.estimated_delivery_date.map(Day),
-            events: tracking.scans.iter().map(ScanView::from).collect(),
+            events: tracking
+                .scans
+                .iter()
+                .map(|scan| ScanView::new(scan, shown_status(scan, &mut last)))
+                .collect(),
         }
     }
 }

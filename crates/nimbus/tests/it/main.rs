@@ -25,3 +25,4 @@ mod receivers;
 mod refusals;
 mod shutdown;
 mod tenancy;
+mod tracking;

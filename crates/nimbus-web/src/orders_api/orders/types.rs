@@ -1,7 +1,14 @@
 //! Orders on the wire.
 
+use std::collections::HashMap;
+
 use nimbus_app::fills;
-use nimbus_core::{ids::ShipmentId, order, patient::Address, shipment::Scan};
+use nimbus_core::{
+    ids::ShipmentId,
+    order,
+    patient::Address,
+    shipment::{Scan, ShipmentStatus, shown_status},
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -138,18 +145,19 @@ pub struct TrackingEvent {
     #[schema(example = "shp_00FODtiM8TKCRUXNHNjZoy")]
     pub shipment_id: String,
     pub occurred_at: Time,
+    /// What the carrier reported; that of the report before, where its word is not known to us.
     #[schema(value_type = words::ShipmentStatus)]
     pub status: &'static str,
     pub location: Option<String>,
     pub message: Option<String>,
 }
 
-impl From<&(ShipmentId, Scan)> for TrackingEvent {
-    fn from((shipment, scan): &(ShipmentId, Scan)) -> Self {
+impl TrackingEvent {
+    fn new(shipment: ShipmentId, scan: &Scan, status: ShipmentStatus) -> Self {
         Self {
             shipment_id: shipment.prefixed(),
             occurred_at: Time(scan.occurred_at),
-            status: scan.status.wire_word(),
+            status: status.wire_word(),
             location: scan.location.clone(),
             message: scan.message.clone(),
         }
@@ -159,6 +167,11 @@ impl From<&(ShipmentId, Scan)> for TrackingEvent {
 impl From<&fills::Tracking> for Tracking {
     fn from(found: &fills::Tracking) -> Self {
         let parcel = found.followed.parcel.as_ref();
+        let mut last: HashMap<ShipmentId, Option<ShipmentStatus>> = HashMap::new();
+        let mut event = |(shipment, scan): &(ShipmentId, Scan)| {
+            let status = shown_status(scan, last.entry(*shipment).or_default());
+            TrackingEvent::new(*shipment, scan, status)
+        };
         Self {
             order_id: found.followed.order.id.prefixed(),
             carrier: parcel.map(|parcel| parcel.carrier_name.clone()),
@@ -166,7 +179,7 @@ impl From<&fills::Tracking> for Tracking {
             tracking_url: parcel.and_then(|parcel| parcel.tracking_url.clone()),
             status: parcel.map(|parcel| parcel.status.wire_word()),
             estimated_delivery_date: parcel.and_then(|parcel| parcel.estimated_delivery_date).map(Day),
-            events: found.scans.iter().map(TrackingEvent::from).collect(),
+            events: found.scans.iter().map(&mut event).collect(),
         }
     }
 }
