@@ -144,7 +144,7 @@ async fn shipped_or_delivered(
 }
 
 async fn schedule_refill_due(tx: &mut Tx, cx: &Cx, prescription: &Prescription) -> Result<()> {
-    let answer = assess(tx, cx, prescription, Asked::default()).await?;
+    let answer = assess(tx, cx, prescription, Asked::default()).await?.answer;
     let Some(day) = answer.next_eligible_date.filter(|day| *day <= prescription.expires_on) else {
         return Ok(());
     };

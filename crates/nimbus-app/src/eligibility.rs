@@ -1,21 +1,25 @@
 //! What the eligibility engine needs to know of a prescription, gathered from the store.
 
 use nimbus_core::{
-    eligibility::{self, Eligibility, Fill, Question},
-    ids::{ClinicId, LineId, PatientId, PrescriptionId},
+    decision::{Decision, DecisionKind, DecisionSubject, Outcome},
+    eligibility::{self, Asking, Eligibility, Fill, OnFile, Question, Thresholds},
+    ids::{ClinicId, DecisionId, LineId, PatientId, PrescriptionId},
     order::FillStatus,
     patient::PatientStatus,
     practitioner::PractitionerStatus,
     prescription::Prescription,
     quantity::Quantity,
+    time::Date,
 };
 use nimbus_store::{
-    Tx,
+    Tx, decisions,
     orders::{self, PastFill},
-    patients, practitioners, prescriptions, refills,
+    patients, practitioners, prescriptions, refill_thresholds, refills,
 };
+use uuid::Uuid;
 
 use crate::{
+    App,
     error::{Error, FieldError, Result},
     unit::Cx,
 };
@@ -32,6 +36,40 @@ pub(crate) struct Asked {
     pub(crate) is_review: bool,
     /// Whether it is about the first fill, which may wait on hold for its practitioner to become active.
     pub(crate) is_first: bool,
+}
+
+/// What the rules were asked, and what they answered.
+pub(crate) struct Assessment {
+    clinic_id: ClinicId,
+    question: Question,
+    pack_version: String,
+    pub(crate) answer: Eligibility,
+}
+
+impl Assessment {
+    /// Puts it on record with what it let come into being, in the same transaction.
+    pub(crate) async fn keep(
+        &self,
+        tx: &mut Tx,
+        cx: &Cx,
+        kind: DecisionKind,
+        (subject, subject_id): (DecisionSubject, Uuid),
+    ) -> Result<()> {
+        let decision = Decision {
+            id: DecisionId(Uuid::now_v7()),
+            clinic_id: self.clinic_id,
+            kind,
+            subject,
+            subject_id,
+            pack_version: self.pack_version.clone(),
+            question: self.question.clone(),
+            outcomes: self.answer.findings.iter().map(Outcome::from).collect(),
+            decided_at: cx.now,
+        };
+        let statement = decisions::decision_statement(tx, &decision).await?;
+        tx.at_commit(statement);
+        Ok(())
+    }
 }
 
 /// A prescription of the clinic that a request names together with a patient. Whether it is that patient's is for
@@ -73,7 +111,7 @@ pub(crate) async fn assess(
     cx: &Cx,
     prescription: &Prescription,
     asked: Asked,
-) -> Result<Eligibility> {
+) -> Result<Assessment> {
     let fills = orders::fills_of_prescription(tx, prescription.clinic_id, prescription.id).await?;
     assess_after(tx, cx, prescription, &fills, asked).await
 }
@@ -85,9 +123,9 @@ pub(crate) async fn assess_after(
     prescription: &Prescription,
     fills: &[PastFill],
     asked: Asked,
-) -> Result<Eligibility> {
+) -> Result<Assessment> {
     let question = gather(tx, cx, prescription, fills, asked).await?;
-    Ok(eligibility::evaluate(&Question { fills: &dispensed(fills), ..question }))
+    Ok(answer(cx, prescription.clinic_id, Question { fills: dispensed(fills), ..question }))
 }
 
 /// Asks the rules about the first fill of a prescription.
@@ -96,31 +134,41 @@ pub(crate) async fn assess_first_fill(
     cx: &Cx,
     prescription: &Prescription,
     patient: PatientId,
-) -> Result<Eligibility> {
+) -> Result<Assessment> {
     let asked = Asked { patient: Some(patient), is_first: true, ..Asked::default() };
-    Ok(eligibility::evaluate_first_fill(&gather(tx, cx, prescription, &[], asked).await?))
+    let question = gather(tx, cx, prescription, &[], asked).await?;
+    Ok(answer(cx, prescription.clinic_id, question))
+}
+
+/// Evaluates a question by the pack of its day.
+fn answer(cx: &Cx, clinic_id: ClinicId, question: Question) -> Assessment {
+    let pack = cx.app.rules().on(question.today);
+    let answer = eligibility::evaluate(&question, pack);
+    Assessment { clinic_id, question, pack_version: pack.version.clone(), answer }
 }
 
 /// The question, but for what was dispensed.
-async fn gather<'a>(
+async fn gather(
     tx: &mut Tx,
     cx: &Cx,
-    prescription: &'a Prescription,
+    prescription: &Prescription,
     fills: &[PastFill],
     asked: Asked,
-) -> Result<Question<'a>> {
+) -> Result<Question> {
     let clinic = prescription.clinic_id;
     let patient = patients::patient_status(tx, clinic, prescription.patient_id).await?;
     let practitioner = practitioners::practitioner_status(tx, clinic, prescription.practitioner_id).await?;
     let open = refills::refill_open(tx, clinic, prescription.id).await?;
+    let own = refill_thresholds::refill_thresholds_get(tx, clinic).await?;
     // An order that consumes a refill without a request is in the way of the next one, too.
     let under_way = |(line, status, ..): &PastFill| {
         status.is_live() && !status.has_shipped() && asked.named_fill.is_none_or(|(named, _)| named != *line)
     };
     Ok(Question {
-        prescription,
+        asking: if asked.is_first { Asking::FirstFill } else { Asking::Refill },
+        prescription: OnFile::from(prescription),
         named_fill: asked.named_fill.map(|(_, status)| status),
-        fills: &[],
+        fills: Vec::new(),
         has_open_refill: (open.is_some() && !asked.is_review) || fills.iter().any(under_way),
         patient_matches: asked.patient.is_none_or(|patient| patient == prescription.patient_id),
         patient_active: patient == Some(PatientStatus::Active),
@@ -131,12 +179,13 @@ async fn gather<'a>(
         },
         requested: asked.quantity,
         today: cx.today,
-        thresholds: cx
-            .app
-            .config()
-            .thresholds
-            .unwrap_or_else(|| cx.app.rules().on(cx.today).thresholds.values()),
+        thresholds: own.over(default_thresholds(&cx.app, cx.today)),
     })
+}
+
+/// When a refill is too soon for a clinic without thresholds of its own: the deployment's, else those of the pack.
+pub(crate) fn default_thresholds(app: &App, today: Date) -> Thresholds {
+    app.config().thresholds.over(app.rules().on(today).thresholds.values())
 }
 
 /// The fills that the patient has or will have: filled, and neither lost, returned nor cancelled.

@@ -133,10 +133,7 @@ impl From<Refusal> for Error {
 
 impl From<&Finding> for Detail {
     fn from(finding: &Finding) -> Self {
-        let mut facts = Vec::new();
-        if let Some(citation) = finding.citation {
-            facts.push(("citation", citation.to_owned()));
-        }
+        let mut facts = vec![("citation", finding.citation.clone())];
         if let Some(day) = finding.passes_on {
             facts.push(("passes_on", day.to_string()));
         }

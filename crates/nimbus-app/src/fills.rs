@@ -3,6 +3,7 @@
 
 use nimbus_core::{
     access::Scope,
+    decision::{DecisionKind, DecisionSubject},
     ids::{LineId, OrderId, PatientId, PrescriptionId, ShipmentId},
     order::{DeliverySpeed, FillStatus, Order, Shipping},
     patient::Address,
@@ -71,13 +72,13 @@ async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Followed> {
     let mut prescription = prescription_named(tx, clinic, id, patient).await?;
     let fills = store::fills_of_prescription(tx, clinic, id).await?;
     let (latest, is_first) = (latest_fill(&fills), is_unfilled(&fills));
-    let answer = if is_first {
+    let assessment = if is_first {
         assess_first_fill(tx, cx, &prescription, patient).await?
     } else {
         let asked = Asked { named_fill: latest, patient: Some(patient), ..Asked::default() };
         assess_after(tx, cx, &prescription, &fills, asked).await?
     };
-    refuse_unless_eligible(&answer)?;
+    refuse_unless_eligible(&assessment.answer)?;
     let (shipping, refrigerated) = way_of(tx, cx, latest.map(|(line, _)| line)).await?;
     let new = NewOrder {
         clinic_id: clinic,
@@ -97,6 +98,7 @@ async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Followed> {
     // A first fill writes the prescription, too: of two at once, one loses here, and then finds the other.
     prescription.updated_at = cx.now;
     prescriptions::prescription_update(tx, &prescription).await?;
+    assessment.keep(tx, cx, DecisionKind::OrderCreated, (DecisionSubject::Order, order.id.0)).await?;
     let mut changes = Changes::default();
     orders::insert(tx, cx, &order, ("order.create", None), &mut changes).await?;
     changes.write(tx, cx).await?;

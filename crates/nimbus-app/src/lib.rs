@@ -8,6 +8,7 @@ pub mod auth;
 pub mod clock;
 mod consequences;
 pub mod credentials;
+pub mod decisions;
 mod eligibility;
 pub mod endpoints;
 pub mod error;
@@ -29,6 +30,7 @@ pub mod pharmacy_feed;
 pub mod practitioners;
 pub mod prescription_refills;
 pub mod prescriptions;
+pub mod refill_thresholds;
 pub mod refills;
 pub mod rules;
 pub mod sandbox;
@@ -43,7 +45,7 @@ pub use nimbus_store::page;
 use std::{sync::Arc, time::Duration};
 
 use jiff::tz::TimeZone;
-use nimbus_core::{access::Environment, eligibility::Thresholds, formulary::Formulary, rules::Packs};
+use nimbus_core::{access::Environment, eligibility::OwnThresholds, formulary::Formulary, rules::Packs};
 use nimbus_store::Db;
 use nimbus_webhooks::{client::WebhookClient, guard::AddressPolicy};
 use tokio::sync::Notify;
@@ -67,9 +69,9 @@ pub struct Config {
     /// The rules packs, chosen by date.
     pub rules: Packs,
     /// When a refill is too soon, where that differs from the pack in force.
-    pub thresholds: Option<Thresholds>,
     /// The drugs that the pharmacy dispenses.
     pub formulary: Arc<Formulary>,
+    pub thresholds: OwnThresholds,
     /// Which addresses webhook endpoints may be registered at.
     pub address_policy: AddressPolicy,
     /// Where the onboarding robot is told of a new practitioner, and the token it shows when it calls back.

@@ -6,11 +6,13 @@ use nimbus_core::{
     formulary::ClinicList,
     ids::{ClinicId, LineId, OrderId, PatientId, PractitionerId, PrescriptionId},
     order::{FillStatus, Line, Order, Shipping, open_order, order_status, request_cancellation},
-    patient::{Address, PatientStatus},
+    patient::{Address, PatientStatus, Species},
     phi::Phi,
     practitioner::PractitionerStatus,
     prescription::{Prescription, PrescriptionDetail, PrescriptionStatus},
     quantity::Quantity,
+    rules::RefillCase,
+    us::State,
 };
 pub use nimbus_store::history::HistoryRow;
 use nimbus_store::{
@@ -119,7 +121,7 @@ async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Created> {
     }
     let address =
         command.shipping_address.clone().unwrap_or_else(|| patient.profile.expose().address.clone());
-    let made = prescribe(cx, command, &drugs, &address, &mut warnings);
+    let made = prescribe(cx, command, &drugs, (&address, patient.profile.expose().species), &mut warnings);
     let mut order = NewOrder {
         clinic_id: clinic,
         patient_id: command.patient_id,
@@ -184,24 +186,29 @@ pub(crate) async fn insert(
     simulation::follow(tx, cx, order.clinic_id, order.id).await
 }
 
-/// A prescription for each line, dated today in the pharmacy's time zone.
+/// A prescription for each line, dated today in the pharmacy's time zone, within what the rules of today allow at this
+/// address for this species.
 fn prescribe(
     cx: &Cx,
     command: &Create,
     drugs: &ClinicList,
-    address: &Address,
+    (address, species): (&Address, Species),
     warnings: &mut Vec<String>,
 ) -> Vec<Prescription> {
+    let refills = &cx.app.rules().on(cx.today).refills;
+    let state = State::parse(&address.state).ok();
     let prescribe = |(index, line): (usize, &NewLine)| {
         let Recognised { facts, doubt } = recognise(&cx.app, drugs, &line.detail);
         if let Some(doubt) = doubt {
             warnings.push(format!("medication_requests[{index}].medication: {doubt}"));
         }
         let schedule = facts.schedule;
-        let limit = schedule.refill_limit(&address.state);
+        let case = RefillCase { state, schedule, species };
+        let (limit, law) = refills.limit(&case);
         if line.refills > limit {
             warnings.push(format!(
-                "medication_requests[{index}].refills: at most {limit} for a {schedule} drug; {limit} are authorised"
+                "medication_requests[{index}].refills: at most {limit} for a {schedule} drug ({}); {limit} are authorised",
+                law.citation
             ));
         }
         Prescription {
@@ -221,7 +228,9 @@ fn prescribe(
             refills_used: 0,
             do_not_refill: line.do_not_refill,
             date_issued: cx.today,
-            expires_on: schedule.expires_on(cx.today, &address.state),
+            expires_on: refills.expires_on(&case, cx.today).0,
+            issued_state: state,
+            issued_species: species,
             rx_number: None,
             version: 1,
             created_at: cx.now,

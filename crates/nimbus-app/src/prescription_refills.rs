@@ -3,6 +3,7 @@
 
 use nimbus_core::{
     access::Scope,
+    decision::{DecisionKind, DecisionSubject},
     eligibility::{Eligibility, Verdict},
     ids::{ClinicId, LineId, OrderId, PatientId, PrescriptionId, RefillId},
     order::FillStatus,
@@ -18,7 +19,7 @@ use uuid::Uuid;
 use crate::{
     App,
     actor::Call,
-    eligibility::{Asked, assess_after, latest_fill, prescription_named},
+    eligibility::{Asked, Assessment, assess_after, latest_fill, prescription_named},
     error::{Error, Result},
     fills::parcel_of,
     outbox::Changes,
@@ -64,7 +65,7 @@ struct Assessed {
     prescription: Prescription,
     latest: (LineId, FillStatus),
     quantity: Quantity,
-    answer: Eligibility,
+    assessment: Assessment,
 }
 
 async fn assess(tx: &mut Tx, cx: &Cx, clinic: ClinicId, request: &Request) -> Result<Assessed> {
@@ -80,8 +81,8 @@ async fn assess(tx: &mut Tx, cx: &Cx, clinic: ClinicId, request: &Request) -> Re
         quantity: Some(quantity),
         ..Asked::default()
     };
-    let answer = assess_after(tx, cx, &prescription, &fills, asked).await?;
-    Ok(Assessed { prescription, latest, quantity, answer })
+    let assessment = assess_after(tx, cx, &prescription, &fills, asked).await?;
+    Ok(Assessed { prescription, latest, quantity, assessment })
 }
 
 /// Whether a refill is possible now, and if not, why and from when.
@@ -93,7 +94,7 @@ pub async fn eligibility(app: &App, call: &Call, request: Request) -> Result<Eli
             let found = assess(tx, cx, clinic, request).await?;
             let id = Some(found.prescription.id.0);
             let audit = cx.audit(Some(clinic), "prescription.eligibility", "prescription", id);
-            Ok((found.answer, vec![audit]))
+            Ok((found.assessment.answer, vec![audit]))
         })
     })
     .await
@@ -108,12 +109,14 @@ pub async fn create(app: &App, call: &Call, request: Request, render: Render<Pla
 
 async fn create_in(tx: &mut Tx, cx: &Cx, request: &Request) -> Result<Planned> {
     let clinic = cx.call.partner(Scope::RefillsWrite)?.clinic_id;
-    let Assessed { mut prescription, latest: (line, _), quantity, answer } =
+    let Assessed { mut prescription, latest: (line, _), quantity, assessment } =
         assess(tx, cx, clinic, request).await?;
+    let answer = &assessment.answer;
     if answer.findings.iter().any(|finding| finding.verdict == Verdict::Refuse) {
-        refuse_unless_eligible(&answer)?;
+        refuse_unless_eligible(answer)?;
     }
     let mut refill = refills::open(cx, &prescription, line, quantity);
+    assessment.keep(tx, cx, DecisionKind::RefillCreated, (DecisionSubject::Refill, refill.id.0)).await?;
     match answer.first() {
         Some(finding) => {
             refill.review_reason = Some(finding.rule.as_str().to_owned());

@@ -2,6 +2,7 @@
 
 use nimbus_core::{
     access::Scope,
+    decision::{DecisionKind, DecisionSubject},
     eligibility::{Eligibility, Rule, Verdict},
     ids::{ClinicId, LineId, PatientId, RefillId},
     order::{Order, request_cancellation},
@@ -43,7 +44,7 @@ pub async fn eligibility(app: &App, call: &Call, line: LineId) -> Result<Eligibi
             let (order, prescription) = fill_of(tx, clinic, line).await?;
             let named_fill = order.line(line).map(|line| (line.id, line.status));
             let asked = Asked { named_fill, ..Asked::default() };
-            let answer = assess(tx, cx, &prescription, asked).await?;
+            let answer = assess(tx, cx, &prescription, asked).await?.answer;
             let id = prescription.id.0;
             Ok((answer, vec![cx.audit(Some(clinic), "prescription.eligibility", "prescription", Some(id))]))
         })
@@ -79,9 +80,11 @@ async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Created> {
     let (filled, mut prescription) = fill_of(tx, clinic, command.line_id).await?;
     let named_fill = filled.line(command.line_id).map(|line| (line.id, line.status));
     let asked = Asked { named_fill, ..Asked::default() };
-    refuse_unless_eligible(&assess(tx, cx, &prescription, asked).await?)?;
+    let assessment = assess(tx, cx, &prescription, asked).await?;
+    refuse_unless_eligible(&assessment.answer)?;
     let mut refill = open(cx, &prescription, command.line_id, prescription.quantity);
     refill.shipment_group = command.shipment_group.clone().map(Phi::new);
+    assessment.keep(tx, cx, DecisionKind::RefillCreated, (DecisionSubject::Refill, refill.id.0)).await?;
     let order = insert_approved(tx, cx, &mut refill, &mut prescription, &filled).await?;
     Ok(Created { refill, order })
 }
@@ -318,9 +321,11 @@ async fn approve_in(tx: &mut Tx, cx: &Cx, command: &Approve) -> Result<Refill> {
     let (filled, mut prescription) = fill_of(tx, clinic, refill.line_id).await?;
     let quantity = command.quantity.unwrap_or(refill.requested_quantity);
     let asked = Asked { quantity: Some(quantity), is_review: true, ..Asked::default() };
-    let mut answer = assess(tx, cx, &prescription, asked).await?;
-    answer.findings.retain(|finding| finding.verdict == Verdict::Refuse);
-    refuse_unless_eligible(&answer)?;
+    let assessment = assess(tx, cx, &prescription, asked).await?;
+    let mut hard = assessment.answer.clone();
+    hard.findings.retain(|finding| finding.verdict == Verdict::Refuse);
+    refuse_unless_eligible(&hard)?;
+    assessment.keep(tx, cx, DecisionKind::RefillReviewed, (DecisionSubject::Refill, refill.id.0)).await?;
     let mut changes = Changes::default();
     refill.approved_quantity = Some(quantity);
     let order = fill_refill(tx, cx, &mut refill, &mut prescription, &filled, &mut changes).await?;

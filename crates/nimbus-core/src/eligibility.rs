@@ -1,13 +1,17 @@
-//! Refill eligibility: one engine for eligibility reads, creation and review.
+//! Refill eligibility: one engine for eligibility reads, creation and review, over the rules pack.
 //!
-//! Every rule is evaluated; the answer names each one that failed, with a citation and, for dates, the day on
-//! which it will pass.
+//! Every rule is evaluated; the answer names each one that failed, with its citation and, for dates, the day on
+//! which it will pass. A question holds all that the rules read, so that a decision can be told again later by its
+//! question and its pack.
 
 use crate::{
     order::FillStatus,
+    patient::Species,
     prescription::{DrugSchedule, Prescription, PrescriptionStatus},
     quantity::Quantity,
+    rules::{RefillCase, RulesPack},
     time::{Date, add_days},
+    us::State,
     words,
 };
 
@@ -28,12 +32,39 @@ words! {
     }
 }
 
-/// What a rule that failed asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    Refuse,
-    /// A pharmacist may approve it; a surface without review refuses it.
-    Review,
+words! {
+    /// What is asked for.
+    pub enum Asking {
+        /// The first fill of a prescription, which consumes no refill.
+        FirstFill = "first_fill",
+        Refill = "refill",
+    }
+}
+
+impl Asking {
+    /// The rules that it has to pass.
+    pub const fn rules(self) -> &'static [Rule] {
+        const FIRST_FILL: &[Rule] = &[
+            Rule::Discontinued,
+            Rule::WrongPatient,
+            Rule::PatientInactive,
+            Rule::PractitionerNotActive,
+            Rule::Expired,
+        ];
+        match self {
+            Self::FirstFill => FIRST_FILL,
+            Self::Refill => Rule::ALL,
+        }
+    }
+}
+
+words! {
+    /// What a rule that failed asks for.
+    pub enum Verdict {
+        Refuse = "refuse",
+        /// A pharmacist may approve it; a surface without review refuses it.
+        Review = "review",
+    }
 }
 
 /// One rule that failed.
@@ -42,7 +73,8 @@ pub struct Finding {
     pub rule: Rule,
     pub verdict: Verdict,
     pub message: String,
-    pub citation: Option<&'static str>,
+    /// The law behind the rule, or the pharmacy's policy, as the pack names it.
+    pub citation: String,
     pub passes_on: Option<Date>,
 }
 
@@ -60,20 +92,79 @@ pub struct Thresholds {
     pub controlled_percent: u32,
 }
 
-impl Default for Thresholds {
-    fn default() -> Self {
-        Self { percent: 75, controlled_percent: 85 }
+/// Thresholds that differ from those beneath: a clinic's from the deployment's, the deployment's from the pack's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OwnThresholds {
+    /// 1 to 100; none is as beneath.
+    pub percent: Option<u32>,
+    /// The same for controlled drugs.
+    pub controlled_percent: Option<u32>,
+}
+
+impl OwnThresholds {
+    /// These where they are given, else those beneath.
+    pub fn over(self, beneath: Thresholds) -> Thresholds {
+        Thresholds {
+            percent: self.percent.unwrap_or(beneath.percent),
+            controlled_percent: self.controlled_percent.unwrap_or(beneath.controlled_percent),
+        }
+    }
+}
+
+/// What the rules read of a prescription.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnFile {
+    pub status: PrescriptionStatus,
+    pub schedule: DrugSchedule,
+    /// Where the patient was when it was issued, if that is on record.
+    pub state: Option<State>,
+    pub species: Species,
+    /// What one fill dispenses.
+    pub quantity: Quantity,
+    pub refills_authorized: u32,
+    pub refills_used: u32,
+    pub do_not_refill: bool,
+    pub date_issued: Date,
+    pub expires_on: Date,
+}
+
+impl OnFile {
+    pub const fn refills_remaining(&self) -> u32 {
+        self.refills_authorized.saturating_sub(self.refills_used)
+    }
+
+    /// Where it stands in the pack's table of refills.
+    pub const fn case(&self) -> RefillCase {
+        RefillCase { state: self.state, schedule: self.schedule, species: self.species }
+    }
+}
+
+impl From<&Prescription> for OnFile {
+    fn from(prescription: &Prescription) -> Self {
+        Self {
+            status: prescription.status,
+            schedule: prescription.schedule,
+            state: prescription.issued_state,
+            species: prescription.issued_species,
+            quantity: prescription.quantity,
+            refills_authorized: prescription.refills_authorized,
+            refills_used: prescription.refills_used,
+            do_not_refill: prescription.do_not_refill,
+            date_issued: prescription.date_issued,
+            expires_on: prescription.expires_on,
+        }
     }
 }
 
 /// What the engine is asked.
-#[derive(Debug, Clone)]
-pub struct Question<'a> {
-    pub prescription: &'a Prescription,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    pub asking: Asking,
+    pub prescription: OnFile,
     /// The status of the fill named, where one is.
     pub named_fill: Option<FillStatus>,
     /// All dispensed fills of the prescription, in any order.
-    pub fills: &'a [Fill],
+    pub fills: Vec<Fill>,
     /// An open refill request, or a fill under way without one.
     pub has_open_refill: bool,
     pub patient_matches: bool,
@@ -81,12 +172,14 @@ pub struct Question<'a> {
     pub practitioner_active: bool,
     pub requested: Option<Quantity>,
     pub today: Date,
+    /// The clinic's own, the deployment's or the pack's.
     pub thresholds: Thresholds,
 }
 
 /// The answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Eligibility {
+    /// In the order of [`Rule::ALL`].
     pub findings: Vec<Finding>,
     pub refills_remaining: u32,
     /// The first day on which the wait is over, known once something was filled.
@@ -105,70 +198,42 @@ impl Eligibility {
     }
 }
 
-/// A fill whose days supply nobody gave is taken to last this long.
-const ASSUMED_DAYS_SUPPLY: u32 = 30;
-/// Within so many days of the end of the wait, an early refill may be reviewed.
-const REVIEW_WINDOW_DAYS: i64 = 7;
-
-/// Asks every rule.
-pub fn evaluate(question: &Question<'_>) -> Eligibility {
-    let prescription = question.prescription;
-    let next = next_eligible(question);
-    let findings = [
-        not_shipped(question),
-        already_open(question),
-        no_refills_left(prescription),
-        do_not_refill(prescription),
-        discontinued(prescription),
-        wrong_patient(question),
-        patient_inactive(question),
-        practitioner_not_active(question),
-        expired(question),
-        too_soon(question, next),
-        quantity(question),
-    ];
+/// Asks every rule of what is asked for, by the numbers and citations of a pack.
+pub fn evaluate(question: &Question, pack: &RulesPack) -> Eligibility {
+    let next = match question.asking {
+        Asking::FirstFill => None,
+        Asking::Refill => next_eligible(question, pack),
+    };
+    let asked = Asked { question, pack, next };
     Eligibility {
-        findings: findings.into_iter().flatten().collect(),
-        refills_remaining: prescription.refills_remaining(),
-        next_eligible_date: next,
-        expires_on: prescription.expires_on,
-    }
-}
-
-/// Asks the rules that hold for the first fill of a prescription, which consumes no refill.
-pub fn evaluate_first_fill(question: &Question<'_>) -> Eligibility {
-    let findings = [
-        discontinued(question.prescription),
-        wrong_patient(question),
-        patient_inactive(question),
-        practitioner_not_active(question),
-        expired(question),
-    ];
-    Eligibility {
-        findings: findings.into_iter().flatten().collect(),
+        findings: question.asking.rules().iter().filter_map(|rule| asked.ask(*rule)).collect(),
         refills_remaining: question.prescription.refills_remaining(),
-        next_eligible_date: None,
+        next_eligible_date: next,
         expires_on: question.prescription.expires_on,
     }
 }
 
-/// The last fill's date, plus the surplus of earlier fills, plus the share of its days that must be used up.
-fn next_eligible(question: &Question<'_>) -> Option<Date> {
-    let mut fills = question.fills.to_vec();
-    fills.sort_by_key(|fill| fill.filled_on);
-    let days = |fill: &Fill| i64::from(fill.days_supply.unwrap_or(ASSUMED_DAYS_SUPPLY));
+/// The last fill's date, plus the surplus of earlier fills, plus the share of its days that must be used up. What was
+/// filled on one day counts as one fill.
+fn next_eligible(question: &Question, pack: &RulesPack) -> Option<Date> {
+    let days = |fill: &Fill| i64::from(fill.days_supply.unwrap_or(pack.thresholds.assumed_days_supply));
+    let mut fills: Vec<(Date, i64)> =
+        question.fills.iter().map(|fill| (fill.filled_on, days(fill))).collect();
+    fills.sort_unstable();
     let mut covered_until: Option<Date> = None;
     let mut next = None;
-    for fill in &fills {
-        let start = covered_until.map_or(fill.filled_on, |covered| covered.max(fill.filled_on));
-        covered_until = Some(add_days(start, days(fill)));
-        next = Some(add_days(start, wait_days(days(fill), question)));
+    for same_day in fills.chunk_by(|(first, _), (second, _)| first == second) {
+        let filled_on = same_day[0].0;
+        let days = same_day.iter().map(|(_, days)| days).sum();
+        let start = covered_until.map_or(filled_on, |covered| covered.max(filled_on));
+        covered_until = Some(add_days(start, days));
+        next = Some(add_days(start, wait_days(days, question)));
     }
     next
 }
 
 /// `ceil(days supply × threshold)`.
-fn wait_days(days_supply: i64, question: &Question<'_>) -> i64 {
+fn wait_days(days_supply: i64, question: &Question) -> i64 {
     let percent = match question.prescription.schedule {
         DrugSchedule::Unscheduled => question.thresholds.percent,
         _ => question.thresholds.controlled_percent,
@@ -176,121 +241,103 @@ fn wait_days(days_supply: i64, question: &Question<'_>) -> i64 {
     (days_supply * i64::from(percent) + 99).div_euclid(100)
 }
 
-fn refuse(rule: Rule, message: impl Into<String>) -> Option<Finding> {
-    Some(Finding { rule, verdict: Verdict::Refuse, message: message.into(), citation: None, passes_on: None })
+/// A question on its way through the rules.
+struct Asked<'a> {
+    question: &'a Question,
+    pack: &'a RulesPack,
+    next: Option<Date>,
 }
 
-fn not_shipped(question: &Question<'_>) -> Option<Finding> {
-    let status = question.named_fill?;
-    if matches!(status, FillStatus::Shipped | FillStatus::Delivered) {
-        return None;
-    }
-    refuse(Rule::NotShipped, "Refills are not possible for pending medication requests")
-}
-
-fn already_open(question: &Question<'_>) -> Option<Finding> {
-    if !question.has_open_refill {
-        return None;
-    }
-    refuse(Rule::AlreadyOpen, "Refill request already exists")
-}
-
-fn no_refills_left(prescription: &Prescription) -> Option<Finding> {
-    if prescription.refills_remaining() > 0 {
-        return None;
-    }
-    let citation = match prescription.schedule {
-        DrugSchedule::C2 => Some("21 CFR 1306.12"),
-        DrugSchedule::C3 | DrugSchedule::C4 => Some("21 CFR 1306.22"),
-        _ => None,
-    };
-    let finding = refuse(Rule::NoRefillsLeft, "The prescription has no refills left");
-    finding.map(|finding| Finding { citation, ..finding })
-}
-
-fn do_not_refill(prescription: &Prescription) -> Option<Finding> {
-    if !prescription.do_not_refill {
-        return None;
-    }
-    refuse(Rule::DoNotRefill, "The prescription is marked do not refill")
-}
-
-fn discontinued(prescription: &Prescription) -> Option<Finding> {
-    match prescription.status {
-        PrescriptionStatus::Discontinued => {
-            refuse(Rule::Discontinued, "The prescription has been discontinued")
+impl Asked<'_> {
+    fn ask(&self, rule: Rule) -> Option<Finding> {
+        let (question, prescription) = (self.question, &self.question.prescription);
+        match rule {
+            Rule::NotShipped => self.refuse_if(rule, self.is_not_shipped(), || {
+                "Refills are not possible for pending medication requests".to_owned()
+            }),
+            Rule::AlreadyOpen => {
+                self.refuse_if(rule, question.has_open_refill, || "Refill request already exists".to_owned())
+            }
+            Rule::NoRefillsLeft => self.refuse_if(rule, prescription.refills_remaining() == 0, || {
+                "The prescription has no refills left".to_owned()
+            }),
+            Rule::DoNotRefill => self.refuse_if(rule, prescription.do_not_refill, || {
+                "The prescription is marked do not refill".to_owned()
+            }),
+            Rule::Discontinued => {
+                let why = not_in_force(prescription.status);
+                self.refuse_if(rule, why.is_some(), || why.unwrap_or_default().to_owned())
+            }
+            Rule::WrongPatient => self.refuse_if(rule, !question.patient_matches, || {
+                "The prescription is not for this patient".to_owned()
+            }),
+            Rule::PatientInactive => {
+                self.refuse_if(rule, !question.patient_active, || "The patient is inactive".to_owned())
+            }
+            Rule::PractitionerNotActive => self.refuse_if(rule, !question.practitioner_active, || {
+                "The practitioner is not active".to_owned()
+            }),
+            Rule::Expired => self.refuse_if(rule, self.is_expired(), || {
+                format!("The prescription expired after {}", prescription.expires_on)
+            }),
+            Rule::TooSoon => self.too_soon(),
+            Rule::Quantity => self.quantity(),
         }
-        PrescriptionStatus::OnHold => {
-            refuse(Rule::Discontinued, "The prescription is on hold at the pharmacy")
-        }
-        _ => None,
+    }
+
+    fn finding(&self, rule: Rule, verdict: Verdict, message: String, passes_on: Option<Date>) -> Finding {
+        let prescription = &self.question.prescription;
+        let provision = self.pack.provision(rule, &prescription.case(), prescription.date_issued);
+        Finding { rule, verdict, message, citation: provision.citation.clone(), passes_on }
+    }
+
+    fn refuse_if(&self, rule: Rule, failed: bool, message: impl FnOnce() -> String) -> Option<Finding> {
+        failed.then(|| self.finding(rule, Verdict::Refuse, message(), None))
+    }
+
+    fn is_not_shipped(&self) -> bool {
+        self.question
+            .named_fill
+            .is_some_and(|status| !matches!(status, FillStatus::Shipped | FillStatus::Delivered))
+    }
+
+    fn is_expired(&self) -> bool {
+        let prescription = &self.question.prescription;
+        self.question.today > prescription.expires_on || prescription.status == PrescriptionStatus::Expired
+    }
+
+    fn too_soon(&self) -> Option<Finding> {
+        let today = self.question.today;
+        let next = self.next.filter(|next| today < *next)?;
+        let window = i64::from(self.pack.thresholds.review_window_days);
+        let verdict = if today >= add_days(next, -window) { Verdict::Review } else { Verdict::Refuse };
+        let message = format!("The last fill is not used up yet; a refill is possible from {next}");
+        Some(self.finding(Rule::TooSoon, verdict, message, Some(next)))
+    }
+
+    fn quantity(&self) -> Option<Finding> {
+        let (requested, prescription) = (self.question.requested?, &self.question.prescription);
+        let left = prescription.quantity.thousandths() * i64::from(prescription.refills_remaining());
+        let verdict = match requested {
+            requested if requested <= prescription.quantity => return None,
+            requested if requested.thousandths() <= left => Verdict::Review,
+            _ => Verdict::Refuse,
+        };
+        let message = "The quantity is over what the prescription authorises for one fill".to_owned();
+        Some(self.finding(Rule::Quantity, verdict, message, None))
     }
 }
 
-fn wrong_patient(question: &Question<'_>) -> Option<Finding> {
-    if question.patient_matches {
-        return None;
+/// Why a prescription of this status is not filled, expiry aside.
+const fn not_in_force(status: PrescriptionStatus) -> Option<&'static str> {
+    match status {
+        PrescriptionStatus::Discontinued => Some("The prescription has been discontinued"),
+        PrescriptionStatus::OnHold => Some("The prescription is on hold at the pharmacy"),
+        PrescriptionStatus::Active | PrescriptionStatus::Completed | PrescriptionStatus::Expired => None,
     }
-    refuse(Rule::WrongPatient, "The prescription is not for this patient")
 }
 
-fn patient_inactive(question: &Question<'_>) -> Option<Finding> {
-    if question.patient_active {
-        return None;
-    }
-    refuse(Rule::PatientInactive, "The patient is inactive")
-}
-
-fn practitioner_not_active(question: &Question<'_>) -> Option<Finding> {
-    if question.practitioner_active {
-        return None;
-    }
-    refuse(Rule::PractitionerNotActive, "The practitioner is not active")
-}
-
-fn expired(question: &Question<'_>) -> Option<Finding> {
-    let prescription = question.prescription;
-    if question.today <= prescription.expires_on && prescription.status != PrescriptionStatus::Expired {
-        return None;
-    }
-    let citation = match prescription.schedule {
-        DrugSchedule::C2 => Some("21 CFR 1306.12"),
-        DrugSchedule::C3 | DrugSchedule::C4 => Some("21 CFR 1306.22"),
-        DrugSchedule::C5 => Some("22 TAC 315.5"),
-        DrugSchedule::Unscheduled => None,
-    };
-    let message = format!("The prescription expired after {}", prescription.expires_on);
-    refuse(Rule::Expired, message).map(|finding| Finding { citation, ..finding })
-}
-
-fn too_soon(question: &Question<'_>, next: Option<Date>) -> Option<Finding> {
-    let next = next.filter(|next| question.today < *next)?;
-    let in_window = question.today >= add_days(next, -REVIEW_WINDOW_DAYS);
-    Some(Finding {
-        rule: Rule::TooSoon,
-        verdict: if in_window { Verdict::Review } else { Verdict::Refuse },
-        message: format!("The last fill is not used up yet; a refill is possible from {next}"),
-        citation: None,
-        passes_on: Some(next),
-    })
-}
-
-fn quantity(question: &Question<'_>) -> Option<Finding> {
-    let (requested, prescription) = (question.requested?, question.prescription);
-    let left = prescription.quantity.thousandths() * i64::from(prescription.refills_remaining());
-    let verdict = match requested {
-        requested if requested <= prescription.quantity => return None,
-        requested if requested.thousandths() <= left => Verdict::Review,
-        _ => Verdict::Refuse,
-    };
-    Some(Finding {
-        rule: Rule::Quantity,
-        verdict,
-        message: "The quantity is over what the prescription authorises for one fill".to_owned(),
-        citation: None,
-        passes_on: None,
-    })
-}
-
+#[cfg(test)]
+mod histories;
 #[cfg(test)]
 mod tests;

@@ -122,6 +122,8 @@ ids! {
     LabelPurchaseId "lbl",
     /// A scan of a parcel.
     ScanId "scn",
+    /// A decision by the rules that is on record.
+    DecisionId "dec",
     /// A refill request.
     RefillId "ref",
     /// A webhook endpoint.

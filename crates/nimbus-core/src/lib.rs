@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod contact;
+pub mod decision;
 pub mod eligibility;
 pub mod event;
 pub mod formulary;

@@ -7,10 +7,12 @@ use crate::{
     event::{Event, Fact, PrescriptionChange},
     history::{Subject, Transition},
     ids::{ClinicId, OrderId, PatientId, PractitionerId, PrescriptionId},
+    patient::Species,
     phi::Phi,
     quantity::Quantity,
     refusal::Refusal,
-    time::{Date, Ts, add_days, add_months},
+    time::{Date, Ts},
+    us::State,
     words,
 };
 
@@ -41,27 +43,6 @@ impl DrugSchedule {
         match (self, other) {
             (Self::Unscheduled, scheduled) | (scheduled, Self::Unscheduled) => scheduled,
             (one, other) => one.min(other),
-        }
-    }
-
-    /// The most refills that a prescription of this schedule may authorise: C-II none (21 CFR 1306.12),
-    /// C-III and C-IV five (21 CFR 1306.22), in Texas C-V as well (22 TAC 315.5), others 99.
-    pub fn refill_limit(self, state: &str) -> u32 {
-        match (self, state) {
-            (Self::C2, _) => 0,
-            (Self::C3 | Self::C4, _) | (Self::C5, "TX") => 5,
-            _ => 99,
-        }
-    }
-
-    /// The last day on which a prescription issued on `issued` may be filled for a patient in `state`: one
-    /// year, six months for C-III and C-IV (21 CFR 1306.22) and in Texas for C-V (22 TAC 315.5), 90 days for
-    /// C-II (21 CFR 1306.12(b)).
-    pub fn expires_on(self, issued: Date, state: &str) -> Date {
-        match (self, state) {
-            (Self::C2, _) => add_days(issued, 90),
-            (Self::C3 | Self::C4, _) | (Self::C5, "TX") => add_months(issued, 6),
-            _ => add_months(issued, 12),
         }
     }
 }
@@ -105,6 +86,10 @@ pub struct Prescription {
     pub date_issued: Date,
     /// The last day on which it may be filled.
     pub expires_on: Date,
+    /// Where the patient was when it was issued, whose law limits it; unknown of some old ones.
+    pub issued_state: Option<State>,
+    /// What the patient was then.
+    pub issued_species: Species,
     /// The pharmacy's number, given when the first fill is verified.
     pub rx_number: Option<String>,
     pub version: i64,
@@ -297,21 +282,13 @@ mod tests {
             do_not_refill: false,
             date_issued: parse_date("2026-01-01").unwrap(),
             expires_on: parse_date("2027-01-01").unwrap(),
+            issued_state: None,
+            issued_species: Species::Human,
             rx_number: None,
             version: 1,
             created_at: Ts::from_micros(0),
             updated_at: Ts::from_micros(0),
         }
-    }
-
-    #[test]
-    fn controlled_prescriptions_are_shorter() {
-        let issued = parse_date("2026-01-31").unwrap();
-        assert_eq!(DrugSchedule::Unscheduled.expires_on(issued, "TX").to_string(), "2027-01-31");
-        assert_eq!(DrugSchedule::C3.expires_on(issued, "NY").to_string(), "2026-07-31");
-        assert_eq!(DrugSchedule::C5.expires_on(issued, "TX").to_string(), "2026-07-31");
-        assert_eq!(DrugSchedule::C5.expires_on(issued, "NY").to_string(), "2027-01-31");
-        assert_eq!(DrugSchedule::C3.refill_limit("NY"), 5);
     }
 
     #[test]

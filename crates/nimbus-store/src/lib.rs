@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod clinic_drugs;
 pub mod counters;
+pub mod decisions;
 pub mod deliveries;
 mod documents;
 pub mod endpoints;
@@ -27,6 +28,7 @@ pub mod people;
 pub mod practitioners;
 pub mod prescriptions;
 pub mod rate_usage;
+pub mod refill_thresholds;
 pub mod refills;
 mod rows;
 mod seal;

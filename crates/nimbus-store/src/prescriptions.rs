@@ -3,14 +3,16 @@
 use nimbus_core::{
     ids::{ClinicId, OrderId, PatientId, PrescriptionId},
     order::MAX_LINES,
+    patient::Species,
     phi::Phi,
     prescription::{DrugSchedule, Prescription, PrescriptionStatus},
+    us::State,
 };
 
 use crate::{
     documents,
     engine::{Columns, Row, Statement, Tx, Value},
-    error::Result,
+    error::{Error, Result},
     page::{Listed, Page, Slice, listed, page_end, page_few, page_where},
     rows::{changed_one, quantity, read_opt, read_rows, word},
     seal::{ClinicKeys, SealedAt},
@@ -19,15 +21,16 @@ use crate::{
 macro_rules! columns {
     () => {
         "clinic_id, id, patient_id, practitioner_id, status, detail, drug, schedule, refrigerated, compounded, \
-         quantity, days_supply, refills_authorized, refills_used, do_not_refill, date_issued, expires_on, rx_number, version, \
-         created_at, updated_at"
+         quantity, days_supply, refills_authorized, refills_used, do_not_refill, date_issued, expires_on, \
+         rx_number, version, created_at, updated_at, issued_state, issued_species"
     };
 }
 
 const INSERT: &str = concat!(
     "insert into prescriptions (",
     columns!(),
-    ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)"
+    ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, \
+     $21, $22, $23)"
 );
 
 fn read(columns: &mut Columns<'_>, clinic_id: ClinicId, keys: &ClinicKeys) -> Result<Prescription> {
@@ -54,7 +57,13 @@ fn read(columns: &mut Columns<'_>, clinic_id: ClinicId, keys: &ClinicKeys) -> Re
         version: columns.take()?,
         created_at: columns.take()?,
         updated_at: columns.take()?,
+        issued_state: columns.take::<Option<String>>()?.map(|code| state(&code)).transpose()?,
+        issued_species: word(&columns.take::<String>()?, Species::parse, "prescriptions.issued_species")?,
     })
+}
+
+fn state(code: &str) -> Result<State> {
+    State::parse(code).map_err(|_| Error::Corrupt("prescriptions.issued_state"))
 }
 
 /// The arguments of a whole row.
@@ -81,6 +90,8 @@ fn args(prescription: &Prescription, keys: &ClinicKeys) -> Result<Vec<Value>> {
         prescription.version.into(),
         prescription.created_at.into(),
         prescription.updated_at.into(),
+        prescription.issued_state.map(State::code).into(),
+        prescription.issued_species.as_str().into(),
     ])
 }
 
@@ -117,7 +128,8 @@ pub async fn prescription_update(tx: &mut Tx, prescription: &Prescription) -> Re
         set patient_id = $3, practitioner_id = $4, status = $5, detail = $6, drug = $7, schedule = $8,
             refrigerated = $9, compounded = $10, quantity = $11, days_supply = $12, refills_authorized = $13,
             refills_used = $14, do_not_refill = $15, date_issued = $16, expires_on = $17, rx_number = $18,
-            version = $19 + 1, created_at = $20, updated_at = $21
+            version = $19 + 1, created_at = $20, updated_at = $21,
+            issued_state = $22, issued_species = $23
         where clinic_id = $1 and id = $2 and version = $19";
     changed_one(tx.execute(sql, &args(prescription, &keys)?).await?)
 }

@@ -19,6 +19,7 @@ use nimbus_core::{
     practitioner::PractitionerStatus as Practitioner,
     prescription::{DrugSchedule, PrescriptionStatus as Prescription},
     refill::RefillStatus as Refill,
+    rules::LicenseCategory as License,
     shipment::ShipmentStatus as Shipment,
 };
 use utoipa::{
@@ -80,6 +81,8 @@ sets! {
     PrescriptionStatus: Prescription::ALL, Prescription::as_str;
     Schedule: DrugSchedule::ALL, DrugSchedule::as_str;
     RefillStatus: Refill::ALL, Refill::as_str;
+    /// What a licence to send into a state is for.
+    LicenseCategory: License::ALL, License::as_str;
     /// A rule of eligibility.
     RefillRule: Rule::ALL, Rule::as_str;
     ShipmentStatus: Shipment::ALL, Shipment::wire_word;

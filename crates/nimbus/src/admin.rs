@@ -5,10 +5,12 @@ use std::str::FromStr;
 use nimbus_app::{
     App,
     actor::Call,
+    refill_thresholds,
     tenancy::{self, BaaRecord, Clinic, KeyLimits, KeyOrder, Partner, PartnerStatus, TokenOrder},
 };
 use nimbus_core::{
     access::{Profile, Role, Scopes, SystemActor},
+    eligibility::OwnThresholds,
     time::{Date, Ts, parse_date},
 };
 use nimbus_store::{
@@ -126,6 +128,15 @@ async fn clinic(app: &App, call: &Call, command: ClinicCommand) -> Result<Value,
         ClinicCommand::List { partner } => {
             let partner = partner.as_deref().map(id).transpose()?;
             Ok(tenancy::clinic_list(app, partner).await.map_err(said)?.iter().map(clinic_json).collect())
+        }
+        ClinicCommand::RefillThresholds { id: text, percent, controlled_percent } => {
+            let thresholds = OwnThresholds { percent, controlled_percent };
+            let command = refill_thresholds::Put { clinic_id: id(&text)?, thresholds };
+            let now = refill_thresholds::set(app, call, command).await.map_err(said)?;
+            Ok(json!({
+                "clinic_id": now.clinic_id.to_string(), "percent": now.in_force.percent,
+                "controlled_percent": now.in_force.controlled_percent,
+            }))
         }
     }
 }

@@ -53,6 +53,12 @@ pub(crate) struct SettingsArgs {
     /// TOML file with the drugs that the pharmacy dispenses, instead of the list that is built in
     #[arg(long, env = "NIMBUS_FORMULARY_FILE", global = true)]
     pub(crate) formulary_file: Option<PathBuf>,
+    /// How much of a fill must be used up before a refill, in percent; the rules pack's if not set
+    #[arg(long, env = "NIMBUS_REFILL_THRESHOLD", global = true)]
+    pub(crate) refill_threshold: Option<u32>,
+    /// The same for controlled drugs
+    #[arg(long, env = "NIMBUS_REFILL_THRESHOLD_CONTROLLED", global = true)]
+    pub(crate) refill_threshold_controlled: Option<u32>,
     /// Where the onboarding robot is told of new practitioners
     #[arg(long, env = "NIMBUS_ONBOARDING_URL", global = true)]
     pub(crate) onboarding_url: Option<String>,
@@ -135,9 +141,32 @@ pub(crate) enum Command {
     /// Partners, agreements, clinics, keys and tokens
     #[command(subcommand)]
     Admin(AdminCommand),
+    /// The pharmacy's rules: check packs, show the one in force, explain decisions
+    #[command(subcommand)]
+    Rules(RulesCommand),
     /// Configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum RulesCommand {
+    /// Read packs and say everything that is wrong with them, by file and line
+    Check {
+        /// Packs that are to stand side by side; those in force if none is named
+        files: Vec<PathBuf>,
+    },
+    /// Print the pack in force as JSON
+    Show {
+        /// Another day than today, YYYY-MM-DD
+        #[arg(long)]
+        on: Option<String>,
+    },
+    /// Tell a decision again: what every rule said, by the pack of its day
+    Explain {
+        /// A decision, a refill or an order
+        id: String,
+    },
 }
 
 #[derive(Subcommand)]
@@ -234,6 +263,15 @@ pub(crate) enum ClinicCommand {
     List {
         #[arg(long)]
         partner: Option<String>,
+    },
+    /// Set when a refill is too soon, in hundredths of a fill's days; what is left out is the deployment's
+    RefillThresholds {
+        id: String,
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
+        percent: Option<u32>,
+        /// For controlled drugs
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
+        controlled_percent: Option<u32>,
     },
 }
 

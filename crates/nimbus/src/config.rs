@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 use http::{HeaderValue, Uri};
 use jiff::tz::TimeZone;
 use nimbus_app::{formulary, limits::Rates, rules};
-use nimbus_core::{access::Environment, formulary::Formulary, rules::Packs};
+use nimbus_core::{access::Environment, eligibility::OwnThresholds, formulary::Formulary, rules::Packs};
 use nimbus_store::MasterKey;
 use nimbus_web::Brand;
 use nimbus_webhooks::{guard::AddressPolicy, schedule::RetryScale};
@@ -28,6 +28,8 @@ struct File {
     pharmacy_time_zone: Option<String>,
     rules_dir: Option<PathBuf>,
     formulary_file: Option<PathBuf>,
+    refill_threshold: Option<u32>,
+    refill_threshold_controlled: Option<u32>,
     onboarding_url: Option<String>,
     onboarding_token: Option<String>,
     pharmacy_feed_secret: Option<String>,
@@ -61,6 +63,8 @@ pub(crate) struct Settings {
     pharmacy_time_zone: String,
     rules_dir: Option<PathBuf>,
     formulary_file: Option<PathBuf>,
+    /// Over those of the rules pack; 1 to 100.
+    pub(crate) thresholds: OwnThresholds,
     pub(crate) onboarding_url: Option<String>,
     pub(crate) onboarding_token: Option<String>,
     pub(crate) pharmacy_feed_secret: Option<String>,
@@ -78,6 +82,14 @@ pub(crate) struct Settings {
 /// Secrets come from the environment or the file, never from a flag that a process list would show.
 fn secret(name: &str, file: Option<String>) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty()).or(file)
+}
+
+/// A share of a fill's days.
+fn percent(given: Option<u32>) -> Result<Option<u32>, Failure> {
+    match given {
+        Some(percent) if !(1..=100).contains(&percent) => Err("a refill threshold must be 1 to 100".into()),
+        given => Ok(given),
+    }
 }
 
 /// The published names, but for those that are set.
@@ -133,6 +145,12 @@ impl Settings {
                 .unwrap_or_else(|| "America/Chicago".to_owned()),
             rules_dir: args.rules_dir.clone().or(file.rules_dir),
             formulary_file: args.formulary_file.clone().or(file.formulary_file),
+            thresholds: OwnThresholds {
+                percent: percent(args.refill_threshold.or(file.refill_threshold))?,
+                controlled_percent: percent(
+                    args.refill_threshold_controlled.or(file.refill_threshold_controlled),
+                )?,
+            },
             onboarding_url: args.onboarding_url.clone().or(file.onboarding_url),
             onboarding_token: secret("NIMBUS_ONBOARDING_TOKEN", file.onboarding_token),
             pharmacy_feed_secret: secret("NIMBUS_PHARMACY_FEED_SECRET", file.pharmacy_feed_secret),
@@ -312,6 +330,10 @@ impl fmt::Display for Settings {
         writeln!(f, "pharmacy_time_zone         = {}", self.pharmacy_time_zone)?;
         writeln!(f, "rules_dir                  = {}", path(&self.rules_dir))?;
         writeln!(f, "formulary_file             = {}", path(&self.formulary_file))?;
+        let percent = |own: Option<u32>| own.map_or("(the pack's)".to_owned(), |percent| percent.to_string());
+        writeln!(f, "{:<26} = {}", "refill_threshold", percent(self.thresholds.percent))?;
+        let controlled = percent(self.thresholds.controlled_percent);
+        writeln!(f, "{:<26} = {controlled}", "refill_threshold_controlled")?;
         writeln!(f, "pharmacy_feed_secret       = {}", set(&self.pharmacy_feed_secret))?;
         writeln!(
             f,

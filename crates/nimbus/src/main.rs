@@ -8,6 +8,7 @@ mod demo;
 mod doctor;
 mod metrics;
 mod openapi;
+mod rules;
 mod seed;
 mod serve;
 
@@ -53,6 +54,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Openapi { document, out } => {
             openapi::openapi(&settings.brand, document.as_deref(), out.as_deref())
         }
+        Command::Rules(command) => rules::rules(&settings, command).await,
         Command::Config(ConfigCommand::Check) => config::check(&settings),
     }
 }

@@ -6,11 +6,23 @@
 mod pack;
 mod table;
 
-use std::{fmt, fs, path::Path};
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+};
 
-use nimbus_core::rules::{Packs, PacksError, RulesPack};
+use nimbus_core::{
+    rules::{Packs, PacksError, RulesPack},
+    time::Date,
+};
 
 use self::table::Document;
+use crate::{
+    App,
+    actor::{Call, MANAGERS},
+    error::Result as AppResult,
+    unit::Cx,
+};
 
 /// The packs that are part of the program, by file name.
 const SHIPPED: &[(&str, &str)] =
@@ -87,14 +99,18 @@ pub fn sources_of(folder: &Path) -> Result<Vec<Source>, Problems> {
         return Err(unreadable(folder, &format!("it holds more than {MAX_FILES} packs")));
     }
     paths.sort();
+    sources(&paths)
+}
+
+/// These files, in this order.
+///
+/// # Errors
+/// Every one that cannot be read, is too large or is not text.
+pub fn sources(paths: &[PathBuf]) -> Result<Vec<Source>, Problems> {
     collect(paths.iter().map(|path| source(path)))
 }
 
-/// One file.
-///
-/// # Errors
-/// A file that cannot be read, is too large or is not text.
-pub fn source(path: &Path) -> Result<Source, Problems> {
+fn source(path: &Path) -> Result<Source, Problems> {
     let length = fs::metadata(path).map_err(|error| unreadable(path, &error.to_string()))?.len();
     if length > MAX_BYTES {
         return Err(unreadable(path, &format!("it is larger than {MAX_BYTES} bytes")));
@@ -117,6 +133,12 @@ pub fn read(sources: &[Source]) -> Result<Packs, Problems> {
     let together = Packs::new(read.iter().map(|read| read.pack.clone()).collect());
     together
         .map_err(|errors| Problems(errors.into_iter().map(|error| clash(sources, &read, error)).collect()))
+}
+
+/// The pack in force on a day, or today, for staff.
+pub fn in_force<'a>(app: &'a App, call: &Call, on: Option<Date>) -> AppResult<&'a RulesPack> {
+    call.staff(MANAGERS)?;
+    Ok(app.rules().on(on.unwrap_or_else(|| Cx::new(app, call).today)))
 }
 
 /// A pack, and the lines that other packs may clash with.

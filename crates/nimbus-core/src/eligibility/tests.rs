@@ -1,54 +1,31 @@
-//! The eligibility engine, rule by rule and over random histories.
-
-use proptest::prelude::*;
-use uuid::Uuid;
+//! The eligibility engine, rule by rule.
 
 use super::*;
 use crate::{
-    ids::{ClinicId, PatientId, PractitionerId, PrescriptionId},
-    phi::Phi,
-    prescription::PrescriptionDetail,
-    time::{Ts, parse_date},
+    rules::{RulesPack, tests::pack},
+    time::parse_date,
 };
 
 fn day(text: &str) -> Date {
     parse_date(text).unwrap()
 }
 
-fn prescription() -> Prescription {
-    Prescription {
-        id: PrescriptionId(Uuid::nil()),
-        clinic_id: ClinicId(Uuid::nil()),
-        patient_id: PatientId(Uuid::nil()),
-        practitioner_id: PractitionerId(Uuid::nil()),
+fn shipped() -> RulesPack {
+    pack("2026-01-01", "2026-01-01")
+}
+
+fn prescription() -> OnFile {
+    OnFile {
         status: PrescriptionStatus::Active,
-        detail: Phi::new(PrescriptionDetail {
-            medication: String::new(),
-            dose: String::new(),
-            unit_of_measure: None,
-            direction: String::new(),
-            ndc: None,
-            flavor: None,
-            notes: None,
-            patient_contact_requested: false,
-            reason_for_compounding: None,
-            reason_for_compounding_additional_context: None,
-        }),
-        drug_id: None,
         schedule: DrugSchedule::Unscheduled,
-        refrigerated: false,
-        compounded: false,
+        state: None,
+        species: Species::Human,
         quantity: Quantity::parse("10").unwrap(),
-        days_supply: Some(30),
         refills_authorized: 3,
         refills_used: 0,
         do_not_refill: false,
         date_issued: day("2026-01-01"),
         expires_on: day("2027-01-01"),
-        rx_number: None,
-        version: 1,
-        created_at: Ts::from_micros(0),
-        updated_at: Ts::from_micros(0),
     }
 }
 
@@ -56,26 +33,26 @@ fn fill(filled_on: &str, days_supply: u32) -> Fill {
     Fill { filled_on: day(filled_on), days_supply: Some(days_supply) }
 }
 
-fn ask(
-    prescription: &Prescription,
-    fills: &[Fill],
-    today: &str,
-    change: impl Fn(&mut Question<'_>),
-) -> Eligibility {
-    let mut question = Question {
-        prescription,
+fn question(prescription: &OnFile, fills: &[Fill], today: &str) -> Question {
+    Question {
+        asking: Asking::Refill,
+        prescription: prescription.clone(),
         named_fill: Some(FillStatus::Delivered),
-        fills,
+        fills: fills.to_vec(),
         has_open_refill: false,
         patient_matches: true,
         patient_active: true,
         practitioner_active: true,
         requested: None,
         today: day(today),
-        thresholds: Thresholds::default(),
-    };
+        thresholds: shipped().thresholds.values(),
+    }
+}
+
+fn ask(prescription: &OnFile, fills: &[Fill], today: &str, change: impl Fn(&mut Question)) -> Eligibility {
+    let mut question = question(prescription, fills, today);
     change(&mut question);
-    evaluate(&question)
+    evaluate(&question, &shipped())
 }
 
 fn codes(answer: &Eligibility) -> Vec<&'static str> {
@@ -102,7 +79,7 @@ fn the_wait_is_the_threshold_rounded_up() {
 
 #[test]
 fn controlled_drugs_wait_longer() {
-    let controlled = Prescription { schedule: DrugSchedule::C3, ..prescription() };
+    let controlled = OnFile { schedule: DrugSchedule::C3, ..prescription() };
     let answer = ask(&controlled, &[fill("2026-01-05", 30)], "2026-01-28", |_| {});
     // 85% of 30 days is 25.5.
     assert_eq!(answer.next_eligible_date, Some(day("2026-01-31")));
@@ -126,7 +103,7 @@ fn only_the_last_week_of_the_wait_is_for_review() {
 
 #[test]
 fn every_rule_that_fails_is_named() {
-    let bad = Prescription {
+    let bad = OnFile {
         status: PrescriptionStatus::Discontinued,
         refills_used: 3,
         do_not_refill: true,
@@ -157,55 +134,56 @@ fn more_than_one_fill_is_for_review_and_more_than_the_rest_refused() {
     assert_eq!(verdict("30.001"), Some(Verdict::Refuse));
 }
 
-proptest! {
-    /// Waiting never makes an eligible refill ineligible, except by expiry.
-    #[test]
-    fn time_only_helps_until_expiry(
-        offsets in prop::collection::vec((0i64..200, 1u32..120), 0..6), today in 0i64..300, later in 0i64..100,
-    ) {
-        let issued = day("2026-01-01");
-        let fills: Vec<Fill> = offsets
-            .iter()
-            .map(|&(offset, supply)| Fill { filled_on: add_days(issued, offset), days_supply: Some(supply) })
-            .collect();
-        let prescription = prescription();
-        let at = |offset| ask(&prescription, &fills, &add_days(issued, offset).to_string(), |_| {});
-        if at(today).is_eligible() {
-            let answer = at(today + later);
-            prop_assert!(codes(&answer).iter().all(|code| *code == "expired"), "{:?}", codes(&answer));
-        }
-    }
+#[test]
+fn what_was_filled_on_one_day_is_one_fill() {
+    let both = [fill("2026-01-05", 10), fill("2026-01-05", 20)];
+    let next = |fills: &[Fill]| ask(&prescription(), fills, "2026-03-01", |_| {}).next_eligible_date;
+    assert_eq!(next(&both), next(&[fill("2026-01-05", 30)]));
 }
 
-fn first_fill<'a>(prescription: &'a Prescription, today: &str) -> Question<'a> {
-    Question {
-        prescription,
-        named_fill: Some(FillStatus::Profiled),
-        fills: &[],
-        has_open_refill: true,
-        patient_matches: true,
-        patient_active: true,
-        practitioner_active: true,
-        requested: None,
-        today: day(today),
-        thresholds: Thresholds::default(),
-    }
+#[test]
+fn the_law_or_policy_behind_each_rule_is_cited() {
+    let citation = |prescription: &OnFile, today: &str| {
+        let answer = ask(prescription, &[], today, |_| {});
+        answer.findings.into_iter().map(|finding| finding.citation).collect::<Vec<_>>()
+    };
+    let texan = OnFile {
+        schedule: DrugSchedule::C5,
+        state: Some(State::Tx),
+        refills_authorized: 0,
+        ..prescription()
+    };
+    assert_eq!(citation(&texan, "2028-01-01"), ["Law texas", "Law texas"]);
+    assert_eq!(citation(&OnFile { state: None, ..texan }, "2028-01-01"), ["Law c5", "Law c5"]);
+    assert_eq!(
+        citation(&OnFile { do_not_refill: true, ..prescription() }, "2026-02-01"),
+        ["Law do-not-refill"]
+    );
+}
+
+#[test]
+fn thresholds_of_the_question_stand_before_those_of_the_pack() {
+    let fills = [fill("2026-01-05", 30)];
+    let answer = ask(&prescription(), &fills, "2026-01-28", |question| question.thresholds.percent = 90);
+    assert_eq!(answer.findings[0].passes_on, Some(day("2026-02-01")));
 }
 
 #[test]
 fn a_first_fill_asks_no_rule_about_refills() {
-    let on_file = Prescription { refills_authorized: 0, do_not_refill: true, ..prescription() };
-    assert!(evaluate_first_fill(&first_fill(&on_file, "2026-02-01")).is_eligible());
-    let expired = evaluate_first_fill(&first_fill(&on_file, "2027-01-02"));
-    assert_eq!(expired.first().map(|finding| finding.rule), Some(Rule::Expired));
-    let held = Prescription { status: PrescriptionStatus::OnHold, ..on_file };
-    let strange = Question {
-        patient_matches: false,
-        patient_active: false,
-        practitioner_active: false,
-        ..first_fill(&held, "2026-02-01")
+    let first = |prescription: &OnFile, today: &str, is_strange: bool| {
+        let answer = ask(prescription, &[], today, |question| {
+            question.asking = Asking::FirstFill;
+            question.named_fill = Some(FillStatus::Profiled);
+            question.has_open_refill = true;
+            question.patient_matches = !is_strange;
+            question.patient_active = !is_strange;
+            question.practitioner_active = !is_strange;
+        });
+        answer.findings.into_iter().map(|finding| finding.rule).collect::<Vec<_>>()
     };
-    let rules: Vec<Rule> = evaluate_first_fill(&strange).findings.iter().map(|it| it.rule).collect();
-    let all = [Rule::Discontinued, Rule::WrongPatient, Rule::PatientInactive, Rule::PractitionerNotActive];
-    assert_eq!(rules, all);
+    let on_file = OnFile { refills_authorized: 0, do_not_refill: true, ..prescription() };
+    assert_eq!(first(&on_file, "2026-02-01", false), []);
+    assert_eq!(first(&on_file, "2027-01-02", false), [Rule::Expired]);
+    let held = OnFile { status: PrescriptionStatus::OnHold, ..on_file };
+    assert_eq!(first(&held, "2027-01-02", true), Asking::FirstFill.rules());
 }

@@ -77,6 +77,22 @@ pub struct EligibilityRules {
     pub quantity: Provision,
 }
 
+impl EligibilityRules {
+    /// Each with the code that partners read.
+    pub fn all(&self) -> [(Rule, &Provision); 8] {
+        [
+            (Rule::NotShipped, &self.not_shipped),
+            (Rule::AlreadyOpen, &self.already_open),
+            (Rule::DoNotRefill, &self.do_not_refill),
+            (Rule::Discontinued, &self.discontinued),
+            (Rule::WrongPatient, &self.wrong_patient),
+            (Rule::PatientInactive, &self.patient_inactive),
+            (Rule::PractitionerNotActive, &self.practitioner_not_active),
+            (Rule::Quantity, &self.quantity),
+        ]
+    }
+}
+
 impl ThresholdRule {
     pub const fn values(&self) -> Thresholds {
         Thresholds { percent: self.percent, controlled_percent: self.controlled_percent }

@@ -1,6 +1,7 @@
 //! The pharmacy's aggregates on both engines: each test is one scenario of everything a file of queries does.
 
 mod clinic_drugs;
+mod decisions;
 mod history;
 mod licenses;
 mod orders;

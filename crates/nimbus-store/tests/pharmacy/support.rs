@@ -13,6 +13,7 @@ use nimbus_core::{
     quantity::Quantity,
     shipment::{Packed, Shipment, ShipmentStatus},
     time::{Date, Ts, parse_date},
+    us::State,
 };
 use nimbus_store::{
     Error, Result, Tx, keyring, patients::patient_insert, practitioners::practitioner_insert,
@@ -173,6 +174,8 @@ pub(crate) fn prescription(patient: &Patient) -> Prescription {
         do_not_refill: false,
         date_issued: day("2026-01-10"),
         expires_on: day("2027-01-10"),
+        issued_state: Some(State::Il),
+        issued_species: Species::Canine,
         rx_number: None,
         version: 1,
         created_at: now(),

@@ -107,6 +107,7 @@ impl Kind {
                 ("Shipments", "Parcels, from the label on"),
                 ("Practitioners", "Activation of practitioners"),
                 ("Keys", "API keys of clinics"),
+                ("Rules", "The rules pack in force, and the thresholds of clinics"),
                 ("Inbound", "What machines report: the pharmacy system and the onboarding robot"),
                 ("Health", "Whether the process lives and can serve"),
                 ("Documents", "The API documents themselves"),

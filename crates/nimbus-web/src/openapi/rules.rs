@@ -86,7 +86,7 @@ fn too_soon() -> Error {
         rule: Rule::TooSoon,
         verdict: Verdict::Refuse,
         message: "The last fill is not used up yet; a refill is possible from 2026-02-05".to_owned(),
-        citation: None,
+        citation: "Policy refill-threshold, after Mississippi 23-214-1.7".to_owned(),
         passes_on: parse_date("2026-02-05"),
     };
     refused(RefusalCode::RefillNotEligible, Detail::from(&finding))
@@ -97,7 +97,7 @@ fn refill_exists() -> Error {
         rule: Rule::AlreadyOpen,
         verdict: Verdict::Refuse,
         message: "Refill request already exists".to_owned(),
-        citation: None,
+        citation: "Policy one-open-refill".to_owned(),
         passes_on: None,
     };
     refused(RefusalCode::RefillExists, Detail::from(&finding))

@@ -9,6 +9,8 @@ pub mod originals;
 pub mod practitioners;
 pub mod prescriptions;
 pub mod refills;
+pub mod rules;
+pub mod rules_view;
 pub mod shipments;
 
 use utoipa::ToSchema;
@@ -52,6 +54,8 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(practitioners::suspend))
         .routes(routes!(practitioners::deactivate))
         .routes(routes!(keys::limit))
+        .routes(routes!(rules::show))
+        .routes(routes!(rules::thresholds, rules::put_thresholds))
         .routes(routes!(feeds::pharmacy_report))
         .routes(routes!(feeds::onboarding_success))
         .routes(routes!(feeds::onboarding_status))

@@ -168,6 +168,7 @@ mod tests {
         "pharmacy.rs",
         "pharmacy_feed.rs",
         "practitioners.rs",
+        "refill_thresholds.rs",
         "sandbox.rs",
         "shipments.rs",
         "signatures.rs",

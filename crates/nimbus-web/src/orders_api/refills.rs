@@ -128,8 +128,8 @@ pub struct Reason {
     #[schema(value_type = words::RefillRule)]
     pub code: &'static str,
     pub message: String,
-    /// The regulation behind the rule.
-    pub citation: Option<&'static str>,
+    /// The regulation behind the rule, or the pharmacy's policy.
+    pub citation: Option<String>,
     /// The day on which the rule will pass.
     pub passes_on: Option<Day>,
 }
@@ -139,7 +139,7 @@ impl From<&Finding> for Reason {
         Self {
             code: finding.rule.as_str(),
             message: finding.message.clone(),
-            citation: finding.citation,
+            citation: Some(finding.citation.clone()),
             passes_on: finding.passes_on.map(Day),
         }
     }

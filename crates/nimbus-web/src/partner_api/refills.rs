@@ -62,7 +62,8 @@ pub struct ReasonView {
     #[schema(value_type = words::RefillRule)]
     pub code: &'static str,
     pub message: String,
-    pub citation: Option<&'static str>,
+    /// The regulation behind the rule, or the pharmacy's policy.
+    pub citation: Option<String>,
     /// The day on which the rule will pass.
     pub passes_on: Option<Day>,
 }
@@ -72,7 +73,7 @@ impl From<&Finding> for ReasonView {
         Self {
             code: finding.rule.as_str(),
             message: finding.message.clone(),
-            citation: finding.citation,
+            citation: Some(finding.citation.clone()),
             passes_on: finding.passes_on.map(Day),
         }
     }

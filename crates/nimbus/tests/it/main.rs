@@ -23,6 +23,7 @@ mod privacy;
 mod races;
 mod receivers;
 mod refusals;
+mod rules;
 mod shutdown;
 mod tenancy;
 mod tracking;
