@@ -4,6 +4,7 @@
 use nimbus_core::{
     access::Scope,
     decision::{DecisionKind, DecisionSubject},
+    gates::Stage,
     ids::{LineId, OrderId, PatientId, PrescriptionId, ShipmentId},
     order::{DeliverySpeed, FillStatus, Order, Shipping},
     patient::Address,
@@ -21,6 +22,7 @@ use crate::{
     actor::Call,
     eligibility::{Asked, assess_after, assess_first_fill, is_unfilled, latest_fill, prescription_named},
     error::Result,
+    gates::{self, Check},
     orders::{self, Cancel, NOT_FOUND, NewOrder},
     outbox::Changes,
     refills::refuse_unless_eligible,
@@ -100,7 +102,11 @@ async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Followed> {
     prescriptions::prescription_update(tx, &prescription).await?;
     assessment.keep(tx, cx, DecisionKind::OrderCreated, (DecisionSubject::Order, order.id.0)).await?;
     let mut changes = Changes::default();
-    orders::insert(tx, cx, &order, ("order.create", None), &mut changes).await?;
+    let asked = Check::new(Stage::Intake, &order, std::slice::from_ref(&prescription));
+    let found = gates::ask_where_strict(tx, cx, asked).await?;
+    gates::must_be_taken(cx, &found, |_| None)?;
+    let stops = gates::stops(&found);
+    let order = orders::insert(tx, cx, &order, &stops, ("order.create", None), &mut changes).await?;
     changes.write(tx, cx).await?;
     Ok(Followed { order, parcel: None })
 }

@@ -2,18 +2,24 @@
 
 use nimbus_core::{
     access::{Scope, SystemActor},
-    gates::{Answer, Field},
+    formulary::ClinicList,
+    gates::{Answer, Blame, Field, Finding, Gate, Stage},
     ids::{HoldId, LineId, OrderId},
     order::{Hold, HoldReason, Line, Lines, Order, RefusedAct, refused_before, resolve_holds},
     phi::Phi,
+    practitioner::Practitioner,
+    prescription::Prescription,
+    rules::RefillCase,
 };
-use nimbus_store::{Tx, orders as store, patients, prescriptions};
+use nimbus_store::{Tx, clinic_drugs, orders as store, patients, prescriptions};
 
 use crate::{
     App,
     actor::Call,
     consequences::order_changed,
     error::{Detail, Error, FieldError, RefusalCode, Result},
+    formulary::{Recognised, recognise},
+    gates::{self, Check},
     orders::NOT_FOUND,
     outbox::Changes,
     pharmacy::{StaffAct, decide},
@@ -47,6 +53,7 @@ async fn resolve_in(tx: &mut Tx, cx: &Cx, command: &Resolve) -> Result<Order> {
     if command.answer.given().iter().any(|field| field.is_of_patient()) {
         changes.audit.push(cx.audit(Some(clinic), "patient.update", "patient", Some(before.patient_id.0)));
     }
+    must_satisfy(tx, cx, &answered, hold, &command.answer).await?;
     let resolved: Vec<HoldId> = match hold.reason {
         // The address is the order's: so is the answer.
         HoldReason::Address => {
@@ -70,7 +77,7 @@ async fn resolve_in(tx: &mut Tx, cx: &Cx, command: &Resolve) -> Result<Order> {
 fn must_be_the_partners(hold: &Hold) -> Result<()> {
     let (reason, message) = if hold.released_at.is_some() {
         ("hold_released", "The hold is released already.")
-    } else if !hold.reason.is_partners() {
+    } else if !hold.is_partners() {
         ("resolved_by_pharmacy", "The pharmacy resolves this hold.")
     } else {
         return Ok(());
@@ -114,6 +121,33 @@ fn must_answer(order: &Order, line: &Line, hold: &Hold, answer: &Answer) -> Resu
             _ => continue,
         };
         errors.push(FieldError::new(field.as_str(), why));
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Error::Invalid(errors)) }
+}
+
+/// The gates are asked again, by what was answered: the one that placed the hold, and every one that stops what was
+/// sent.
+async fn must_satisfy(tx: &mut Tx, cx: &Cx, order: &Order, hold: &Hold, answer: &Answer) -> Result<()> {
+    let lines = prescriptions::prescription_of_order(tx, order.clinic_id, order.id).await?;
+    let gate = hold.cause.as_ref().map(|cause| cause.gate);
+    let again = gate.map(|gate| (hold.line_id, gate));
+    let asked = Check { again, ..Check::new(Stage::Work, order, &lines) };
+    let given = answer.given();
+    let mut errors: Vec<FieldError> = Vec::new();
+    for found in gates::ask(tx, cx, asked).await? {
+        let Finding { message, blame, fields, .. } = found.finding;
+        let of_address = hold.reason == HoldReason::Address && found.is_strict && blame == Blame::Address;
+        let of_line = hold.reason != HoldReason::Address && found.line_id == hold.line_id;
+        let asked_here = Some(found.finding.gate) == gate && fields == hold.fields();
+        let sent = found.is_strict && fields.iter().any(|field| given.contains(field));
+        let field = if of_address && found.finding.gate == Gate::Temperature {
+            Field::ShippingAddress
+        } else if of_line && (asked_here || sent) && fields != [Field::Note] {
+            *fields.iter().find(|field| given.contains(field)).or(fields.first()).unwrap_or(&Field::Note)
+        } else {
+            continue;
+        };
+        errors.push(FieldError::new(field.as_str(), message));
     }
     if errors.is_empty() { Ok(()) } else { Err(Error::Invalid(errors)) }
 }
@@ -163,6 +197,10 @@ async fn apply(tx: &mut Tx, cx: &Cx, order: &mut Order, line: LineId, answer: &A
         let found = prescriptions::prescription_get(tx, order.clinic_id, line.prescription_id).await?;
         let mut prescription = found.ok_or(Error::NotFound("Prescription"))?;
         answer.apply(&mut prescription);
+        if answer.medication.is_some() || answer.ndc.is_some() {
+            let list = clinic_drugs::clinic_list(tx, order.clinic_id).await?;
+            recognised_again(cx, &list, &mut prescription);
+        }
         prescription.updated_at = cx.now;
         prescriptions::prescription_update(tx, &prescription).await?;
         (line.quantity, line.days_supply) = (prescription.quantity, prescription.days_supply);
@@ -185,6 +223,22 @@ async fn apply(tx: &mut Tx, cx: &Cx, order: &mut Order, line: LineId, answer: &A
     Ok(())
 }
 
+/// What the formulary makes of a drug that was named anew; refills and expiry follow its schedule.
+fn recognised_again(cx: &Cx, list: &ClinicList, prescription: &mut Prescription) {
+    let Recognised { facts, doubt } = recognise(&cx.app, list, prescription.detail.expose());
+    // A drug that the clinic may not order stays unknown, and the gate says so.
+    prescription.drug_id = facts.drug_id.filter(|_| doubt.is_none()).map(Phi::new);
+    prescription.schedule = facts.schedule;
+    prescription.refrigerated = facts.refrigerated;
+    prescription.compounded = facts.compounded;
+    let (state, species) = (prescription.issued_state, prescription.issued_species);
+    let case = RefillCase { state, schedule: facts.schedule, species };
+    let refills = &cx.app.rules().on(prescription.date_issued).refills;
+    prescription.refills_authorized = prescription.refills_authorized.min(refills.limit(&case).0);
+    prescription.expires_on =
+        prescription.expires_on.min(refills.expires_on(&case, prescription.date_issued).0);
+}
+
 /// Tries again what holds had refused, on the lines that nothing holds any more. What is refused for another reason
 /// by now waits for staff.
 pub(crate) async fn go_on(
@@ -200,11 +254,26 @@ pub(crate) async fn go_on(
             continue;
         }
         let act = cx.as_system(SystemActor::Gates).act(None, None);
-        match decide(tx, &order, step, Lines::These(&lines), &act).await {
+        match decide(tx, cx, &order, step, Lines::These(&lines), &act).await {
             Ok(decision) => order = changes.take(decision),
             Err(Error::Refused { .. }) => {}
             Err(other) => return Err(other),
         }
     }
     Ok(order)
+}
+
+/// Lets the lines go on that waited for a practitioner's registration, now that it is on file.
+pub(crate) async fn release_registered(tx: &mut Tx, cx: &Cx, practitioner: &Practitioner) -> Result<Changes> {
+    let (clinic, id) = (practitioner.clinic_id, practitioner.id);
+    let mut changes = Changes::default();
+    for order in store::orders_held_for_registration(tx, clinic, id).await? {
+        let Some(before) = store::order_get(tx, clinic, order).await? else { continue };
+        let waits = |hold: &&Hold| hold.cause.as_ref().is_some_and(|cause| cause.gate == Gate::Practitioner);
+        let holds: Vec<HoldId> = before.open_holds().filter(waits).map(|hold| hold.id).collect();
+        let free = changes.take(resolve_holds(&before, &holds, &cx.act(None, None))?);
+        let mut after = go_on(tx, cx, &before, free, &mut changes).await?;
+        order_changed(tx, cx, &before, &mut after, &mut changes).await?;
+    }
+    Ok(changes)
 }

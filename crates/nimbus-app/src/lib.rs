@@ -15,6 +15,7 @@ pub mod error;
 pub mod events;
 pub mod fills;
 pub mod formulary;
+mod gates;
 pub mod holds;
 pub mod jobs;
 pub mod limits;

@@ -1,11 +1,14 @@
 //! Medication orders: taken whole or not at all, read with everything about them, cancelled.
 
 use nimbus_core::{
-    access::Scope,
+    access::{Scope, SystemActor},
     event::{OrderChange, PrescriptionChange},
     formulary::ClinicList,
+    gates::Stage,
     ids::{ClinicId, LineId, OrderId, PatientId, PractitionerId, PrescriptionId},
-    order::{FillStatus, Line, Order, Shipping, open_order, order_status, request_cancellation},
+    order::{
+        FillStatus, Line, Order, Shipping, Stop, open_order, order_status, place_stops, request_cancellation,
+    },
     patient::{Address, PatientStatus, Species},
     phi::Phi,
     practitioner::PractitionerStatus,
@@ -29,6 +32,7 @@ use crate::{
     consequences::{order_changed, schedule_expiry},
     error::{Detail, Error, FieldError, RefusalCode, Result},
     formulary::{Recognised, recognise},
+    gates::{self, Check},
     outbox::Changes,
     sandbox::simulation,
     unit::{Cx, Render, Reply},
@@ -121,7 +125,8 @@ async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Created> {
     }
     let address =
         command.shipping_address.clone().unwrap_or_else(|| patient.profile.expose().address.clone());
-    let made = prescribe(cx, command, &drugs, (&address, patient.profile.expose().species), &mut warnings);
+    let to = (&address, patient.profile.expose().species);
+    let (made, doubts) = prescribe(cx, command, &drugs, to, &mut warnings);
     let mut order = NewOrder {
         clinic_id: clinic,
         patient_id: command.patient_id,
@@ -140,6 +145,14 @@ async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Created> {
         }
     }
     order.status = order_status(order.lines.iter().map(|line| (line.status, line.standing())));
+    let asked = Check {
+        doubts: &doubts,
+        patient: Some(patient.profile.expose()),
+        ..Check::new(Stage::Intake, &order, &made)
+    };
+    let found = gates::ask(tx, cx, asked).await?;
+    gates::must_be_taken(cx, &found, line_name)?;
+    warnings.extend(gates::warnings(&found, line_name));
     prescriptions::prescription_insert_many(tx, &made).await?;
     let mut changes = Changes::default();
     for prescription in &made {
@@ -148,7 +161,7 @@ async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Created> {
         changes.events.push(prescription.event(change, None, Some(order.ordering_key), cx.now));
         changes.history.push(prescription.transition(None, Some(order.id), cx.by(), None, cx.now));
     }
-    insert(tx, cx, &order, ("order.create", None), &mut changes).await?;
+    let order = insert(tx, cx, &order, &gates::stops(&found), ("order.create", None), &mut changes).await?;
     changes.write(tx, cx).await?;
     Ok(Created { order, prescriptions: made, warnings })
 }
@@ -171,30 +184,41 @@ fn must_be_current(patient: PatientStatus, practitioner: PractitionerStatus) -> 
     Err(Error::refused(RefusalCode::OrderRejected, message, vec![detail]))
 }
 
-/// Writes a new order and gathers its beginning, under its name in the audit log and with a note for the history.
+fn line_name(index: usize) -> Option<String> {
+    Some(format!("medication_requests[{index}]"))
+}
+
+/// Writes a new order, held where gates stop it, and gathers its beginning, under its name in the audit log and with
+/// a note for the history.
 pub(crate) async fn insert(
     tx: &mut Tx,
     cx: &Cx,
     order: &Order,
+    stops: &[Stop],
     (action, note): (&'static str, Option<String>),
     changes: &mut Changes,
-) -> Result<()> {
-    store::order_insert(tx, order).await?;
+) -> Result<Order> {
     changes.history.extend(open_order(order, &cx.act(note, None)));
     changes.events.push(order.event(OrderChange::Created, None, cx.now));
+    let order = match stops {
+        [] => order.clone(),
+        _ => changes.take(place_stops(order, stops, None, &cx.as_system(SystemActor::Gates).act(None, None))),
+    };
+    store::order_insert(tx, &order).await?;
     changes.audit.push(cx.audit(Some(order.clinic_id), action, "order", Some(order.id.0)));
-    simulation::follow(tx, cx, order.clinic_id, order.id).await
+    simulation::follow(tx, cx, order.clinic_id, order.id).await?;
+    Ok(order)
 }
 
 /// A prescription for each line, dated today in the pharmacy's time zone, within what the rules of today allow at this
-/// address for this species.
+/// address for this species, and why its drug is not known.
 fn prescribe(
     cx: &Cx,
     command: &Create,
     drugs: &ClinicList,
     (address, species): (&Address, Species),
     warnings: &mut Vec<String>,
-) -> Vec<Prescription> {
+) -> (Vec<Prescription>, Vec<Option<&'static str>>) {
     let refills = &cx.app.rules().on(cx.today).refills;
     let state = State::parse(&address.state).ok();
     let prescribe = |(index, line): (usize, &NewLine)| {
@@ -211,7 +235,7 @@ fn prescribe(
                 law.citation
             ));
         }
-        Prescription {
+        let prescription = Prescription {
             id: PrescriptionId(Uuid::now_v7()),
             clinic_id: command.clinic_id,
             patient_id: command.patient_id,
@@ -235,9 +259,10 @@ fn prescribe(
             version: 1,
             created_at: cx.now,
             updated_at: cx.now,
-        }
+        };
+        (prescription, doubt)
     };
-    command.lines.iter().enumerate().map(prescribe).collect()
+    command.lines.iter().enumerate().map(prescribe).unzip()
 }
 
 /// What an order is made of, besides its lines.

@@ -5,7 +5,7 @@ use nimbus_core::{
     ids::{ClinicId, HoldId, LineId, OrderId, PrescriptionId},
     order::{
         Act, Decision, FillStatus, Hold, HoldReason, Line, Lines, Order, Work, accept_cancellation, cancel,
-        decline_cancellation, place_hold, release_holds, work,
+        decline_cancellation, place_hold, release_holds, work, work_unless_stopped,
     },
     practitioner::PractitionerStatus,
     prescription::PrescriptionStatus,
@@ -22,6 +22,7 @@ use crate::{
     actor::{Call, PHARMACISTS, READERS, WORKERS},
     consequences::order_changed,
     error::{Error, Result},
+    gates,
     holds::go_on,
     orders::{self, NOT_FOUND, NewOrder, OrderView},
     outbox::Changes,
@@ -161,7 +162,7 @@ pub(crate) async fn work_in(tx: &mut Tx, cx: &Cx, before: Order, task: &Task) ->
     let lines = task.lines.as_deref().map_or(Lines::EveryLive, Lines::These);
     let act = cx.act(task.reason.clone(), task.note.clone());
     let mut changes = Changes::default();
-    let decision = decide(tx, &before, task.act, lines, &act).await?;
+    let decision = decide(tx, cx, &before, task.act, lines, &act).await?;
     let mut after = changes.take(decision);
     if matches!(task.act, StaffAct::Release { .. }) {
         after = go_on(tx, cx, &before, after, &mut changes).await?;
@@ -176,6 +177,7 @@ pub(crate) async fn work_in(tx: &mut Tx, cx: &Cx, before: Order, task: &Task) ->
 /// What the rules say to an act.
 pub(crate) async fn decide(
     tx: &mut Tx,
+    cx: &Cx,
     before: &Order,
     staff_act: StaffAct,
     lines: Lines<'_>,
@@ -187,11 +189,13 @@ pub(crate) async fn decide(
     let decision = match staff_act {
         StaffAct::Verify => {
             let rx_numbers = rx_numbers(tx, before).await?;
-            work(before, Work::Verify { rx_numbers: &rx_numbers }, lines, act)?
+            let stops = gates::stops_before_work(tx, cx, before).await?;
+            work_unless_stopped(before, Work::Verify { rx_numbers: &rx_numbers }, lines, &stops, act)?
         }
         StaffAct::Submit => {
             let practitioner_active = practitioner_active(tx, before).await?;
-            work(before, Work::Submit { practitioner_active }, lines, act)?
+            let stops = gates::stops_before_work(tx, cx, before).await?;
+            work_unless_stopped(before, Work::Submit { practitioner_active }, lines, &stops, act)?
         }
         StaffAct::Acknowledge => work(before, Work::Acknowledge, lines, act)?,
         StaffAct::StartFill => work(before, Work::StartFill, lines, act)?,
@@ -319,7 +323,9 @@ async fn replace_in(tx: &mut Tx, cx: &Cx, command: &Replace) -> Result<Order> {
     // Of two replacements at once, the second loses this and then finds the first.
     store::order_update(tx, &lost, &Order { updated_at: cx.now, ..lost.clone() }).await?;
     let mut changes = Changes::default();
-    orders::insert(tx, cx, &order, ("order.replace", command.note.clone()), &mut changes).await?;
+    let stops = gates::stops_of(tx, cx, &order, &fills).await?;
+    let named = ("order.replace", command.note.clone());
+    let order = orders::insert(tx, cx, &order, &stops, named, &mut changes).await?;
     changes.write(tx, cx).await?;
     Ok(order)
 }

@@ -146,7 +146,7 @@ async fn follow(
             for (from, step) in STEPS.iter().filter(|(from, _)| from.rank() < goal.rank()) {
                 let lines = standing_at(&order, ids, |line| line.status == *from);
                 if !lines.is_empty() {
-                    let decision = decide(tx, &order, *step, Lines::These(&lines), &act).await?;
+                    let decision = decide(tx, cx, &order, *step, Lines::These(&lines), &act).await?;
                     order = changes.take(decision);
                 }
             }
@@ -160,7 +160,7 @@ async fn follow(
         Meaning::Cancel => (StaffAct::Cancel, standing_at(&order, ids, unshipped)),
     };
     if !lines.is_empty() {
-        let decision = decide(tx, &order, step, Lines::These(&lines), &act).await?;
+        let decision = decide(tx, cx, &order, step, Lines::These(&lines), &act).await?;
         order = changes.take(decision);
     }
     Ok(order)

@@ -22,6 +22,7 @@ use crate::{
     App,
     actor::{Call, MANAGERS},
     error::{Error, Result},
+    holds::release_registered,
     outbox::Changes,
     people::{self, Seen},
     sandbox::simulation,
@@ -238,7 +239,10 @@ pub async fn update(app: &App, call: &Call, command: Update, render: Render<Upda
             let npi = found.profile.expose().npi.clone();
             store::practitioner_update(tx, &found, npi.as_deref()).await?;
             found.version += 1;
-            let mut changes = Changes::default();
+            let mut changes = match command.change.dea_number {
+                Some(Some(_)) => release_registered(tx, cx, &found).await?,
+                _ => Changes::default(),
+            };
             let id = found.id.0;
             changes.audit.push(cx.audit(Some(clinic), "practitioner.update", "practitioner", Some(id)));
             changes.write(tx, cx).await?;

@@ -24,6 +24,7 @@ use crate::{
     consequences::order_changed,
     eligibility::{Asked, assess},
     error::{Detail, Error, RefusalCode, Result},
+    gates,
     orders::{self, NewOrder},
     outbox::Changes,
     unit::{Cx, Render, Reply},
@@ -164,7 +165,9 @@ async fn fill_refill(
     order.lines[0].days_supply = prescription.days_for(quantity);
     order.refill_id = Some(refill.id);
     order.refills_consumed = prescription.refills_for(quantity);
-    orders::insert(tx, cx, &order, ("order.create", None), changes).await?;
+    // What would refuse an order at intake holds a refill: its prescription is on file, and staff see to it.
+    let stops = gates::stops_of(tx, cx, &order, std::slice::from_ref(prescription)).await?;
+    let order = orders::insert(tx, cx, &order, &stops, ("order.create", None), changes).await?;
     prescription.refills_used += order.refills_consumed;
     prescription.updated_at = cx.now;
     prescriptions::prescription_update(tx, prescription).await?;

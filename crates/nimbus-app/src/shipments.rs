@@ -21,7 +21,7 @@ use crate::{
     actor::{Call, READERS, WORKERS},
     consequences::order_changed,
     error::{Error, Result},
-    orders as orders_app,
+    gates, orders as orders_app,
     outbox::Changes,
     sandbox::simulation,
     unit::{Cx, Render, Reply},
@@ -127,6 +127,7 @@ pub struct Created {
 /// Packs filled, unshipped lines of the orders into a parcel: every one, or those named.
 pub async fn create(app: &App, call: &Call, command: Create, render: Render<Created>) -> Result<Reply> {
     call.staff(WORKERS)?;
+    gates::label::hold_unfit(app, call, &command.orders, command.lines.as_deref()).await?;
     app.write(call, command, render, |tx, cx, command| Box::pin(create_in(tx, cx, command))).await
 }
 
@@ -134,6 +135,10 @@ pub(crate) async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<
     let found = load(tx, &command.orders).await?;
     let packed = pack(&found, command.lines.as_deref())?;
     let cx = &cx.of_clinic(tx, found[0].clinic_id).await?;
+    let mut warnings = command.warnings.clone();
+    if let Some(service) = nimbus_carriers::service_of(&command.carrier_id, &command.service_id) {
+        warnings.extend(gates::label::must_stay_cold(tx, cx, &found, &packed, service).await?);
+    }
     let shipment = label(cx, command, &found[0], packed)?;
     store::shipment_insert(tx, &shipment).await?;
     let mut changes = Changes::default();
@@ -164,7 +169,7 @@ pub(crate) async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<
     let (clinic, id) = (Some(shipment.clinic_id), Some(shipment.id.0));
     changes.audit.push(cx.audit(clinic, "shipment.create", "shipment", id));
     changes.write(tx, cx).await?;
-    Ok(Created { shipment, warnings: command.warnings.clone() })
+    Ok(Created { shipment, warnings })
 }
 
 /// The orders, if they may share a parcel.

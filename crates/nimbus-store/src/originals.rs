@@ -2,12 +2,19 @@
 
 use nimbus_core::{
     ids::{ClinicId, OrderId, PrescriptionId},
+    order::MAX_LINES,
     original::{Original, OriginalKind},
     phi::Phi,
     time::Ts,
 };
 
-use crate::{documents, engine::Tx, error::Result, rows::word, seal::SealedAt};
+use crate::{
+    documents,
+    engine::{Tx, Value},
+    error::Result,
+    rows::word,
+    seal::SealedAt,
+};
 
 /// An original as it was stored.
 #[derive(Debug, Clone)]
@@ -82,4 +89,22 @@ pub async fn originals_of_order(
             and prescription_id in (select prescription_id from order_lines where clinic_id = $1 and order_id = $2)
         order by prescription_id";
     tx.query(sql, &[clinic.into(), order.into()]).await?.iter().map(|row| row.columns().take()).collect()
+}
+
+/// Those of the prescriptions that have a valid original; at most [`MAX_LINES`] are asked about.
+pub async fn originals_bound(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    prescriptions: &[PrescriptionId],
+) -> Result<Vec<PrescriptionId>> {
+    let sql = "select prescription_id from bound_originals
+        where clinic_id = $1
+            and prescription_id in ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+                $19, $20, $21, $22, $23, $24, $25, $26)
+        order by prescription_id";
+    let mut args = vec![clinic.into()];
+    args.extend(prescriptions.iter().take(MAX_LINES).map(|&id| Value::from(id)));
+    // The text has a fixed number of places; nothing equals null.
+    args.resize(1 + MAX_LINES, Value::Null);
+    tx.query(sql, &args).await?.iter().map(|row| row.columns().take()).collect()
 }

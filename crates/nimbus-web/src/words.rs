@@ -73,7 +73,7 @@ sets! {
     /// What the original of a prescription is.
     OriginalKind: Original::ALL, Original::as_str;
     /// Who can resolve a hold.
-    Resolver: Hold::ALL, Hold::resolvable_by;
+    Resolver: &["partner", "pharmacy"], |word| word;
     DeliverySpeed: Speed::ALL, Speed::as_str;
     HistorySubject: Subject::ALL, Subject::as_str;
     /// A partner through its key, staff, or the platform itself.

@@ -1,10 +1,13 @@
 //! Gates: what must be right before a fill is verified, submitted and labelled.
 
 mod answer;
+mod evaluate;
+mod sig;
 
 pub use answer::Answer;
+pub use evaluate::{Blame, Case, Finding, Stage, Way, evaluate, is_po_box};
 
-use crate::words;
+use crate::{order::Cause, words};
 
 words! {
     /// The gates, each of which looks at one matter.
@@ -43,5 +46,19 @@ words! {
         AnimalOwnerName = "animal_owner_name",
         Weight = "weight",
         Note = "note",
+    }
+}
+
+impl Gate {
+    /// Whether the release of its hold decides the matter for this line. Else the gate is asked again: a licence, an
+    /// original or a reason is there, or it is not.
+    pub fn is_settled_by(cause: &Cause) -> bool {
+        match cause.gate {
+            // A pharmacist has looked at it; how it is sent is asked again when the label is made.
+            Self::Drug | Self::DaysSupply | Self::Temperature => true,
+            // What only words can answer was answered.
+            Self::Veterinary => cause.fields == [Field::Note],
+            Self::Compounding | Self::Controlled | Self::License | Self::Practitioner => false,
+        }
     }
 }

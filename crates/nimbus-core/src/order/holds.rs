@@ -100,10 +100,9 @@ pub(super) fn hold_line(
 ) {
     let line = &decision.order.lines[index];
     let (line_id, held) = (line.id, line.status == FillStatus::OnHold);
-    let gate = cause.as_ref().map(|cause| cause.gate);
-    let same = |hold: &Hold| {
-        hold.line_id == line_id && hold.reason == reason && hold.cause.as_ref().map(|it| it.gate) == gate
-    };
+    let asks = |cause: &Option<Cause>| cause.as_ref().map(|it| (it.gate, it.fields.clone()));
+    let same =
+        |hold: &Hold| hold.line_id == line_id && hold.reason == reason && asks(&hold.cause) == asks(&cause);
     if decision.order.open_holds().any(same) {
         return;
     }

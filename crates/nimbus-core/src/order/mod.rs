@@ -17,6 +17,7 @@ pub use work::{Lines, Work, after_shipment, open_order, work, work_unless_stoppe
 use crate::{
     access::By,
     event::{Event, Fact, MedicationChange, OrderChange, Parcel},
+    gates::Field,
     history::{Subject, Transition},
     ids::{
         ClinicId, HoldId, LineId, OrderId, PatientId, PractitionerId, PrescriptionId, RefillId, ShipmentId,
@@ -93,6 +94,23 @@ pub struct Hold {
     pub note: Option<Phi<String>>,
     pub placed_at: Ts,
     pub released_at: Option<Ts>,
+}
+
+impl Hold {
+    /// What a partner sends to resolve it; nothing where the pharmacy does.
+    pub fn fields(&self) -> &[Field] {
+        self.cause.as_ref().map_or(self.reason.fields(), |cause| &cause.fields)
+    }
+
+    /// Whether a partner resolves it by API.
+    pub fn is_partners(&self) -> bool {
+        self.reason.is_partners() && !self.fields().is_empty()
+    }
+
+    /// What is wrong, in a sentence for the partner.
+    pub fn message(&self) -> &str {
+        self.cause.as_ref().map_or(self.reason.message(), |cause| &cause.message)
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -117,11 +117,6 @@ words! {
 }
 
 impl HoldReason {
-    /// Who can resolve it: `partner` for those with a resolution by API, else `pharmacy`.
-    pub const fn resolvable_by(self) -> &'static str {
-        if self.is_partners() { "partner" } else { "pharmacy" }
-    }
-
     /// What it means, in a sentence for the partner, where no gate says it more exactly.
     pub const fn message(self) -> &'static str {
         match self {

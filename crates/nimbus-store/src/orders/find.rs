@@ -1,6 +1,7 @@
 //! What other aggregates ask of orders: their ids, and the fills of a prescription.
 
 use nimbus_core::{
+    gates::Gate,
     ids::{ClinicId, LineId, OrderId, PractitionerId, PrescriptionId, ShipmentId},
     order::{FillStatus, HoldReason},
     time::{Date, Ts},
@@ -46,6 +47,22 @@ pub async fn orders_held_for_prescription(
         order by l.order_id limit 1000";
     let reason = HoldReason::AwaitingValidPrescription.as_str();
     ids(tx, sql, &[clinic.into(), prescription.into(), reason.into()]).await
+}
+
+/// The clinic's orders with an open hold that a gate placed for what this practitioner lacks, oldest first; at most
+/// 1,000.
+pub async fn orders_held_for_registration(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    practitioner: PractitionerId,
+) -> Result<Vec<OrderId>> {
+    let sql = "select id from orders
+        where clinic_id = $1 and practitioner_id = $2
+            and exists (select 1 from holds h
+                where h.clinic_id = orders.clinic_id and h.order_id = orders.id and h.gate = $3
+                    and h.released_at is null)
+        order by id limit 1000";
+    ids(tx, sql, &[clinic.into(), practitioner.into(), Gate::Practitioner.as_str().into()]).await
 }
 
 /// The orders in a parcel, in the order in which they were packed.

@@ -2,14 +2,15 @@
 
 use nimbus_core::{
     access::{By, SystemActor},
+    gates::Gate,
     ids::PrescriptionId,
-    order::{Hold, HoldReason, Order},
+    order::{Cause, Hold, HoldReason, Order},
     original::{Original, OriginalKind},
 };
 use nimbus_store::{
     Db, Result, Tx,
-    orders::{order_insert, order_update, orders_held_for_prescription},
-    originals::{original_get, original_insert, originals_of_order},
+    orders::{order_insert, order_update, orders_held_for_prescription, orders_held_for_registration},
+    originals::{original_get, original_insert, originals_bound, originals_of_order},
     prescriptions::prescription_insert,
     two_engines,
 };
@@ -73,11 +74,40 @@ async fn told(tx: &mut Tx) -> Result<()> {
     let sealed = "select note from bound_originals where prescription_id = $1";
     assert_sealed(tx, sealed, second.id.0, "verified").await;
     assert_eq!(originals_of_order(tx, world.clinic, order.id).await?, [second.id]);
+    let asked = [world.prescription.id, second.id];
+    assert_eq!(originals_bound(tx, world.clinic, &asked).await?, [second.id]);
+    assert!(originals_bound(tx, other, &asked).await?.is_empty());
+    assert!(originals_bound(tx, world.clinic, &[]).await?.is_empty());
     assert!(originals_of_order(tx, other, order.id).await?.is_empty());
 
     let mut after: Order = order.clone();
     after.holds[0].released_at = Some(now());
     order_update(tx, &order, &after).await?;
     assert!(orders_held_for_prescription(tx, world.clinic, second.id).await?.is_empty());
+    waiting_for_registration(tx, &world).await
+}
+
+/// Orders of a practitioner are found by the hold of the gate, and not by one that staff placed.
+async fn waiting_for_registration(tx: &mut Tx, world: &World) -> Result<()> {
+    let (clinic, practitioner) = (world.clinic, world.practitioner.id);
+    let mut orders = [world.order(&[world.prescription.id]), world.order(&[world.prescription.id])];
+    for (order, gate) in orders.iter_mut().zip([Some(Gate::Practitioner), None]) {
+        let cause = gate.map(|gate| Cause {
+            gate,
+            message: "The practitioner has no DEA number.".to_owned(),
+            citation: None,
+            fields: Vec::new(),
+            refused: None,
+        });
+        let (line_id, reason) = (order.lines[0].id, HoldReason::PrescriberOutreach);
+        order.holds =
+            vec![Hold { id: id(), line_id, reason, cause, note: None, placed_at: now(), released_at: None }];
+        order_insert(tx, order).await?;
+    }
+    assert_eq!(orders_held_for_registration(tx, clinic, practitioner).await?, [orders[0].id]);
+    let mut after = orders[0].clone();
+    after.holds[0].released_at = Some(now());
+    order_update(tx, &orders[0], &after).await?;
+    assert!(orders_held_for_registration(tx, clinic, practitioner).await?.is_empty());
     Ok(())
 }

@@ -103,6 +103,7 @@ const NAMES: &[(&str, &str)] = &[
     ("prescription_id", "prescriptionId"),
     ("carrier_id", "carrierId"),
     ("service_id", "serviceId"),
+    ("shipping_address", "shippingAddress"),
 ];
 
 /// A field's name here; an index after it stays.
@@ -190,6 +191,7 @@ mod tests {
         "prescription_status",
         "unknown_carrier",
         "unknown_service",
+        "would_do",
     ];
 
     /// Every text of a source that is words joined by underscores.

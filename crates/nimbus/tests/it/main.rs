@@ -11,6 +11,7 @@ mod cors;
 mod crash;
 mod delivery;
 mod events;
+mod gates;
 mod holds;
 mod idempotency;
 mod idempotency_property;

@@ -359,15 +359,14 @@ pub struct HoldView {
 impl From<&Hold> for HoldView {
     fn from(hold: &Hold) -> Self {
         let cause = hold.cause.as_ref();
-        let fields = cause.map_or(hold.reason.fields(), |cause| &cause.fields);
         Self {
             id: hold.id.0,
             medication_request_id: hold.line_id.0,
             reason: hold.reason.as_str(),
-            message: cause.map_or_else(|| hold.reason.message().to_owned(), |cause| cause.message.clone()),
-            resolvable_by: hold.reason.resolvable_by(),
+            message: hold.message().to_owned(),
+            resolvable_by: if hold.is_partners() { "partner" } else { "pharmacy" },
             how: hold.reason.how(),
-            required_fields: fields.iter().map(|field| field.as_str()).collect(),
+            required_fields: hold.fields().iter().map(|field| field.as_str()).collect(),
             gate: cause.map(|cause| cause.gate.as_str()),
             citation: cause.and_then(|cause| cause.citation.clone()),
             placed_at: Time(hold.placed_at),
