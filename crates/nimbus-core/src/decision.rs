@@ -131,7 +131,7 @@ mod tests {
         patient::Species,
         prescription::{DrugSchedule, PrescriptionStatus},
         quantity::Quantity,
-        rules::tests::pack,
+        rules::testing::pack,
         time::parse_date,
     };
 

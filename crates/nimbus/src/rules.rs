@@ -86,7 +86,7 @@ fn told(decision: &Decision, packs: &Packs) -> Result<String, Failure> {
     writeln!(text, "Pack {}, in force from {}: {}", pack.version, pack.effective_from, pack.title)?;
     writeln!(
         text,
-        "Asked: {asked} on {} of a {} prescription of {}, thresholds {}% and {}%",
+        "Asked: {asked} on {} of a prescription ({}) issued {}, thresholds {}% and {}%",
         question.today,
         question.prescription.schedule,
         question.prescription.date_issued,

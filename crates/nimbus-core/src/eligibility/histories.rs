@@ -6,7 +6,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::rules::{Packs, tests::pack};
+use crate::rules::{Packs, testing::pack};
 
 /// Year, month, day.
 type Day = (i16, u8, u8);

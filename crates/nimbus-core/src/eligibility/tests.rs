@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    rules::{RulesPack, tests::pack},
+    rules::{RulesPack, testing::pack},
     time::parse_date,
 };
 
