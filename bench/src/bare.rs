@@ -86,6 +86,7 @@ pub(crate) async fn serve(arguments: &[String]) -> Result<(), Failure> {
         onboarding: None,
         pharmacy_feed_secret: None,
         auto_advance: None,
+        labels: nimbus_app::labels::LabelSettings::default(),
     };
     let settings = WebSettings::new(Arc::new(|| Box::pin(async { Ok(()) })));
     let router = measure::router(App::new(db, config, Clock::default()), settings, reply(size.parse()?));

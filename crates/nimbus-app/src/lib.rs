@@ -18,7 +18,9 @@ pub mod formulary;
 mod gates;
 pub mod holds;
 pub mod jobs;
+pub mod labels;
 pub mod limits;
+pub mod links;
 pub mod onboarding;
 pub mod operations;
 pub mod orders;
@@ -58,7 +60,9 @@ pub use unit::{Render, Rendered, Reply};
 use crate::{
     auth::{KeyCache, Proven},
     clock::Clock,
+    labels::LabelSettings,
     limits::{Limits, Rates},
+    links::Links,
 };
 
 /// What differs between deployments.
@@ -79,6 +83,8 @@ pub struct Config {
     pub onboarding: Option<Onboarding>,
     /// The shared secret of the pharmacy system's inbound feed.
     pub pharmacy_feed_secret: Option<String>,
+    /// Who sends parcels, and where links to their labels lead.
+    pub labels: LabelSettings,
     /// How many requests a minute are admitted.
     pub rates: Rates,
     /// How much time a sandbox's simulated pharmacy and carrier leave between two steps of an order; without it
@@ -113,6 +119,7 @@ struct Inner {
     keys: KeyCache,
     proven: Proven,
     limits: Limits,
+    links: Links,
     deliveries_written: Arc<Notify>,
     webhook_client: WebhookClient,
 }
@@ -120,6 +127,8 @@ struct Inner {
 impl App {
     pub fn new(db: Db, config: Config, clock: Clock) -> Self {
         let limits = Limits::new(config.rates);
+        let labels = &config.labels;
+        let links = Links::new(&db.derived_key("links"), &labels.public_url, labels.link_hours);
         let webhook_client = WebhookClient::new(config.address_policy, None);
         let inner = Inner {
             db,
@@ -128,6 +137,7 @@ impl App {
             keys: KeyCache::default(),
             proven: Proven::default(),
             limits,
+            links,
             deliveries_written: Arc::new(Notify::new()),
             webhook_client,
         };
@@ -173,6 +183,11 @@ impl App {
     /// What sends a test while its caller waits; deliveries are the dispatcher's.
     pub(crate) fn webhook_client(&self) -> &WebhookClient {
         &self.inner.webhook_client
+    }
+
+    /// What signs links to labels and tracking pages.
+    pub fn links(&self) -> &Links {
+        &self.inner.links
     }
 
     pub(crate) fn keys(&self) -> &KeyCache {

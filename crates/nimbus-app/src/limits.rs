@@ -42,6 +42,8 @@ const READS_FACTOR: u32 = 10;
 /// Unknown credentials of good form that are still looked up for an address beyond its limit, as a multiple of it:
 /// so that a key which is new here is found, and look-ups are bounded.
 const LOOK_UP_FACTOR: u32 = 10;
+/// Signed links that an address may open in a minute, as a multiple of its limit: who prints labels opens many.
+const LINK_FACTOR: u32 = 10;
 /// Owners are spread over so many locks.
 const SHARDS: usize = 16;
 /// A shard that has grown to this many owners lets go of those whose window has ended.
@@ -126,11 +128,19 @@ struct Attempts {
     refused: Usage,
     /// Look-ups beyond the limit.
     look_ups: Usage,
+    /// Signed links that hold.
+    links: Usage,
 }
 
 impl Attempts {
+    /// When the last of its windows ends.
+    fn ends(&self) -> i64 {
+        let windows = [&self.refused, &self.look_ups, &self.links].map(|usage| usage.window().end());
+        windows.into_iter().max().unwrap_or_default()
+    }
+
     const fn new(window: Window) -> Self {
-        Self { refused: Usage::new(window), look_ups: Usage::new(window) }
+        Self { refused: Usage::new(window), look_ups: Usage::new(window), links: Usage::new(window) }
     }
 }
 
@@ -178,6 +188,14 @@ impl Limits {
         })
     }
 
+    /// Counts the opening of a signed link that holds.
+    pub fn link_opened(&self, address: IpAddr) -> Option<Standing> {
+        self.of_address(address, |addresses, network, window, limit, now| {
+            let attempts = addresses.attempts.entry(network).or_insert_with(|| Attempts::new(window));
+            attempts.links.admit(window, limit.saturating_mul(LINK_FACTOR), now)
+        })
+    }
+
     /// Whether the store is asked about a credential of good form that has not been seen to work here.
     pub(crate) fn may_look_up(&self, address: IpAddr) -> bool {
         let may = self.of_address(address, |addresses, network, window, limit, now| {
@@ -215,7 +233,7 @@ impl Addresses {
         // At most once a second: a sweep looks at all of them.
         if now.seconds() > self.swept {
             self.swept = now.seconds();
-            self.attempts.retain(|_, attempts| attempts.refused.window().end() > now.seconds());
+            self.attempts.retain(|_, attempts| attempts.ends() > now.seconds());
         }
         self.attempts.len() < ADDRESSES_MAX
     }

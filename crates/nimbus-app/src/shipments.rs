@@ -164,6 +164,7 @@ pub(crate) async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<
             shipment: shipment.clone(),
             practitioner_id: found[0].practitioner_id,
             rx_number,
+            links: cx.app.links().of_parcel(shipment.clinic_id, shipment.id, cx.wall),
         },
     });
     let (clinic, id) = (Some(shipment.clinic_id), Some(shipment.id.0));

@@ -34,6 +34,7 @@ fn app(db: &Db, days_later: i64) -> App {
         address_policy: AddressPolicy::default(),
         onboarding: None,
         pharmacy_feed_secret: None,
+        labels: nimbus_app::labels::LabelSettings::default(),
         rates: Rates::OFF,
         auto_advance: None,
     };

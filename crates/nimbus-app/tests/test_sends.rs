@@ -48,6 +48,7 @@ fn app(db: &Db) -> App {
         address_policy: AddressPolicy { allow_loopback: true },
         onboarding: None,
         pharmacy_feed_secret: None,
+        labels: nimbus_app::labels::LabelSettings::default(),
         rates: Rates::OFF,
         auto_advance: None,
     };

@@ -142,6 +142,8 @@ words! {
         Sandbox = "sandbox",
         /// What goes on by itself when a gate's hold is released.
         Gates = "gates",
+        /// Whoever opens a signed link.
+        SignedLink = "signed_link",
     }
 }
 

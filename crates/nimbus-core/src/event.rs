@@ -8,6 +8,7 @@ use crate::{
         ShipmentId,
     },
     order::FillStatus,
+    phi::Phi,
     practitioner::Practitioner,
     prescription::PrescriptionStatus,
     refill::RefillStatus,
@@ -92,6 +93,14 @@ pub struct Parcel {
     pub estimated_delivery_date: Option<Date>,
 }
 
+/// Where a parcel's label and barcode can be opened for a while. Whoever has such a link may open it, so that it is
+/// kept as patient data is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParcelLinks {
+    pub label: Phi<String>,
+    pub barcode: Phi<String>,
+}
+
 /// A fact, when it became one, and what it is ordered by.
 #[derive(Debug, Clone)]
 pub struct Event {
@@ -137,6 +146,7 @@ pub enum Fact {
         shipment: Shipment,
         practitioner_id: PractitionerId,
         rx_number: Option<String>,
+        links: ParcelLinks,
     },
     ShipmentMoved {
         shipment: Shipment,

@@ -39,6 +39,10 @@ impl Keyring {
         Self { master, cache: Mutex::default() }
     }
 
+    pub(crate) fn derive(&self, purpose: &str) -> [u8; KEY_LEN] {
+        self.master.derive(purpose)
+    }
+
     fn cached(&self, clinic: ClinicId) -> Option<Arc<ClinicKeys>> {
         let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let (read, keys) = cache.get(&clinic)?;

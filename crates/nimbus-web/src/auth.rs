@@ -6,7 +6,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::extract::ConnectInfo;
 use http::{Extensions, HeaderMap, Method, header::AUTHORIZATION};
-use nimbus_app::{Actor, Call, Error, auth, error::Unauthorized, onboarding, pharmacy_feed};
+use nimbus_app::{
+    Actor, Call, Error, auth,
+    error::Unauthorized,
+    labels,
+    links::{LinkKind, Opened},
+    onboarding, pharmacy_feed,
+};
 use nimbus_core::{
     access::{Role, Scope, SystemActor},
     rate::Class,
@@ -25,6 +31,14 @@ const FEED_SECRET: &str = "X-Pharmetika-Secret";
 const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 const MISSING: Error = Error::Unauthorized(Unauthorized::Credential);
 const ONBOARDING_TOKEN: &str = "X-RPA-Token";
+
+/// Why a link opens nothing; its holder is told no more.
+pub(crate) enum LinkRefused {
+    /// Not ours, changed, of another kind or run out.
+    Unknown,
+    /// The seconds to wait.
+    TooMany(u32),
+}
 
 impl Web {
     /// A partner whose key has the scope.
@@ -70,6 +84,24 @@ impl Web {
         let actor =
             onboarding::authenticate(&self.app, token).map(|()| Actor::System(SystemActor::Onboarding));
         self.admitted(request, actor, Credential::OnboardingToken)
+    }
+
+    /// Whoever holds a link that holds, within the limit of their address. One that does not hold counts as an attempt
+    /// without a credential.
+    pub(crate) fn link_holder(
+        &self,
+        request: &Incoming,
+        kind: LinkKind,
+    ) -> Result<(Call, Opened), LinkRefused> {
+        let token = request.id::<String>("token", "Link").unwrap_or_default();
+        let (limits, address) = (self.app.limits(), self.caller_of(request));
+        let opened = labels::link(&self.app, &token, kind);
+        let standing = if opened.is_ok() { limits.link_opened(address) } else { limits.refused(address) };
+        if let Some(beyond) = standing.filter(|standing| !standing.admitted) {
+            return Err(LinkRefused::TooMany(beyond.retry_after));
+        }
+        let opened = opened.map_err(|_| LinkRefused::Unknown)?;
+        Ok((self.call(request, Actor::System(SystemActor::SignedLink)), opened))
     }
 
     /// Counts the request against the limit of whom its credential stands for or, where that is nobody, of its

@@ -94,6 +94,30 @@ impl PartialSchema for AnyObject {
 
 impl ToSchema for AnyObject {}
 
+macro_rules! file_schema {
+    ($($(#[$doc:meta])* $name:ident: $format:expr;)*) => {$(
+        $(#[$doc])*
+        pub struct $name;
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                ObjectBuilder::new().schema_type(Type::String).format($format).into()
+            }
+        }
+
+        impl ToSchema for $name {}
+    )*};
+}
+
+file_schema! {
+    /// The bytes of an image.
+    Image: Some(SchemaFormat::KnownFormat(KnownFormat::Binary));
+    /// The bytes of a PDF.
+    Pdf: Some(SchemaFormat::KnownFormat(KnownFormat::Binary));
+    /// A page for people.
+    Html: None;
+}
+
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// The bytes of a reply.

@@ -39,6 +39,7 @@ impl World {
             address_policy: AddressPolicy { allow_loopback: true },
             onboarding: None,
             pharmacy_feed_secret: Some("feed-secret".to_owned()),
+            labels: nimbus_app::labels::LabelSettings::default(),
             rates: Rates::OFF,
             auto_advance: None,
         };

@@ -23,6 +23,18 @@ pub const LONGEST_RETRY_AFTER_MS: i64 = HOUR_MS;
 /// The longest `Retry-After` text read, in bytes; the longest HTTP-date (RFC 850 form) has 33.
 const LONGEST_HEADER: usize = 64;
 
+/// The longest time from the first attempt to the last, in milliseconds: each wait at its longest, by jitter or because
+/// the receiver asked for it.
+pub const fn longest_ms() -> i64 {
+    let (mut sum, mut index) = (0, 0);
+    while index < DELAYS_MS.len() {
+        let jittered = DELAYS_MS[index] * *JITTER_PERMILLE.end() as i64 / 1000;
+        sum += if jittered > LONGEST_RETRY_AFTER_MS { jittered } else { LONGEST_RETRY_AFTER_MS };
+        index += 1;
+    }
+    sum
+}
+
 /// A ratio in (0, 1] by which a sandbox shortens every delay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryScale {

@@ -50,6 +50,7 @@ pub(crate) fn app(settings: &Settings, db: Db) -> Result<App, Failure> {
         thresholds: settings.thresholds,
         address_policy: settings.address_policy(),
         onboarding,
+        labels: settings.labels()?,
         pharmacy_feed_secret: settings.pharmacy_feed_secret.clone(),
         rates: settings.rates,
         auto_advance: settings.auto_advance(),

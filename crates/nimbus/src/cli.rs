@@ -47,6 +47,30 @@ pub(crate) struct SettingsArgs {
     /// Time zone of the pharmacy, whose days are fill dates
     #[arg(long, env = "NIMBUS_PHARMACY_TIME_ZONE", global = true)]
     pub(crate) pharmacy_time_zone: Option<String>,
+    /// Name of the pharmacy, for labels
+    #[arg(long, env = "NIMBUS_PHARMACY_NAME", global = true)]
+    pub(crate) pharmacy_name: Option<String>,
+    /// The pharmacy's street
+    #[arg(long, env = "NIMBUS_PHARMACY_ADDRESS_LINE_1", global = true)]
+    pub(crate) pharmacy_address_line_1: Option<String>,
+    /// More of its address, such as a suite
+    #[arg(long, env = "NIMBUS_PHARMACY_ADDRESS_LINE_2", global = true)]
+    pub(crate) pharmacy_address_line_2: Option<String>,
+    /// Its city
+    #[arg(long, env = "NIMBUS_PHARMACY_CITY", global = true)]
+    pub(crate) pharmacy_city: Option<String>,
+    /// Its state, two letters
+    #[arg(long, env = "NIMBUS_PHARMACY_STATE", global = true)]
+    pub(crate) pharmacy_state: Option<String>,
+    /// Its ZIP code
+    #[arg(long, env = "NIMBUS_PHARMACY_POSTAL_CODE", global = true)]
+    pub(crate) pharmacy_postal_code: Option<String>,
+    /// Its phone, as patients call it
+    #[arg(long, env = "NIMBUS_PHARMACY_PHONE", global = true)]
+    pub(crate) pharmacy_phone: Option<String>,
+    /// Hours that links to labels and barcodes open (default 72)
+    #[arg(long, env = "NIMBUS_LINK_HOURS", global = true)]
+    pub(crate) link_hours: Option<u32>,
     /// Folder of rules packs (*.toml) that replace those of the program
     #[arg(long, env = "NIMBUS_RULES_DIR", global = true)]
     pub(crate) rules_dir: Option<PathBuf>,

@@ -4,7 +4,13 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Uri};
 use jiff::tz::TimeZone;
-use nimbus_app::{formulary, limits::Rates, rules};
+use nimbus_app::{
+    formulary,
+    labels::{LabelSettings, Pharmacy},
+    limits::Rates,
+    links::{LABEL_HOURS, LONGEST_LABEL_HOURS, outlives_retries},
+    rules,
+};
 use nimbus_core::{access::Environment, eligibility::OwnThresholds, formulary::Formulary, rules::Packs};
 use nimbus_store::MasterKey;
 use nimbus_web::Brand;
@@ -26,6 +32,14 @@ struct File {
     retry_scale: Option<String>,
     behind_proxy: Option<bool>,
     pharmacy_time_zone: Option<String>,
+    pharmacy_name: Option<String>,
+    pharmacy_address_line_1: Option<String>,
+    pharmacy_address_line_2: Option<String>,
+    pharmacy_city: Option<String>,
+    pharmacy_state: Option<String>,
+    pharmacy_postal_code: Option<String>,
+    pharmacy_phone: Option<String>,
+    link_hours: Option<u32>,
     rules_dir: Option<PathBuf>,
     formulary_file: Option<PathBuf>,
     refill_threshold: Option<u32>,
@@ -61,6 +75,9 @@ pub(crate) struct Settings {
     retry_scale: Option<String>,
     pub(crate) behind_proxy: bool,
     pharmacy_time_zone: String,
+    /// As labels name it; `None` where not all of it is given.
+    pharmacy: Option<Pharmacy>,
+    link_hours: u32,
     rules_dir: Option<PathBuf>,
     formulary_file: Option<PathBuf>,
     /// Over those of the rules pack; 1 to 100.
@@ -109,6 +126,22 @@ fn brand(args: &SettingsArgs, file: &File) -> Brand {
     }
 }
 
+/// The pharmacy as labels name it, if all that they need is set.
+fn pharmacy(args: &SettingsArgs, file: &File) -> Option<Pharmacy> {
+    let set = |arg: &Option<String>, file: &Option<String>| {
+        arg.clone().or(file.clone()).filter(|text| !text.trim().is_empty())
+    };
+    Some(Pharmacy {
+        name: set(&args.pharmacy_name, &file.pharmacy_name)?,
+        line_1: set(&args.pharmacy_address_line_1, &file.pharmacy_address_line_1)?,
+        line_2: set(&args.pharmacy_address_line_2, &file.pharmacy_address_line_2),
+        city: set(&args.pharmacy_city, &file.pharmacy_city)?,
+        state: set(&args.pharmacy_state, &file.pharmacy_state)?,
+        postal_code: set(&args.pharmacy_postal_code, &file.pharmacy_postal_code)?,
+        phone: set(&args.pharmacy_phone, &file.pharmacy_phone)?,
+    })
+}
+
 impl Settings {
     pub(crate) fn load(args: &SettingsArgs) -> Result<Self, Failure> {
         let file: File = match &args.config {
@@ -120,7 +153,7 @@ impl Settings {
             }
             None => File::default(),
         };
-        let brand = brand(args, &file);
+        let (brand, pharmacy) = (brand(args, &file), pharmacy(args, &file));
         let environment = args.environment.clone().or(file.environment);
         let environment = match environment.as_deref() {
             None => Environment::Sandbox,
@@ -151,6 +184,8 @@ impl Settings {
                     args.refill_threshold_controlled.or(file.refill_threshold_controlled),
                 )?,
             },
+            pharmacy,
+            link_hours: args.link_hours.or(file.link_hours).unwrap_or(LABEL_HOURS),
             onboarding_url: args.onboarding_url.clone().or(file.onboarding_url),
             onboarding_token: secret("NIMBUS_ONBOARDING_TOKEN", file.onboarding_token),
             pharmacy_feed_secret: secret("NIMBUS_PHARMACY_FEED_SECRET", file.pharmacy_feed_secret),
@@ -202,6 +237,10 @@ impl Settings {
             (
                 !self.behind_proxy,
                 "this server speaks plain HTTP: a proxy that ends TLS must be declared (NIMBUS_BEHIND_PROXY=true)",
+            ),
+            (
+                self.pharmacy.is_none(),
+                "the pharmacy's name, address and phone must be given: labels bear them (NIMBUS_PHARMACY_NAME, …)",
             ),
             (
                 [self.rates.writes, self.rates.reads, self.rates.unauthenticated].contains(&0),
@@ -258,6 +297,28 @@ impl Settings {
         Ok(formulary::parse(&name, &text, self.environment)?)
     }
 
+    /// Who sends parcels, and where links to labels lead: to the host of the environment, over TLS but on this machine.
+    pub(crate) fn labels(&self) -> Result<LabelSettings, Failure> {
+        if !outlives_retries(self.link_hours) || self.link_hours > LONGEST_LABEL_HOURS {
+            return Err(format!(
+                "link_hours must outlast the last retry of a webhook and be at most {LONGEST_LABEL_HOURS}"
+            )
+            .into());
+        }
+        let host = match self.environment {
+            Environment::Sandbox => &self.brand.sandbox_host,
+            Environment::Production => &self.brand.production_host,
+        };
+        let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
+        let is_local = self.environment == Environment::Sandbox && (is_local(name) || is_local(host));
+        let example = LabelSettings::default();
+        Ok(LabelSettings {
+            pharmacy: self.pharmacy.clone().unwrap_or(example.pharmacy),
+            public_url: format!("{}://{host}", if is_local { "http" } else { "https" }),
+            link_hours: self.link_hours,
+        })
+    }
+
     pub(crate) fn cors_origins(&self) -> Result<Vec<HeaderValue>, Failure> {
         let values = self.cors_origins.iter().map(HeaderValue::try_from);
         Ok(values.collect::<Result<_, _>>()?)
@@ -307,8 +368,11 @@ fn is_origin(text: &str, environment: Environment) -> bool {
     let is_exact = text == format!("{scheme}://{authority}").to_lowercase()
         && !authority.as_str().contains(['@', '*'])
         && !authority.as_str().ends_with(':');
-    let is_local = matches!(authority.host(), "localhost" | "127.0.0.1" | "[::1]");
-    is_exact && (scheme == "https" || scheme == "http" && is_local && sandbox)
+    is_exact && (scheme == "https" || scheme == "http" && is_local(authority.host()) && sandbox)
+}
+
+fn is_local(host: &str) -> bool {
+    matches!(host, "localhost" | "127.0.0.1" | "[::1]")
 }
 
 impl fmt::Display for Settings {
@@ -334,6 +398,9 @@ impl fmt::Display for Settings {
         writeln!(f, "{:<26} = {}", "refill_threshold", percent(self.thresholds.percent))?;
         let controlled = percent(self.thresholds.controlled_percent);
         writeln!(f, "{:<26} = {controlled}", "refill_threshold_controlled")?;
+        let pharmacy = self.pharmacy.as_ref().map_or("(not set)", |pharmacy| pharmacy.name.as_str());
+        writeln!(f, "pharmacy_name              = {pharmacy}")?;
+        writeln!(f, "link_hours                 = {}", self.link_hours)?;
         writeln!(f, "pharmacy_feed_secret       = {}", set(&self.pharmacy_feed_secret))?;
         writeln!(
             f,
@@ -365,6 +432,7 @@ pub(crate) fn check(settings: &Settings) -> Result<(), Failure> {
     settings.rules()?;
     settings.formulary()?;
     settings.retry_scale()?;
+    settings.labels()?;
     settings.refuse_unsafe()
 }
 
@@ -394,6 +462,7 @@ mod tests {
             "rate limits",
             "retry_scale",
             "sandbox_auto_advance",
+            "pharmacy's name",
         ] {
             assert!(refusal.contains(word), "{word} is missing in: {refusal}");
         }
@@ -404,8 +473,48 @@ mod tests {
         let settings = production(SettingsArgs {
             master_key_file: Some("/run/secrets/master.key".into()),
             behind_proxy: Some(true),
-            ..SettingsArgs::default()
+            ..named_pharmacy()
         });
         assert!(settings.refuse_unsafe().is_ok());
+        assert_eq!(settings.labels().unwrap().public_url, "https://api.nimbus-os.com");
+    }
+
+    fn named_pharmacy() -> SettingsArgs {
+        let text = |text: &str| Some(text.to_owned());
+        SettingsArgs {
+            pharmacy_name: text("Example Pharmacy"),
+            pharmacy_address_line_1: text("1 Sample Street"),
+            pharmacy_city: text("Austin"),
+            pharmacy_state: text("TX"),
+            pharmacy_postal_code: text("78701"),
+            pharmacy_phone: text("(512) 555-0199"),
+            ..SettingsArgs::default()
+        }
+    }
+
+    #[test]
+    fn half_a_pharmacy_is_none() {
+        let half = SettingsArgs { pharmacy_phone: Some(" ".to_owned()), ..named_pharmacy() };
+        assert!(production(half).refuse_unsafe().unwrap_err().to_string().contains("pharmacy's name"));
+    }
+
+    #[test]
+    fn links_lead_to_the_sandbox_and_outlive_the_retries() {
+        let sandbox = |host: &str, hours| {
+            let args =
+                SettingsArgs { sandbox_host: Some(host.to_owned()), link_hours: hours, ..named_pharmacy() };
+            Settings::load(&args).unwrap().labels()
+        };
+        for (host, url) in [
+            ("sandbox.example.com", "https://sandbox.example.com"),
+            ("127.0.0.1:8080", "http://127.0.0.1:8080"),
+            ("[::1]:8080", "http://[::1]:8080"),
+        ] {
+            assert_eq!(sandbox(host, None).unwrap().public_url, url);
+        }
+        for hours in [0, 24, 43, 721] {
+            assert!(sandbox("localhost", Some(hours)).is_err(), "{hours}");
+        }
+        assert_eq!(sandbox("localhost", Some(48)).unwrap().link_hours, 48);
     }
 }

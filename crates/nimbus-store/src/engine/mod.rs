@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::{
     error::{JobError, Result},
     keyring::{self, Keyring},
-    seal::MasterKey,
+    seal::{KEY_LEN, MasterKey},
 };
 
 pub use row::{Cell, Columns, FromColumn, Row};
@@ -188,6 +188,11 @@ impl Db {
             Handle::Sqlite(handle) => handle.close().await,
             Handle::Postgres(handle) => handle.close().await,
         }
+    }
+
+    /// A key for one purpose beside sealing, derived from the master key: the same in every process on this database.
+    pub fn derived_key(&self, purpose: &str) -> [u8; KEY_LEN] {
+        self.0.keyring.derive(purpose)
     }
 
     pub(crate) fn keyring(&self) -> &Arc<Keyring> {

@@ -109,6 +109,7 @@ impl Kind {
                 ("Keys", "API keys of clinics"),
                 ("Rules", "The rules pack in force, and the thresholds of clinics"),
                 ("Inbound", "What machines report: the pharmacy system and the onboarding robot"),
+                ("Links", "What a signed link opens, without a key: labels, barcodes and tracking pages"),
                 ("Health", "Whether the process lives and can serve"),
                 ("Documents", "The API documents themselves"),
             ],

@@ -29,6 +29,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("address", "456 Oak Ave, Apt 4B"),
     ("address_line1", "123 Main Street"),
     ("address_line_1", "123 Main Street"),
+    ("barcode_url", "https://api-sandbox.nimbus-os.com/links/AQEBlGmOWUBwAIAAAAAAAAAAAQ/barcode.png"),
     ("bound_by", "019468f2-3b1c-7d5e-9a60-4f1e2b3c4d0f"),
     ("carrier", "FedEx"),
     ("carrier_id", "se-3818360"),
@@ -71,6 +72,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("rx_number", "RX1000042"),
     ("service_id", "fedex_2day"),
     ("shipment_group_id", "group-2026-01-15"),
+    ("shipping_label", "https://api-sandbox.nimbus-os.com/links/AQEBlGmOWUBwAIAAAAAAAAAAAQ/label.pdf"),
     ("shipping_partner", "FedEx"),
     ("sig", "Inject 0.1 ml subcutaneously once weekly"),
     ("signing_secret", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"),
@@ -79,7 +81,10 @@ const TEXTS: &[(&str, &str)] = &[
     ("status", "Pending verification"),
     ("street1", "456 Oak Ave"),
     ("to", "pending"),
+    // Real ones are longer.
+    ("token", "AQEBlGmOWUBwAIAAAAAAAAAAAQ"),
     ("tracking_number", "1Z999AA10123456784"),
+    ("tracking_page_url", "https://api-sandbox.nimbus-os.com/track/AQEBlGmOWUBwAIAAAAAAAAAAAQ"),
     ("tracking_url", "https://tracking.example.com/1Z999AA10123456784"),
     ("types", "medication:shipped"),
     ("unit_of_measure", "ml"),
@@ -95,7 +100,6 @@ const ABSENT: &[&str] = &[
     "address_line3",
     "address_line_2",
     "animal_owner_name",
-    "barcode_url",
     "cancellation_reason",
     "cancellation_requested_at",
     "cancelled_at",
@@ -117,7 +121,6 @@ const ABSENT: &[&str] = &[
     "released_at",
     "replaces",
     "review_reason",
-    "shipping_label",
     "warnings",
 ];
 

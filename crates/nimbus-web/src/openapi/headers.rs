@@ -152,6 +152,9 @@ pub(super) fn of_reply(facts: &Facts<'_>, status: &str) -> Value {
         ("post", _) => headers.push(("Idempotent-Replayed", "IdempotentReplayed")),
         _ => {}
     }
+    if facts.is_open() && status == "429" {
+        headers.push(("Retry-After", "RetryAfter"));
+    }
     if status == "201" {
         headers.push(("Location", "Location"));
     }

@@ -62,6 +62,10 @@ const LINKS: &[Link] = &[
     link("createShipment", "getAnyShipment", "id", "/data/shipment_id"),
     link("createShipment", "moveShipment", "id", "/data/shipment_id"),
     link("createShipment", "cancelShipment", "id", "/data/shipment_id"),
+    link("createShipment", "getShipmentLabel", "id", "/data/shipment_id"),
+    link("createShipment", "getShipmentBarcode", "id", "/data/shipment_id"),
+    link("createShipment", "getShipmentManifest", "id", "/data/shipment_id"),
+    link("listQueue", "getVialLabels", "id", "/data/0/id"),
     link("listShipments", "getAnyShipment", "id", "/data/0/id"),
 ];
 

@@ -21,7 +21,7 @@ mod webhooks;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{Web, health, operations_api, orders_api, partner_api};
+use crate::{Web, health, links as signed_links, operations_api, orders_api, partner_api};
 
 pub use documents::{Document, Kind};
 
@@ -43,6 +43,9 @@ fn open_routes() -> OpenApiRouter<Web> {
         .routes(routes!(health::health))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
+        .routes(routes!(signed_links::label))
+        .routes(routes!(signed_links::barcode))
+        .routes(routes!(signed_links::tracking))
         .routes(routes!(serve::partner))
         .routes(routes!(serve::integration))
         .routes(routes!(serve::orders))

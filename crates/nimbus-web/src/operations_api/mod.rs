@@ -6,6 +6,7 @@ pub mod feeds;
 pub mod keys;
 pub mod orders;
 pub mod originals;
+pub mod papers;
 pub mod practitioners;
 pub mod prescriptions;
 pub mod refills;
@@ -49,6 +50,10 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(shipments::show))
         .routes(routes!(shipments::cancel))
         .routes(routes!(shipments::set_status))
+        .routes(routes!(papers::label))
+        .routes(routes!(papers::barcode))
+        .routes(routes!(papers::manifest))
+        .routes(routes!(papers::vials))
         .routes(routes!(practitioners::list))
         .routes(routes!(practitioners::activate))
         .routes(routes!(practitioners::suspend))

@@ -1,7 +1,10 @@
 //! Shipments: where a parcel is.
 
 use axum::extract::State;
-use nimbus_app::shipments::{self, Tracking};
+use nimbus_app::{
+    clock::wall,
+    shipments::{self, Tracking},
+};
 use nimbus_core::{
     access::Scope,
     ids::ShipmentId,
@@ -49,8 +52,15 @@ pub struct ShipmentView {
     pub estimated_delivery_date: Option<Day>,
     /// The newest time at which the carrier, or staff, saw it.
     pub last_seen_at: Option<Time>,
+    /// The tracking barcode as a PNG: a signed link that opens for 72 hours, without a key. Null for staff, who read
+    /// `/barcode`.
     pub barcode_url: Option<String>,
+    /// The label as a PDF of 4 by 6 inches: a link like `barcode_url`. It bears a name and an address, and each opening
+    /// is on record. Null for staff, who read `/label`.
     pub shipping_label: Option<String>,
+    /// A page that shows where the parcel is, for the patient: it names nobody and no drug, and opens for 30 days.
+    /// Null for staff.
+    pub tracking_page_url: Option<String>,
     pub cancellation_reason: Option<String>,
     pub cancelled_at: Option<Time>,
     pub created_at: Time,
@@ -100,6 +110,7 @@ impl From<&Shipment> for ShipmentView {
             last_seen_at: shipment.latest_scan_at.map(Time),
             barcode_url: None,
             shipping_label: None,
+            tracking_page_url: None,
             cancellation_reason: shipment.cancellation_reason.as_ref().map(|reason| reason.expose().clone()),
             cancelled_at: shipment.cancelled_at.map(Time),
             created_at: Time(shipment.created_at),
@@ -171,7 +182,22 @@ impl From<&Tracking> for TrackingView {
 pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::ShipmentsRead).await?;
     let found = shipments::get(&web.app, &call, request.id::<ShipmentId>("id", NOUN)?).await?;
-    Ok(versioned(envelope::found(ShipmentView::from(&found)), found.version))
+    Ok(versioned(envelope::found(linked(&web, &found)), found.version))
+}
+
+/// As partners read it: with links to its papers, while it has any.
+fn linked(web: &Web, shipment: &Shipment) -> ShipmentView {
+    let (clinic, id, now) = (shipment.clinic_id, shipment.id, wall());
+    let links = web.app.links();
+    let papers = (shipment.status != ShipmentStatus::Cancelled).then(|| links.of_parcel(clinic, id, now));
+    let (label, barcode) =
+        papers.map(|papers| (papers.label.into_inner(), papers.barcode.into_inner())).unzip();
+    ShipmentView {
+        barcode_url: barcode,
+        shipping_label: label,
+        tracking_page_url: Some(links.of_tracking(clinic, id, now)),
+        ..ShipmentView::from(shipment)
+    }
 }
 
 #[utoipa::path(get, path = "/shipment/{id}/tracking", tag = "Shipments", operation_id = "getShipmentTracking",

@@ -1,7 +1,9 @@
 //! One invented fact for each event: what examples and test sends are rendered from. Nobody in them exists.
 
 use nimbus_core::{
-    event::{Event, Fact, MedicationChange, OrderChange, Parcel, PrescriptionChange, RefillChange},
+    event::{
+        Event, Fact, MedicationChange, OrderChange, Parcel, ParcelLinks, PrescriptionChange, RefillChange,
+    },
     ids::{
         ClinicId, EndpointId, LineId, OrderId, PatientId, PractitionerId, PrescriptionId, RefillId,
         ShipmentId,
@@ -22,6 +24,9 @@ pub(super) const AT: Ts = Ts::from_micros(1_736_937_000_000_000);
 
 const TRACKING_NUMBER: &str = "1Z999AA10123456784";
 const TRACKING_URL: &str = "https://www.ups.com/track?tracknum=1Z999AA10123456784";
+
+/// Real ones are longer.
+const LINK: &str = "https://api-sandbox.nimbus-os.com/links/AQEBlGmOWUBwAIAAAAAAAAAAAQ";
 
 /// The id of a sample: a UUID v7 of the samples' time. `Kind` is the type of the id.
 pub(super) fn id<Kind: From<Uuid>>(number: u128) -> Kind {
@@ -171,6 +176,10 @@ fn shipments() -> [Fact; 3] {
             shipment: labelled,
             practitioner_id: practitioner(),
             rx_number: Some("1000001".to_owned()),
+            links: ParcelLinks {
+                label: Phi::new(format!("{LINK}/label.pdf")),
+                barcode: Phi::new(format!("{LINK}/barcode.png")),
+            },
         },
         Fact::ShipmentMoved {
             shipment: moved,

@@ -69,7 +69,9 @@ struct Operation {
 impl Operation {
     /// Whether it belongs to the orders API, whose paths begin at the root.
     fn is_of_orders(&self) -> bool {
-        !["/api/", "/health", "/openapi/"].iter().any(|root| self.template.starts_with(root))
+        !["/api/", "/health", "/openapi/", "/links/", "/track/"]
+            .iter()
+            .any(|root| self.template.starts_with(root))
     }
 
     /// A refusal in the shape of its surface.
@@ -116,6 +118,8 @@ struct World {
     seed: Seed,
     refill: String,
     shipment: String,
+    /// What the links of its parcel were signed as, by the operation that each opens.
+    links: Vec<(&'static str, String)>,
     /// A hold of a partner's own order.
     hold: String,
     webhook: String,
@@ -141,7 +145,29 @@ impl World {
         let keys = server.store().json(&["admin", "key", "list", "--clinic", &seed.clinic_id]);
         let key = text(&keys[0]["id"]);
         let (event, orders_event) = disabled_events(server, &seed);
-        Self { seed, refill, shipment, hold, webhook, delivery, orders_webhook, event, orders_event, key }
+        let links = signed(server, &seed, &shipment);
+        Self {
+            seed,
+            refill,
+            shipment,
+            links,
+            hold,
+            webhook,
+            delivery,
+            orders_webhook,
+            event,
+            orders_event,
+            key,
+        }
+    }
+
+    /// What stands in the place of a parameter: the id that follows a segment, or what a link was signed as.
+    fn named(&self, operation: &Operation, parameter: &str, segment: &str) -> &str {
+        if parameter != "{token}" {
+            return self.id_after(operation, segment);
+        }
+        let found = self.links.iter().find(|(template, _)| *template == operation.template);
+        found.map(|(_, token)| token.as_str()).unwrap_or_else(|| panic!("{}: which link?", operation.name))
     }
 
     /// The id that follows a segment of a path. A new kind of id must be named here.
@@ -173,7 +199,7 @@ impl World {
         for (index, segment) in segments.iter().enumerate() {
             let after = segments.get(index.wrapping_sub(1)).copied().unwrap_or_default();
             path.push(match segment.starts_with('{') {
-                true => self.id_after(operation, after),
+                true => self.named(operation, segment, after),
                 false => segment,
             });
         }
@@ -194,6 +220,21 @@ fn hold(server: &Server, seed: &Seed) -> String {
     let path = format!("/pharmacy/orders/{}/hold", order.id);
     let held = server.staff(seed).post(&path, &json!({"reason": "address"}));
     text(&held.data()["holds"][0]["id"])
+}
+
+/// What the links of a shipment were signed as, by the operation that each opens.
+fn signed(server: &Server, seed: &Seed, shipment: &str) -> Vec<(&'static str, String)> {
+    let parcel = server.partner(seed).get(&format!("/shipment/{shipment}"));
+    let links = [
+        ("shipping_label", "/links/{token}/label.pdf"),
+        ("barcode_url", "/links/{token}/barcode.png"),
+        ("tracking_page_url", "/track/{token}"),
+    ];
+    let token = |field: &str| {
+        let url = text(&parcel.data()[field]);
+        url.split('/').nth(4).expect("a link has a token").to_owned()
+    };
+    links.map(|(field, template)| (template, token(field))).to_vec()
 }
 
 /// A new webhook and a delivery of it that is dead, so that it can be sent again.
@@ -489,7 +530,9 @@ fn every_route_lets_in_whom_its_document_names_and_nobody_else() {
     for operation in operations() {
         match &operation.needs {
             Needs::Nothing => {
-                let open = ["/health", "/openapi/"].iter().any(|root| operation.template.starts_with(root));
+                let open = ["/health", "/openapi/", "/links/", "/track/"]
+                    .iter()
+                    .any(|root| operation.template.starts_with(root));
                 assert!(open, "{} is open to all", operation.name);
                 matrix.let_in(&operation, "nothing", &[]);
             }

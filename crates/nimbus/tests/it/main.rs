@@ -15,6 +15,7 @@ mod gates;
 mod holds;
 mod idempotency;
 mod idempotency_property;
+mod labels;
 mod lifecycle;
 mod limits;
 mod orders_api;

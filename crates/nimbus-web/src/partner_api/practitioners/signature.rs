@@ -1,5 +1,14 @@
 //! The image of a practitioner's signature.
 
+use super::NOUN;
+use crate::{
+    Web,
+    body::{BodyLimit, Incoming},
+    failure::{Answer, Failure},
+    images,
+    partner_api::envelope::{self, Nothing, Success},
+    wire::Image,
+};
 use axum::{
     extract::State,
     response::{IntoResponse, Response},
@@ -15,39 +24,11 @@ use nimbus_app::{
     signatures::{self, Put, Signature},
 };
 use nimbus_core::{access::Scope, ids::PractitionerId, phi::Phi, practitioner::ImageKind};
-use utoipa::{
-    PartialSchema, ToSchema,
-    openapi::{
-        KnownFormat, ObjectBuilder, RefOr, SchemaFormat,
-        schema::{Schema, Type},
-    },
-};
-
-use super::NOUN;
-use crate::{
-    Web,
-    body::{BodyLimit, Incoming},
-    failure::{Answer, Failure},
-    images,
-    partner_api::envelope::{self, Nothing, Success},
-};
 
 pub(crate) const MAX_IMAGE: BodyLimit = BodyLimit { bytes: 256 * 1024, words: "256 KiB" };
 pub(crate) const IMAGE: &str = "an image, sent with Content-Type: image/png or image/svg+xml";
 /// An image that is opened by itself runs nothing and fetches nothing.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
-
-/// The bytes of an image.
-pub struct Image;
-
-impl PartialSchema for Image {
-    fn schema() -> RefOr<Schema> {
-        let binary = SchemaFormat::KnownFormat(KnownFormat::Binary);
-        ObjectBuilder::new().schema_type(Type::String).format(Some(binary)).into()
-    }
-}
-
-impl ToSchema for Image {}
 
 /// The body is the image itself: a PNG, or an SVG without scripts, event handlers, foreign objects, entities and
 /// references to anything outside of it. It takes the place of the one before.

@@ -3,7 +3,7 @@
 mod types;
 
 use nimbus_core::{
-    event::{Event, Fact},
+    event::{Event, Fact, ParcelLinks},
     ids::EventId,
     order::FillStatus,
     patient::Address,
@@ -154,8 +154,8 @@ pub(super) fn render(event: &Event, id: EventId, sequence: Option<i64>) -> Optio
     Some(match &event.fact {
         Fact::OrderChanged { .. } => return None,
         Fact::MedicationChanged { .. } => envelope.around(medication(event)?),
-        Fact::ShipmentCreated { shipment, practitioner_id, rx_number } => {
-            envelope.around(shipment_created(shipment, practitioner_id.0, rx_number.as_deref()))
+        Fact::ShipmentCreated { shipment, practitioner_id, rx_number, links } => {
+            envelope.around(shipment_created(shipment, practitioner_id.0, rx_number.as_deref(), links))
         }
         Fact::ShipmentMoved { shipment, previous_status, location, message, occurred_at } => {
             envelope.around(ShipmentUpdated {
@@ -287,9 +287,10 @@ fn shipment_created<'a>(
     shipment: &'a Shipment,
     practitioner_id: Uuid,
     rx_number: Option<&'a str>,
+    links: &'a ParcelLinks,
 ) -> ShipmentCreated<'a> {
     ShipmentCreated {
-        barcode_url: None,
+        barcode_url: links.barcode.expose(),
         clinic_id: shipment.clinic_id.0,
         delivery_location: location(shipment.delivery_location.expose()),
         delivery_method: shipment.delivery_method.as_str(),
@@ -302,7 +303,7 @@ fn shipment_created<'a>(
         shipment_provider: &shipment.carrier_id,
         shipment_status: shipment.status.wire_word(),
         shipped_at: Time(shipment.ships_at),
-        shipping_label: None,
+        shipping_label: links.label.expose(),
         shipping_partner: &shipment.carrier_name,
         tracking_number: shipment.tracking_number.as_deref(),
         tracking_url: shipment.tracking_url.as_deref(),

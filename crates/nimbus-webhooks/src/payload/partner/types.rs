@@ -37,8 +37,9 @@ pub(super) struct MedicationUpdated<'a> {
 /// The label of a parcel was made.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ShipmentCreated<'a> {
-    /// A picture of the parcel's barcode.
-    pub(super) barcode_url: Option<&'a str>,
+    /// The tracking barcode as a PNG: a signed link that opens for 72 hours, without a key. Read the shipment for a
+    /// fresh one.
+    pub(super) barcode_url: &'a str,
     pub(super) clinic_id: Uuid,
     #[schema(inline)]
     pub(super) delivery_location: DeliveryLocation<'a>,
@@ -58,7 +59,9 @@ pub(super) struct ShipmentCreated<'a> {
     /// When it is planned to leave.
     #[schema(value_type = String, format = DateTime)]
     pub(super) shipped_at: Time,
-    pub(super) shipping_label: Option<&'a str>,
+    /// The label as a PDF of 4 by 6 inches: a link like `barcode_url`. It bears a name and an address, and each
+    /// opening is on record.
+    pub(super) shipping_label: &'a str,
     /// The carrier's name.
     pub(super) shipping_partner: &'a str,
     pub(super) tracking_number: Option<&'a str>,

@@ -96,6 +96,12 @@ impl Store {
             .with("NIMBUS_ENVIRONMENT", "production")
             .with("NIMBUS_MASTER_KEY_FILE", &key_file.display().to_string())
             .with("NIMBUS_BEHIND_PROXY", "true")
+            .with("NIMBUS_PHARMACY_NAME", "Example Pharmacy")
+            .with("NIMBUS_PHARMACY_ADDRESS_LINE_1", "1 Sample Street")
+            .with("NIMBUS_PHARMACY_CITY", "Austin")
+            .with("NIMBUS_PHARMACY_STATE", "TX")
+            .with("NIMBUS_PHARMACY_POSTAL_CODE", "78701")
+            .with("NIMBUS_PHARMACY_PHONE", "(512) 555-0199")
     }
 
     /// Settings of another process on the same database, which must be PostgreSQL and stays with this store.

@@ -19,7 +19,7 @@ const DOCUMENTS: [(&str, &str); 4] =
 /// Headers that no document has to name: those of HTTP itself, those that tell a browser what a page may do with a
 /// reply, and those that depend on the settings of a deployment (the committed documents retire nothing; a served one
 /// says `deprecated`).
-const HEADERS_OF_ANY_REPLY: [&str; 17] = [
+const HEADERS_OF_ANY_REPLY: [&str; 18] = [
     "access-control-allow-origin",
     "access-control-expose-headers",
     "allow",
@@ -33,6 +33,7 @@ const HEADERS_OF_ANY_REPLY: [&str; 17] = [
     "date",
     "deprecation",
     "link",
+    "referrer-policy",
     "sunset",
     "transfer-encoding",
     "vary",
