@@ -18,6 +18,7 @@ use nimbus_store::{
 use crate::{
     eligibility::{Asked, assess},
     error::Result,
+    label_purchases,
     outbox::Changes,
     sandbox::simulation,
     unit::Cx,
@@ -191,6 +192,7 @@ async fn unpacked(tx: &mut Tx, cx: &Cx, before: &Order, after: &mut Order) -> Re
             let why = if held { "The order was put on hold" } else { "The order was cancelled" };
             let moved = shipment::cancel(&parcel, cx.by(), why, cx.now)?;
             shipments::shipment_update(tx, &moved.shipment).await?;
+            label_purchases::give_back(tx, cx, &moved.shipment).await?;
             emptied.push(moved);
         }
     }

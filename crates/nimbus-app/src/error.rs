@@ -71,6 +71,9 @@ pub enum Error {
     IdempotencyInUse,
     #[error("the resource has changed")]
     PreconditionFailed,
+    /// The carrier's system has not said yet whether it made the label; timed work finds out.
+    #[error("a label is still being bought")]
+    LabelPending,
     #[error("the store failed")]
     Store(#[from] StoreError),
     #[error("{0}")]

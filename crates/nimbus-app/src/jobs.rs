@@ -15,6 +15,7 @@ use nimbus_store::{
     jobs::{self, Due, Job, JobKind},
     practitioners, prescriptions, refills,
 };
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -23,6 +24,7 @@ use crate::{
     actor::Call,
     clock::wall,
     error::{Error, Result},
+    label_purchases,
     outbox::Changes,
     sandbox::simulation,
     unit::Cx,
@@ -87,9 +89,15 @@ pub async fn run_due(app: &App, robot: Option<&OnboardingClient>) -> Result<usiz
         })
         .await?;
     let count = claimed.len();
+    // Providers may be slow: what else is due does not wait for them.
+    let mut labels = JoinSet::new();
     for job in claimed {
         let worked = match job.kind {
             JobKind::OnboardingCall => onboard(app, job.clone(), robot).await,
+            JobKind::LabelPurchase => {
+                labels.spawn(settle(app.clone(), job));
+                continue;
+            }
             JobKind::PrescriptionExpire | JobKind::RefillDue | JobKind::SandboxStep => {
                 let call = Call::system(SystemActor::Jobs);
                 app.act(&call, job.clone(), |tx, cx, job| Box::pin(work_leased(tx, cx, job))).await
@@ -104,7 +112,14 @@ pub async fn run_due(app: &App, robot: Option<&OnboardingClient>) -> Result<usiz
             tracing::error!(%error, kind = job.kind.as_str(), job_id = %job.id, "a job failed");
         }
     }
+    labels.join_all().await;
     Ok(count)
+}
+
+async fn settle(app: App, job: Job) {
+    if let Err(error) = label_purchases::settle(&app, &job).await {
+        tracing::error!(%error, kind = job.kind.as_str(), job_id = %job.id, "a job failed");
+    }
 }
 
 /// Has a step that the rules refuse now tried again later.
@@ -140,7 +155,9 @@ pub(crate) async fn work(tx: &mut Tx, cx: &Cx, due: Due) -> Result<()> {
             prescription_day(tx, cx, due.kind, PrescriptionId(due.subject_id)).await
         }
         JobKind::SandboxStep => simulation::step_due(tx, cx, due.clinic_id, OrderId(due.subject_id)).await,
-        JobKind::OnboardingCall => Err(Error::Internal("a call of the robot is not due by business time")),
+        JobKind::OnboardingCall | JobKind::LabelPurchase => {
+            Err(Error::Internal("a call of another system is not due by business time"))
+        }
     }
 }
 

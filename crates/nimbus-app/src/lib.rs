@@ -5,6 +5,7 @@
 
 pub mod actor;
 pub mod auth;
+pub mod carriers;
 pub mod clock;
 mod consequences;
 pub mod credentials;
@@ -18,6 +19,7 @@ pub mod formulary;
 mod gates;
 pub mod holds;
 pub mod jobs;
+mod label_purchases;
 pub mod labels;
 pub mod limits;
 pub mod links;
@@ -48,6 +50,7 @@ pub use nimbus_store::page;
 use std::{sync::Arc, time::Duration};
 
 use jiff::tz::TimeZone;
+use nimbus_carriers::provider::Shipping;
 use nimbus_core::{access::Environment, eligibility::OwnThresholds, formulary::Formulary, rules::Packs};
 use nimbus_store::Db;
 use nimbus_webhooks::{client::WebhookClient, guard::AddressPolicy};
@@ -90,6 +93,8 @@ pub struct Config {
     /// How much time a sandbox's simulated pharmacy and carrier leave between two steps of an order; without it
     /// orders do not advance by themselves.
     pub auto_advance: Option<Duration>,
+    /// Who makes labels, what parcels cost, and where they come from.
+    pub shipping: Arc<Shipping>,
 }
 
 /// The onboarding robot.

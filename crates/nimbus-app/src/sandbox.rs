@@ -382,6 +382,7 @@ async fn deliver(shipped: &App, delivered: &App, id: OrderId) -> Result<()> {
         carrier_id: "se-3818360".to_owned(),
         service_id: "fedex_2day".to_owned(),
         tracking_number: Some("986578788855".to_owned()),
+        weight_oz: None,
         notes: None,
         warnings: Vec::new(),
     };

@@ -1,5 +1,6 @@
 //! Shipments: packed by staff, followed by partners, and what their way means for the orders in them.
 
+use nimbus_carriers::Service;
 use nimbus_core::{
     access::Scope,
     event::{Event, Fact},
@@ -8,6 +9,8 @@ use nimbus_core::{
     phi::Phi,
     refusal::Refusal,
     shipment::{self, Packed, QUIET_DAYS, Scan, Shipment, ShipmentStatus},
+    time::Date,
+    us::State,
 };
 use nimbus_store::{
     Tx, orders,
@@ -21,7 +24,7 @@ use crate::{
     actor::{Call, READERS, WORKERS},
     consequences::order_changed,
     error::{Error, Result},
-    gates, orders as orders_app,
+    gates, label_purchases, orders as orders_app,
     outbox::Changes,
     sandbox::simulation,
     unit::{Cx, Render, Reply},
@@ -113,7 +116,10 @@ pub struct Create {
     pub lines: Option<Vec<LineId>>,
     pub carrier_id: String,
     pub service_id: String,
+    /// Without one a label is made or bought, and has its own.
     pub tracking_number: Option<String>,
+    /// In ounces; otherwise what parcels are taken to weigh.
+    pub weight_oz: Option<u32>,
     /// Staff's note for the partner.
     pub notes: Option<String>,
     pub warnings: Vec<String>,
@@ -124,10 +130,13 @@ pub struct Created {
     pub warnings: Vec<String>,
 }
 
-/// Packs filled, unshipped lines of the orders into a parcel: every one, or those named.
+/// Packs filled, unshipped lines of the orders into a parcel with a label: every one, or those named.
 pub async fn create(app: &App, call: &Call, command: Create, render: Render<Created>) -> Result<Reply> {
     call.staff(WORKERS)?;
     gates::label::hold_unfit(app, call, &command.orders, command.lines.as_deref()).await?;
+    if command.tracking_number.is_none() && app.config().shipping.asked(&command.carrier_id).is_some() {
+        return label_purchases::buy(app, call, command, render).await;
+    }
     app.write(call, command, render, |tx, cx, command| Box::pin(create_in(tx, cx, command))).await
 }
 
@@ -136,14 +145,43 @@ pub(crate) async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<
     let packed = pack(&found, command.lines.as_deref())?;
     let cx = &cx.of_clinic(tx, found[0].clinic_id).await?;
     let mut warnings = command.warnings.clone();
-    if let Some(service) = nimbus_carriers::service_of(&command.carrier_id, &command.service_id) {
-        warnings.extend(gates::label::must_stay_cold(tx, cx, &found, &packed, service).await?);
+    warnings.extend(must_stay_cold(tx, cx, &found, &packed, command).await?);
+    let new = NewParcel {
+        id: ShipmentId(Uuid::now_v7()),
+        carrier_id: &command.carrier_id,
+        service_id: &command.service_id,
+        tracking_number: command.tracking_number.clone(),
+        notes: command.notes.clone(),
+        packed,
+    };
+    let mut shipment = parcel(cx, &found[0], new)?;
+    if shipment.tracking_number.is_none() {
+        label_purchases::make(tx, cx, &mut shipment, command.weight_oz, &found).await?;
     }
-    let shipment = label(cx, command, &found[0], packed)?;
-    store::shipment_insert(tx, &shipment).await?;
+    put(tx, cx, &found, &shipment).await?;
+    Ok(Created { shipment, warnings })
+}
+
+/// Refuses a service that what is refrigerated cannot go by, or warns of it.
+pub(crate) async fn must_stay_cold(
+    tx: &mut Tx,
+    cx: &Cx,
+    found: &[Order],
+    packed: &[Packed],
+    command: &Create,
+) -> Result<Vec<String>> {
+    match nimbus_carriers::service_of(&command.carrier_id, &command.service_id) {
+        Some(service) => gates::label::must_stay_cold(tx, cx, found, packed, service).await,
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Stores a parcel with its orders' lines in it, and tells of it.
+pub(crate) async fn put(tx: &mut Tx, cx: &Cx, found: &[Order], shipment: &Shipment) -> Result<()> {
+    store::shipment_insert(tx, shipment).await?;
     let mut changes = Changes::default();
     let mut rx_number = None;
-    for before in &found {
+    for before in found {
         let mut after = before.clone();
         for line in after.lines.iter_mut().filter(|line| shipment.packed.iter().any(|p| p.line_id == line.id))
         {
@@ -169,12 +207,11 @@ pub(crate) async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<
     });
     let (clinic, id) = (Some(shipment.clinic_id), Some(shipment.id.0));
     changes.audit.push(cx.audit(clinic, "shipment.create", "shipment", id));
-    changes.write(tx, cx).await?;
-    Ok(Created { shipment, warnings })
+    changes.write(tx, cx).await
 }
 
 /// The orders, if they may share a parcel.
-async fn load(tx: &mut Tx, ids: &[OrderId]) -> Result<Vec<Order>> {
+pub(crate) async fn load(tx: &mut Tx, ids: &[OrderId]) -> Result<Vec<Order>> {
     const FIELD: &str = "medication_orders";
     if ids.is_empty() || ids.len() > MAX_ORDERS {
         return Err(Error::field(FIELD, format!("must name 1 to {MAX_ORDERS} orders")));
@@ -204,7 +241,7 @@ async fn load(tx: &mut Tx, ids: &[OrderId]) -> Result<Vec<Order>> {
 }
 
 /// The lines that go into the parcel: those named, each of which must be filled and not packed, or every such line.
-fn pack(orders: &[Order], named: Option<&[LineId]>) -> Result<Vec<Packed>> {
+pub(crate) fn pack(orders: &[Order], named: Option<&[LineId]>) -> Result<Vec<Packed>> {
     let can_be_packed = |line: &Line| line.status == FillStatus::Filled && line.shipment_id.is_none();
     let all = || orders.iter().flat_map(|order| order.lines.iter().map(move |line| (order, line)));
     for (index, id) in named.unwrap_or_default().iter().enumerate() {
@@ -226,13 +263,23 @@ fn pack(orders: &[Order], named: Option<&[LineId]>) -> Result<Vec<Packed>> {
     Ok(packed)
 }
 
-fn label(cx: &Cx, command: &Create, order: &Order, packed: Vec<Packed>) -> Result<Shipment> {
-    let carrier = nimbus_carriers::carrier(&command.carrier_id)
-        .ok_or_else(|| orders_app::no_such_service(&command.carrier_id))?;
-    let service = nimbus_carriers::service_of(&command.carrier_id, &command.service_id)
-        .ok_or_else(|| orders_app::no_such_service(&command.carrier_id))?;
+/// A parcel to be made.
+pub(crate) struct NewParcel<'a> {
+    pub(crate) id: ShipmentId,
+    pub(crate) carrier_id: &'a str,
+    pub(crate) service_id: &'a str,
+    pub(crate) tracking_number: Option<String>,
+    pub(crate) notes: Option<String>,
+    pub(crate) packed: Vec<Packed>,
+}
+
+/// The parcel as it is when its label is made, to where its first order goes.
+pub(crate) fn parcel(cx: &Cx, order: &Order, new: NewParcel<'_>) -> Result<Shipment> {
+    let no_such_service = || orders_app::no_such_service(new.carrier_id);
+    let carrier = nimbus_carriers::carrier(new.carrier_id).ok_or_else(no_such_service)?;
+    let service = nimbus_carriers::service_of(new.carrier_id, new.service_id).ok_or_else(no_such_service)?;
     Ok(Shipment {
-        id: ShipmentId(Uuid::now_v7()),
+        id: new.id,
         clinic_id: order.clinic_id,
         patient_id: order.patient_id,
         ordering_key: order.ordering_key,
@@ -240,21 +287,33 @@ fn label(cx: &Cx, command: &Create, order: &Order, packed: Vec<Packed>) -> Resul
         carrier_id: carrier.id.to_owned(),
         carrier_name: carrier.name.to_owned(),
         service_id: service.id.to_owned(),
-        tracking_url: command.tracking_number.as_deref().map(|number| carrier.tracking_url(number)),
-        tracking_number: command.tracking_number.clone(),
+        tracking_url: new.tracking_number.as_deref().map(|number| carrier.tracking_url(number)),
+        tracking_number: new.tracking_number,
         delivery_method: nimbus_carriers::delivery_method(service),
         delivery_location: order.shipping_address.clone(),
-        notes: command.notes.clone().map(Phi::new),
+        notes: new.notes.map(Phi::new),
         ships_at: cx.now,
-        estimated_delivery_date: Some(nimbus_carriers::estimated_delivery(service, cx.today)),
+        estimated_delivery_date: Some(arrives_on(cx, service, order)),
         latest_scan_at: None,
         cancellation_reason: None,
         cancelled_at: None,
         version: 1,
         created_at: cx.now,
         updated_at: cx.now,
-        packed,
+        packed: new.packed,
     })
+}
+
+/// The day a parcel arrives at the latest whose label is made now.
+fn arrives_on(cx: &Cx, service: &Service, order: &Order) -> Date {
+    let (config, to) = (cx.app.config(), State::parse(&order.shipping_address.expose().state));
+    let (rates, from) = (&config.shipping.rates, config.shipping.from);
+    let ships_on = rates.ships_on(service, cx.now.datetime_in(&config.pharmacy_zone));
+    let quote = to.ok().and_then(|to| rates.quote(service.id, from, to, rates.weight_oz));
+    match quote {
+        Some(quote) => quote.transit(ships_on).arrives_on,
+        None => nimbus_carriers::estimated_delivery(service, ships_on),
+    }
 }
 
 pub struct Cancel {
@@ -272,6 +331,7 @@ pub async fn cancel(app: &App, call: &Call, command: Cancel, render: Render<Ship
             let cx = &cx.of_clinic(tx, found.clinic_id).await?;
             let moved = shipment::cancel(&found, cx.by(), &command.reason, cx.now)?;
             store::shipment_update(tx, &moved.shipment).await?;
+            label_purchases::give_back(tx, cx, &found).await?;
             for id in orders::orders_of_shipment(tx, found.clinic_id, found.id).await? {
                 let Some(before) = orders::order_get(tx, found.clinic_id, id).await? else { continue };
                 let mut after = before.clone();

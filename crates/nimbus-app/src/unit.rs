@@ -265,16 +265,43 @@ impl App {
                 Box::pin(async move {
                     job(tx, &cx, &outcome).await?;
                     let rendered = render(&outcome);
-                    if let Some(idempotency) = &cx.call.idempotency {
-                        complete(tx, &cx, idempotency, &rendered).await?;
-                        let (owner, _) = cx.call.idempotency_owner();
-                        let expires = cx.wall.plus_seconds(IDEMPOTENCY_HOURS * 3600);
-                        idempotency::idempotency_keep(tx, owner, &idempotency.key, expires).await?;
-                    }
+                    keep_reply(tx, &cx, &rendered).await?;
                     Ok(Reply { rendered, replayed: false })
                 })
             })
             .await
+    }
+
+    /// As [`App::conclude`], where the job itself makes the outcome.
+    pub(crate) async fn finish<C, T>(
+        &self,
+        call: &Call,
+        command: C,
+        render: Render<T>,
+        job: Job<C, T>,
+    ) -> Result<Reply>
+    where
+        C: Send + Sync + 'static,
+        T: Send + Sync + 'static,
+    {
+        let cx = Arc::new(Cx::new(self, call));
+        let (command, committed) = (Arc::new(command), Arc::clone(&cx));
+        let reply = self
+            .db()
+            .write(move |tx| {
+                let (cx, command) = (Arc::clone(&cx), Arc::clone(&command));
+                Box::pin(async move {
+                    let outcome = job(tx, &cx, &command).await?;
+                    let rendered = render(&outcome);
+                    keep_reply(tx, &cx, &rendered).await?;
+                    Ok(Reply { rendered, replayed: false })
+                })
+            })
+            .await;
+        if reply.is_ok() {
+            committed.committed();
+        }
+        reply
     }
 
     /// A write of the platform itself, which no surface renders.
@@ -332,6 +359,15 @@ impl App {
         audit_append(self.db(), &entries).await?;
         Ok(found)
     }
+}
+
+/// Stores the reply under a key that was claimed for a while only, and keeps it as long as others.
+async fn keep_reply(tx: &mut Tx, cx: &Cx, rendered: &Rendered) -> Result<()> {
+    let Some(idempotency) = &cx.call.idempotency else { return Ok(()) };
+    complete(tx, cx, idempotency, rendered).await?;
+    let (owner, _) = cx.call.idempotency_owner();
+    let expires = cx.wall.plus_seconds(IDEMPOTENCY_HOURS * 3600);
+    Ok(idempotency::idempotency_keep(tx, owner, &idempotency.key, expires).await?)
 }
 
 /// Stores the reply under the key that was claimed.

@@ -1,5 +1,7 @@
 //! Timed work on both engines: what a day brings, and the call of the onboarding robot.
 
+use std::sync::Arc;
+
 use jiff::tz::TimeZone;
 use nimbus_app::{
     App, Config,
@@ -37,6 +39,7 @@ fn app(db: &Db, days_later: i64) -> App {
         labels: nimbus_app::labels::LabelSettings::default(),
         rates: Rates::OFF,
         auto_advance: None,
+        shipping: Arc::default(),
     };
     App::new(db.clone(), config, Clock::shifted(days_later))
 }

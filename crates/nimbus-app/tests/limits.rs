@@ -1,6 +1,6 @@
 //! Rate limits that processes share, and what becomes of them without a database.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jiff::tz::TimeZone;
 use nimbus_app::{
@@ -33,6 +33,7 @@ fn app(db: &Db) -> App {
         // Machines of the pharmacy have ten times as much.
         rates: Rates { writes: LIMIT / 10, reads: LIMIT / 10, unauthenticated: 0 },
         auto_advance: None,
+        shipping: Arc::default(),
     };
     App::new(db.clone(), config, Clock::default())
 }

@@ -51,6 +51,7 @@ fn app(db: &Db) -> App {
         labels: nimbus_app::labels::LabelSettings::default(),
         rates: Rates::OFF,
         auto_advance: None,
+        shipping: Arc::default(),
     };
     App::new(db.clone(), config, Clock::default())
 }

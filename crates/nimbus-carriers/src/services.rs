@@ -2,7 +2,10 @@
 //!
 //! Ids and names are the partner contract's; transit days are the carriers' published service standards.
 
-use nimbus_core::order::DeliverySpeed;
+use nimbus_core::{
+    identifiers::tracking::{TrackingFormat, TrackingNumber},
+    order::DeliverySpeed,
+};
 
 use crate::calendar::Holidays;
 
@@ -94,6 +97,20 @@ pub fn service_of(carrier_id: &str, service_id: &str) -> Option<&'static Service
     carrier(carrier_id)?.services.iter().find(|service| service.id == service_id)
 }
 
+/// Whether a number may be this carrier's: it has the form of one of its families, or a form that nobody has, which may
+/// be anybody's.
+pub fn bears(carrier_id: &str, number: &TrackingNumber) -> bool {
+    number.formats().into_iter().any(|format| match format {
+        TrackingFormat::Ups1Z => carrier_id == "se-11226",
+        TrackingFormat::FedEx12
+        | TrackingFormat::FedEx15
+        | TrackingFormat::FedEx20
+        | TrackingFormat::FedEx22 => carrier_id == "se-3818360",
+        TrackingFormat::UspsImpb | TrackingFormat::S10 => carrier_id == "se-11225",
+        TrackingFormat::Unknown => true,
+    })
+}
+
 /// How a parcel travels, in the contract's two words: one transit day is `next-day`.
 pub fn delivery_method(service: &Service) -> DeliverySpeed {
     if service.transit_days <= 1 { DeliverySpeed::NextDay } else { DeliverySpeed::BusinessDay }
@@ -112,6 +129,13 @@ mod tests {
         assert_eq!((ids.len(), count), (11, 11));
         assert!(service_of("se-3818360", "fedex_2day").is_some());
         assert!(service_of("se-11226", "fedex_2day").is_none());
+    }
+
+    #[test]
+    fn a_number_is_one_carriers_or_anybodys() {
+        let ups = TrackingNumber::parse("1Z999AA10123456784").unwrap();
+        assert!(!bears("se-3818360", &ups) && bears("se-11226", &ups));
+        assert!(bears("ameriship", &TrackingNumber::parse("AMERISHIP1").unwrap()));
     }
 
     #[test]

@@ -65,6 +65,11 @@ impl Ts {
         zone.to_datetime(self.timestamp()).date()
     }
 
+    /// The day and time of day of this instant in a time zone.
+    pub fn datetime_in(self, zone: &TimeZone) -> civil::DateTime {
+        zone.to_datetime(self.timestamp())
+    }
+
     /// The calendar day of this instant in UTC.
     pub fn date(self) -> Date {
         self.date_in(&TimeZone::UTC)

@@ -22,6 +22,8 @@ words! {
         RefillDue = "refill_due",
         /// The onboarding robot is told of a practitioner; the subject is the practitioner.
         OnboardingCall = "onboarding_call",
+        /// A label that is being bought or given back is looked after; the subject is the purchase.
+        LabelPurchase = "label_purchase",
         /// The simulated pharmacy of a sandbox does the next thing to an order; the subject is the order.
         SandboxStep = "sandbox_step",
     }
@@ -32,7 +34,7 @@ impl JobKind {
     pub const fn is_of_business_time(self) -> bool {
         match self {
             Self::PrescriptionExpire | Self::RefillDue | Self::SandboxStep => true,
-            Self::OnboardingCall => false,
+            Self::OnboardingCall | Self::LabelPurchase => false,
         }
     }
 }

@@ -9,6 +9,8 @@ use nimbus_core::access::{Environment, Scope};
 
 /// Tells a caller whose request met a busy server when to come again.
 const RETRY_AFTER_SECONDS: u32 = 1;
+/// A label whose purchase is not settled is looked for within this.
+const LABEL_RETRY_AFTER_SECONDS: u32 = 60;
 
 /// Which credential a route wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -234,6 +236,12 @@ fn app_problem(error: &Error, environment: Environment, names: Names) -> Problem
             "precondition_failed",
             "The resource has changed since it was read.",
         ),
+        Error::LabelPending => {
+            let message = "The carrier's system has not answered. Whether it made the label is found out: read the \
+                order again in a minute.";
+            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
+            Problem { retry_after: Some(LABEL_RETRY_AFTER_SECONDS), ..problem }
+        }
         Error::Store(_) if error.is_temporary() => Problem::unavailable(),
         Error::Store(_) | Error::Internal(_) => Problem::internal(),
     }

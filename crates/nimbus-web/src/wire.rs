@@ -12,10 +12,12 @@ use http::{
 };
 use nimbus_app::Reply;
 use nimbus_core::{
+    money::Cents,
     quantity::Quantity,
     time::{Date, Ts},
 };
-use serde::{Serialize, Serializer};
+use serde::{Serialize, Serializer, ser::Error as _};
+use serde_json::value::RawValue;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
@@ -58,6 +60,16 @@ impl Serialize for Amount {
     }
 }
 
+/// An amount of money: a number of dollars with two places, written from its cents.
+#[derive(Debug, Clone, Copy)]
+pub struct Dollars(pub Cents);
+
+impl Serialize for Dollars {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        RawValue::from_string(self.0.to_string()).map_err(S::Error::custom)?.serialize(serializer)
+    }
+}
+
 macro_rules! value_schema {
     ($($name:ident: $kind:expr, $format:expr, $example:expr;)*) => {$(
         impl PartialSchema for $name {
@@ -79,6 +91,7 @@ value_schema! {
     Time: Type::String, Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)), "2026-01-15T10:30:00.000Z";
     Day: Type::String, Some(SchemaFormat::KnownFormat(KnownFormat::Date)), "2026-01-15";
     Amount: Type::Number, None, 2.5;
+    Dollars: Type::Number, None, 18.95;
 }
 
 /// An object whose fields are not for this API to say: a schema, an example, a document.
@@ -155,6 +168,13 @@ pub(crate) fn reply(reply: Reply) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn money_is_a_number_with_two_places() {
+        for (cents, text) in [(1895, "18.95"), (900, "9.00"), (5, "0.05"), (0, "0.00")] {
+            assert_eq!(serde_json::to_string(&Dollars(Cents(cents))).unwrap(), text);
+        }
+    }
 
     #[test]
     fn amounts_are_plain_numbers() {

@@ -42,6 +42,7 @@ impl World {
             labels: nimbus_app::labels::LabelSettings::default(),
             rates: Rates::OFF,
             auto_advance: None,
+            shipping: Arc::default(),
         };
         let app = App::new(db, config, Clock::default());
         let call = Call::system(SystemActor::CommandLine);

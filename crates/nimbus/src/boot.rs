@@ -54,6 +54,7 @@ pub(crate) fn app(settings: &Settings, db: Db) -> Result<App, Failure> {
         pharmacy_feed_secret: settings.pharmacy_feed_secret.clone(),
         rates: settings.rates,
         auto_advance: settings.auto_advance(),
+        shipping: settings.shipping()?,
     };
     Ok(App::new(db, config, Clock::default()))
 }

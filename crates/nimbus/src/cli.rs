@@ -4,6 +4,8 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::config_shipping::ShippingArgs;
+
 /// A pharmacy-operations platform: partner API, signed webhooks and the pharmacy's workflow.
 #[derive(Parser)]
 #[command(name = "nimbus", version, about)]
@@ -17,6 +19,8 @@ pub(crate) struct Cli {
 /// Settings that every command reads: flags, else environment, else the TOML file.
 #[derive(Args, Default)]
 pub(crate) struct SettingsArgs {
+    #[command(flatten)]
+    pub(crate) shipping: ShippingArgs,
     /// TOML file with settings, named as the environment variables without NIMBUS_ and in lower case
     #[arg(long, env = "NIMBUS_CONFIG", global = true)]
     pub(crate) config: Option<PathBuf>,

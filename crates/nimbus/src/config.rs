@@ -11,13 +11,14 @@ use nimbus_app::{
     links::{LABEL_HOURS, LONGEST_LABEL_HOURS, outlives_retries},
     rules,
 };
+use nimbus_carriers::provider::Shipping;
 use nimbus_core::{access::Environment, eligibility::OwnThresholds, formulary::Formulary, rules::Packs};
 use nimbus_store::MasterKey;
 use nimbus_web::Brand;
 use nimbus_webhooks::{guard::AddressPolicy, schedule::RetryScale};
 use serde::Deserialize;
 
-use crate::{Failure, cli::SettingsArgs};
+use crate::{Failure, cli::SettingsArgs, config_shipping::ShippingArgs};
 
 /// The TOML file.
 #[derive(Default, Deserialize)]
@@ -89,6 +90,7 @@ pub(crate) struct Settings {
     pub(crate) rates: Rates,
     /// Seconds between two steps of an order in a sandbox; 0 is off.
     sandbox_auto_advance: u32,
+    shipping: ShippingArgs,
     /// Origins whose pages may call; checked.
     cors_origins: Vec<String>,
     pub(crate) brand: Brand,
@@ -107,6 +109,10 @@ fn percent(given: Option<u32>) -> Result<Option<u32>, Failure> {
         Some(percent) if !(1..=100).contains(&percent) => Err("a refill threshold must be 1 to 100".into()),
         given => Ok(given),
     }
+}
+
+fn not_valid(error: toml::de::Error) -> String {
+    format!("the configuration is not valid: {error}")
 }
 
 /// The published names, but for those that are set.
@@ -144,15 +150,17 @@ fn pharmacy(args: &SettingsArgs, file: &File) -> Option<Pharmacy> {
 
 impl Settings {
     pub(crate) fn load(args: &SettingsArgs) -> Result<Self, Failure> {
-        let file: File = match &args.config {
+        let mut table = match &args.config {
             Some(path) => {
                 let text = std::fs::read_to_string(path).map_err(|error| {
                     format!("the configuration {} cannot be read: {error}", path.display())
                 })?;
-                toml::from_str(&text).map_err(|error| format!("the configuration is not valid: {error}"))?
+                text.parse::<toml::Table>().map_err(not_valid)?
             }
-            None => File::default(),
+            None => toml::Table::new(),
         };
+        let shipping = args.shipping.or(ShippingArgs::take(&mut table).map_err(not_valid)?);
+        let file: File = table.try_into().map_err(not_valid)?;
         let (brand, pharmacy) = (brand(args, &file), pharmacy(args, &file));
         let environment = args.environment.clone().or(file.environment);
         let environment = match environment.as_deref() {
@@ -202,6 +210,7 @@ impl Settings {
                 args.cors_origins.as_deref().or(file.cors_origins.as_deref()),
                 environment,
             )?,
+            shipping,
             brand,
             log: args.log.clone().or(file.log),
             log_json: match log_format.as_deref() {
@@ -247,7 +256,12 @@ impl Settings {
                 "rate limits cannot be switched off",
             ),
         ];
-        found.into_iter().filter(|(is_problem, _)| *is_problem).map(|(_, text)| text).collect()
+        found
+            .into_iter()
+            .chain(self.shipping.problems())
+            .filter(|(is_problem, _)| *is_problem)
+            .map(|(_, text)| text)
+            .collect()
     }
 
     /// Refuses unsafe settings and says why.
@@ -317,6 +331,11 @@ impl Settings {
             public_url: format!("{}://{host}", if is_local { "http" } else { "https" }),
             link_hours: self.link_hours,
         })
+    }
+
+    /// Who makes labels, what parcels cost, and where they come from.
+    pub(crate) fn shipping(&self) -> Result<Arc<Shipping>, Failure> {
+        self.shipping.shipping(self.environment, self.pharmacy.as_ref())
     }
 
     pub(crate) fn cors_origins(&self) -> Result<Vec<HeaderValue>, Failure> {
@@ -412,6 +431,9 @@ impl fmt::Display for Settings {
         writeln!(f, "rate_limit_reads           = {}", self.rates.reads)?;
         writeln!(f, "rate_limit_unauthenticated = {}", self.rates.unauthenticated)?;
         writeln!(f, "{:<26} = {}", "sandbox_auto_advance", self.sandbox_auto_advance)?;
+        for (name, value) in self.shipping.shown() {
+            writeln!(f, "{name:<26} = {value}")?;
+        }
         writeln!(f, "{:<26} = {}", "cors_origins", self.cors_origins.join(","))?;
         writeln!(f, "brand_name                 = {}", self.brand.name)?;
         writeln!(f, "integration_name           = {}", self.brand.integration_name)?;
@@ -429,6 +451,7 @@ impl fmt::Display for Settings {
 pub(crate) fn check(settings: &Settings) -> Result<(), Failure> {
     println!("{settings}");
     settings.pharmacy_zone()?;
+    settings.shipping()?;
     settings.rules()?;
     settings.formulary()?;
     settings.retry_scale()?;

@@ -106,6 +106,7 @@ impl Kind {
                 ("Refills", "The review of refill requests"),
                 ("Shipments", "Parcels, from the label on"),
                 ("Practitioners", "Activation of practitioners"),
+                ("Clinics", "What is agreed with a clinic"),
                 ("Keys", "API keys of clinics"),
                 ("Rules", "The rules pack in force, and the thresholds of clinics"),
                 ("Inbound", "What machines report: the pharmacy system and the onboarding robot"),
@@ -177,6 +178,7 @@ impl Document {
         }
         if kind == Kind::Partner {
             rename_tag(&mut paths, "Medication Requests", "Orders");
+            rename_tag(&mut paths, "Carriers", "Shipments");
         }
         links::add(&mut paths);
         lifecycle::mark(&mut paths, kind.root(), retiring);

@@ -33,6 +33,7 @@ const LINKS: &[Link] = &[
     link("createRefillRequest", "cancelRefillRequest", "id", "/data/refill_request_id"),
     link("createRefillRequest", "getMedicationOrder", "id", "/data/medication_order_id"),
     link("listRefillRequests", "getRefillRequest", "id", "/data/0/id"),
+    link("listCarriers", "listCarrierServices", "carrierId", "/data/carriers/0/id"),
     link("createWebhook", "getWebhook", "id", "/data/webhook_id"),
     link("createWebhook", "updateWebhook", "id", "/data/webhook_id"),
     link("createWebhook", "testWebhook", "id", "/data/webhook_id"),

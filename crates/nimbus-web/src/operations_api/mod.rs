@@ -3,6 +3,7 @@
 //! The partner API's envelope and errors.
 
 pub mod feeds;
+pub mod free_shipping;
 pub mod keys;
 pub mod orders;
 pub mod originals;
@@ -61,6 +62,7 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(keys::limit))
         .routes(routes!(rules::show))
         .routes(routes!(rules::thresholds, rules::put_thresholds))
+        .routes(routes!(free_shipping::show, free_shipping::set, free_shipping::end))
         .routes(routes!(feeds::pharmacy_report))
         .routes(routes!(feeds::onboarding_success))
         .routes(routes!(feeds::onboarding_status))

@@ -6,8 +6,8 @@ use nimbus_app::{
     actor::{READERS, WORKERS},
     shipments::{self, Cancel, Create, Created, ListAny, MAX_LINES, MAX_ORDERS, MoveTo},
 };
+use nimbus_carriers::bears;
 use nimbus_core::{
-    identifiers::tracking::{TrackingFormat, TrackingNumber},
     ids::ShipmentId,
     shipment::{Shipment, ShipmentStatus},
 };
@@ -18,7 +18,7 @@ use crate::{
     Web,
     body::Incoming,
     caching::{patched, versioned},
-    checks::{flag, id, one_of, text, tracking_number},
+    checks::{count, flag, id, one_of, text, tracking_number},
     failure::Answer,
     fields::Fields,
     paging::{PageParams, page},
@@ -42,9 +42,13 @@ pub struct ShipmentCreate {
     pub carrier_id: String,
     #[schema(example = "ups_2nd_day_air")]
     pub service_id: String,
-    /// A wrong check digit is refused.
+    /// Of a label made elsewhere; a wrong check digit is refused. Left out, the label is made here, or bought from the
+    /// provider that is configured.
     #[schema(example = "1Z999AA10123456784")]
     pub tracking_number: Option<String>,
+    /// What the parcel weighs, in ounces; left out, what parcels are taken to weigh.
+    #[schema(minimum = 1, maximum = 2400, example = 12)]
+    pub weight_oz: Option<u32>,
     /// For the partner: they go into the event.
     #[schema(max_length = 500)]
     pub notes: Option<String>,
@@ -74,8 +78,9 @@ fn read_create(f: &mut Fields<'_>) -> Option<Create> {
     let carrier_id = f.required("carrier_id", text(1..=50));
     let service_id = f.required("service_id", text(1..=50));
     let tracking = f.optional("tracking_number", tracking_number);
+    let weight_oz = f.optional("weight_oz", count(1..=2400));
     let notes = f.optional("notes", text(1..=500));
-    let foreign = |carrier: &String| tracking.as_ref().is_some_and(|number| looks_foreign(number, carrier));
+    let foreign = |carrier: &String| tracking.as_ref().is_some_and(|number| !bears(carrier, number));
     if carrier_id.as_ref().is_some_and(foreign) {
         f.warn("tracking_number", "it looks like another carrier's");
     }
@@ -85,24 +90,10 @@ fn read_create(f: &mut Fields<'_>) -> Option<Create> {
         carrier_id: carrier_id?,
         service_id: service_id?,
         tracking_number: tracking.map(|number| number.as_str().to_owned()),
+        weight_oz,
         notes,
         warnings: f.take_warnings(),
     })
-}
-
-/// Whether a number has the form of other carriers only. What nobody knows may be anybody's.
-fn looks_foreign(number: &TrackingNumber, carrier_id: &str) -> bool {
-    let formats = number.formats();
-    let own = |format: &TrackingFormat| match format {
-        TrackingFormat::Ups1Z => carrier_id == "se-11226",
-        TrackingFormat::FedEx12
-        | TrackingFormat::FedEx15
-        | TrackingFormat::FedEx20
-        | TrackingFormat::FedEx22 => carrier_id == "se-3818360",
-        TrackingFormat::UspsImpb | TrackingFormat::S10 => carrier_id == "se-11225",
-        TrackingFormat::Unknown => true,
-    };
-    !formats.is_empty() && !formats.iter().any(own)
 }
 
 fn read_cancel(f: &mut Fields<'_>) -> Option<String> {
@@ -201,13 +192,5 @@ mod tests {
         assert_described::<ShipmentCreate, _>(read_create);
         assert_described::<ShipmentCancel, _>(read_cancel);
         assert_described::<ShipmentMove, _>(|f| read_move(f, ShipmentId(Uuid::nil())));
-    }
-
-    #[test]
-    fn another_carriers_number_is_noticed() {
-        let ups = TrackingNumber::parse("1Z999AA10123456784").unwrap();
-        assert!(looks_foreign(&ups, "se-3818360"));
-        assert!(!looks_foreign(&ups, "se-11226"));
-        assert!(!looks_foreign(&TrackingNumber::parse("AMERISHIP1").unwrap(), "ameriship"));
     }
 }

@@ -160,6 +160,8 @@ mod tests {
 
     /// Use cases that no route of this API calls.
     const ELSEWHERE: &[&str] = &[
+        "carriers.rs",
+        "label_purchases.rs",
         "holds.rs",
         "onboarding.rs",
         "operations.rs",

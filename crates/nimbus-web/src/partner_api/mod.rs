@@ -1,5 +1,6 @@
 //! The partner API: `/api/external`, in snake case, with UUIDs and the envelope `{success, data, message}`.
 
+pub mod carriers;
 pub mod clinic;
 pub mod envelope;
 pub mod error;
@@ -45,6 +46,8 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(refills::create, refills::list))
         .routes(routes!(refills::show))
         .routes(routes!(refills::cancel))
+        .routes(routes!(carriers::list))
+        .routes(routes!(carriers::services))
         .routes(routes!(shipments::show))
         .routes(routes!(shipments::tracking))
         .routes(routes!(webhooks::create, webhooks::list, webhooks::delete_named))

@@ -185,6 +185,7 @@ impl World {
             "webhooks" => &self.orders_webhook,
             "deliveries" => &self.delivery,
             "clinics" => &self.seed.clinic_id,
+            "carriers" => "se-11226",
             "keys" => &self.key,
             "events" if operation.is_of_orders() => &self.orders_event,
             "events" => &self.event,
@@ -516,11 +517,16 @@ impl Matrix {
     }
 }
 
-/// The path with ids that nobody has.
+/// The path with ids that nobody has. Carriers are everybody's: there it is the patient who is unknown.
 fn unknown_ids(operation: &Operation, world: &World) -> String {
-    let (path, query) = (&operation.template, world.path(operation));
-    let query = query.split('?').nth(1).unwrap_or_default().to_owned();
-    let segments = path.split('/').map(|segment| if segment.starts_with('{') { UNKNOWN } else { segment });
+    let (path, known) = (&operation.template, world.path(operation));
+    let (known, query) = known.split_once('?').unwrap_or((&known, ""));
+    let segments = path.split('/').zip(known.split('/')).map(|(segment, known)| match segment {
+        "{carrierId}" => known,
+        segment if segment.starts_with('{') => UNKNOWN,
+        segment => segment,
+    });
+    let query = query.replace(&world.seed.patient_id, UNKNOWN);
     format!("{}?{query}", segments.collect::<Vec<_>>().join("/"))
 }
 

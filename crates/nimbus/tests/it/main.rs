@@ -4,6 +4,7 @@ mod support;
 
 mod authorisation;
 mod caching;
+mod carriers;
 mod cli;
 mod contract;
 mod corners;

@@ -1,0 +1,164 @@
+//! Timed work on purchases that were left open: found and attached, bought after all, or given back.
+
+use nimbus_carriers::provider::{Found, LabelRequest, ProviderError};
+use nimbus_core::{
+    access::SystemActor,
+    ids::LabelPurchaseId,
+    label::{BoughtLabel, LabelPurchase, PurchaseState},
+};
+use nimbus_store::{
+    Tx,
+    jobs::{Job, JobKind, job_cancel},
+    label_purchases as store, orders,
+};
+
+use super::{
+    BROKEN, BUSY_SECONDS, Kept, attach, delay, give_up, keep, provider::request_of, record, schedule,
+};
+use crate::{App, actor::Call, error::Result, unit::Cx};
+
+/// A label that cannot be found is bought anew so often at most.
+const MOST_PURCHASES: i64 = 5;
+/// A provider that does not take a label back is asked so often.
+const MOST_VOIDS: i64 = 10;
+
+/// A purchase that this worker looks after now, and for one that is only asked for, what is asked.
+struct Taken {
+    purchase: LabelPurchase,
+    request: Option<LabelRequest>,
+}
+
+/// Brings a purchase on by one step.
+pub(crate) async fn settle(app: &App, job: &Job) -> Result<()> {
+    let call = Call::system(SystemActor::Jobs);
+    let id = LabelPurchaseId(job.subject_id);
+    let Some(taken) = app.act(&call, id, |tx, cx, &id| Box::pin(take(tx, cx, id))).await? else {
+        return Ok(());
+    };
+    let Taken { purchase, request } = taken;
+    match (purchase.state, request) {
+        (PurchaseState::Requested, Some(request)) => {
+            let outcome = find_or_buy(app, &purchase, &request).await;
+            let command = (id, outcome);
+            let kept = app.act(&call, command, |tx, cx, (id, outcome)| Box::pin(keep(tx, cx, *id, outcome)));
+            match kept.await? {
+                Kept::Bought => attach_or_give_up(app, &call, id).await,
+                Kept::Refused(_) | Kept::Open => Ok(()),
+            }
+        }
+        (PurchaseState::Bought, _) => attach_or_give_up(app, &call, id).await,
+        (PurchaseState::VoidPending, _) => {
+            let outcome = void(app, &purchase).await;
+            let command = (id, outcome);
+            app.act(&call, command, |tx, cx, (id, outcome)| Box::pin(voided(tx, cx, *id, outcome))).await
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Takes a purchase for [`BUSY_SECONDS`], unless somebody is at it or nothing is left to do.
+async fn take(tx: &mut Tx, cx: &Cx, id: LabelPurchaseId) -> Result<Option<Taken>> {
+    let found = store::label_purchase_get_any(tx, id).await?;
+    let ended =
+        |purchase: &LabelPurchase| !purchase.state.is_open() && purchase.state != PurchaseState::VoidPending;
+    let Some(mut purchase) = found.filter(|purchase| !ended(purchase)) else {
+        job_cancel(tx, JobKind::LabelPurchase, id.0).await?;
+        return Ok(None);
+    };
+    // Should this worker die as well, the job is due again when the purchase is free.
+    schedule(tx, cx, &purchase, BUSY_SECONDS).await?;
+    if purchase.busy_until > cx.wall {
+        return Ok(None);
+    }
+    purchase.busy_until = cx.wall.plus_seconds(BUSY_SECONDS);
+    purchase.attempts += 1;
+    store::label_purchase_update(tx, &purchase).await?;
+    let request = match purchase.state {
+        PurchaseState::Requested => {
+            let mut whole = Vec::new();
+            for packed in &purchase.plan.expose().packed {
+                let order = orders::order_get(tx, purchase.clinic_id, packed.order_id).await?;
+                whole.extend(order);
+            }
+            let cx = &cx.of_clinic(tx, purchase.clinic_id).await?;
+            Some(request_of(tx, cx, &purchase, &whole).await?)
+        }
+        _ => None,
+    };
+    Ok(Some(Taken { purchase, request }))
+}
+
+/// The label if the provider has made it, else a new one: nothing is bought before it was looked for.
+async fn find_or_buy(
+    app: &App,
+    purchase: &LabelPurchase,
+    request: &LabelRequest,
+) -> std::result::Result<BoughtLabel, ProviderError> {
+    let shipping = &app.config().shipping;
+    let client = shipping.asked(&purchase.carrier_id).ok_or(ProviderError::Unreachable)?;
+    match client.find(request).await? {
+        Found::Label(label) => Ok(label),
+        Found::Voided => Err(ProviderError::Refused("voided_elsewhere".to_owned())),
+        Found::Nothing if purchase.attempts > MOST_PURCHASES => {
+            Err(ProviderError::Refused("gave_up".to_owned()))
+        }
+        Found::Nothing => client.buy(&shipping.pharmacy, request).await,
+    }
+}
+
+async fn attach_or_give_up(app: &App, call: &Call, id: LabelPurchaseId) -> Result<()> {
+    let attached =
+        app.act(call, id, |tx, cx, &id| Box::pin(async move { attach(tx, cx, id, &[]).await.map(drop) }));
+    match attached.await {
+        Err(error) if !error.is_temporary() => {
+            tracing::warn!(%error, purchase_id = %id, "a label came too late and is given back");
+            app.act(call, id, |tx, cx, &id| Box::pin(give_up(tx, cx, id))).await
+        }
+        other => other,
+    }
+}
+
+async fn void(app: &App, purchase: &LabelPurchase) -> std::result::Result<bool, ProviderError> {
+    let client = app.config().shipping.asked(&purchase.carrier_id).ok_or(ProviderError::Unreachable)?;
+    match purchase.label.as_ref().and_then(|label| label.label_id.as_deref()) {
+        Some(label_id) => client.void(label_id).await,
+        None => Ok(true),
+    }
+}
+
+/// Writes what the provider said to giving a label back.
+async fn voided(
+    tx: &mut Tx,
+    cx: &Cx,
+    id: LabelPurchaseId,
+    outcome: &std::result::Result<bool, ProviderError>,
+) -> Result<()> {
+    let mut purchase = store::label_purchase_get_any(tx, id).await?.ok_or(BROKEN)?;
+    if purchase.state != PurchaseState::VoidPending {
+        return Ok(());
+    }
+    let attempts = purchase.attempts;
+    let refused = matches!(outcome, Ok(false) | Err(ProviderError::Refused(_)));
+    match outcome {
+        Ok(true) => purchase.become_(PurchaseState::Voided, cx.wall)?,
+        _ if refused && attempts >= MOST_VOIDS => {
+            tracing::error!(purchase_id = %id, "a label that no parcel bears was not taken back");
+            purchase.become_(PurchaseState::Failed, cx.wall)?;
+            purchase.failure = Some("void_refused".to_owned());
+        }
+        other => {
+            let code = other.as_ref().map_or_else(ProviderError::code, |_| "void_refused");
+            (purchase.failure, purchase.busy_until) = (Some(code.to_owned()), cx.wall);
+            let wait = match other {
+                Err(ProviderError::Busy(seconds)) => i64::from(*seconds),
+                _ => delay(attempts),
+            };
+            schedule(tx, cx, &purchase, wait).await?;
+        }
+    }
+    if purchase.state != PurchaseState::VoidPending {
+        job_cancel(tx, JobKind::LabelPurchase, id.0).await?;
+    }
+    store::label_purchase_update(tx, &purchase).await?;
+    record(tx, cx, &purchase, "label.void").await
+}

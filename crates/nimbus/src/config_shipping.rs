@@ -1,0 +1,204 @@
+//! Settings of shipping: who makes labels, and the rate table.
+
+use std::{path::PathBuf, sync::Arc};
+
+use clap::Args;
+use nimbus_carriers::{
+    built_in::Accounts,
+    labels::Pharmacy,
+    provider::{Provider, Shipping},
+    rates::RateTable,
+    shipengine::{PUBLIC_URL, ShipEngine},
+};
+use nimbus_core::{access::Environment, us::State};
+use serde::Deserialize;
+
+use crate::Failure;
+
+/// What ShipEngine's keys for trying things out begin with.
+const TEST_KEY: &str = "TEST_";
+
+/// As given: flags, else environment, else the TOML file.
+#[derive(Args, Default, Deserialize, Clone)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ShippingArgs {
+    /// Folder with rates.toml, in the place of the example's prices
+    #[arg(long, env = "NIMBUS_RATES_DIR", global = true)]
+    pub(crate) rates_dir: Option<PathBuf>,
+    /// Who makes labels: builtin or shipengine
+    #[arg(long, env = "NIMBUS_SHIPPING_PROVIDER", global = true)]
+    pub(crate) shipping_provider: Option<String>,
+    /// From the environment or the file, never from a flag that a process list would show.
+    #[arg(skip)]
+    pub(crate) shipengine_api_key: Option<String>,
+    /// Where ShipEngine is, if not at its public address
+    #[arg(long, env = "NIMBUS_SHIPENGINE_URL", global = true)]
+    pub(crate) shipengine_url: Option<String>,
+    /// The UPS shipper number of built-in labels: six letters or digits
+    #[arg(long, env = "NIMBUS_UPS_ACCOUNT", global = true)]
+    pub(crate) ups_account: Option<String>,
+    /// What FedEx numbers of built-in labels begin with: one to four digits
+    #[arg(long, env = "NIMBUS_FEDEX_ACCOUNT", global = true)]
+    pub(crate) fedex_account: Option<String>,
+    /// The USPS Mailer ID of built-in labels: nine digits
+    #[arg(long, env = "NIMBUS_USPS_ACCOUNT", global = true)]
+    pub(crate) usps_account: Option<String>,
+    /// The Ameriship account of built-in labels: one to six letters or digits
+    #[arg(long, env = "NIMBUS_AMERISHIP_ACCOUNT", global = true)]
+    pub(crate) ameriship_account: Option<String>,
+}
+
+/// The names of these settings in the TOML file.
+const NAMES: [&str; 8] = [
+    "rates_dir",
+    "shipping_provider",
+    "shipengine_api_key",
+    "shipengine_url",
+    "ups_account",
+    "fedex_account",
+    "usps_account",
+    "ameriship_account",
+];
+
+fn given(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
+}
+
+impl ShippingArgs {
+    /// Takes these settings out of the TOML file, whose others are read elsewhere.
+    pub(crate) fn take(file: &mut toml::Table) -> Result<Self, toml::de::Error> {
+        let own = NAMES.iter().filter_map(|name| Some(((*name).to_owned(), file.remove(*name)?)));
+        own.collect::<toml::Table>().try_into()
+    }
+
+    /// What is given here, else there; the secret from the environment.
+    pub(crate) fn or(&self, file: Self) -> Self {
+        let of = self.clone();
+        let key = std::env::var("NIMBUS_SHIPENGINE_API_KEY").ok();
+        Self {
+            rates_dir: of.rates_dir.or(file.rates_dir),
+            shipping_provider: given(of.shipping_provider).or(file.shipping_provider),
+            shipengine_api_key: given(key).or(file.shipengine_api_key),
+            shipengine_url: given(of.shipengine_url).or(file.shipengine_url),
+            ups_account: given(of.ups_account).or(file.ups_account),
+            fedex_account: given(of.fedex_account).or(file.fedex_account),
+            usps_account: given(of.usps_account).or(file.usps_account),
+            ameriship_account: given(of.ameriship_account).or(file.ameriship_account),
+        }
+    }
+
+    fn is_shipengine(&self) -> Result<bool, Failure> {
+        match self.shipping_provider.as_deref() {
+            None | Some("builtin") => Ok(false),
+            Some("shipengine") => Ok(true),
+            Some(_) => Err("shipping_provider must be builtin or shipengine".into()),
+        }
+    }
+
+    /// What production refuses, each with whether it is so.
+    pub(crate) fn problems(&self) -> [(bool, &'static str); 2] {
+        let key = self.shipengine_api_key.as_deref().unwrap_or_default();
+        let asked = self.is_shipengine().unwrap_or(false);
+        let plain = self.shipengine_url.as_deref().is_some_and(|url| !url.starts_with("https://"));
+        [
+            (
+                asked && key.starts_with(TEST_KEY),
+                "shipengine_api_key is a test key: its labels carry no parcel",
+            ),
+            (asked && plain, "shipengine_url must be https"),
+        ]
+    }
+
+    /// Shipping as it is set, checked; parcels come from the pharmacy, or from an example's address.
+    pub(crate) fn shipping(
+        &self,
+        environment: Environment,
+        pharmacy: Option<&Pharmacy>,
+    ) -> Result<Arc<Shipping>, Failure> {
+        let rates = match &self.rates_dir {
+            Some(folder) => RateTable::read(folder)?,
+            None => RateTable::example().clone(),
+        };
+        let accounts = [&self.ups_account, &self.fedex_account, &self.usps_account, &self.ameriship_account];
+        let accounts = Accounts::default()
+            .with(accounts.map(|account| account.as_deref()))
+            .map_err(|(name, form)| format!("{name}_account must be {form}"))?;
+        let provider = match self.is_shipengine()? {
+            false => Provider::BuiltIn,
+            true => {
+                let key = self.shipengine_api_key.as_deref();
+                let key = key.ok_or("shipengine needs an API key (NIMBUS_SHIPENGINE_API_KEY)")?;
+                let url = self.shipengine_url.as_deref().unwrap_or(PUBLIC_URL);
+                let client = ShipEngine::new(url, key, environment == Environment::Sandbox);
+                Provider::ShipEngine(client.map_err(|error| format!("shipengine: {error}"))?)
+            }
+        };
+        let pharmacy = pharmacy.cloned().unwrap_or_else(|| Shipping::default().pharmacy);
+        let from = State::parse(&pharmacy.state).map_err(|error| format!("pharmacy_state {error}"))?;
+        Ok(Arc::new(Shipping { provider, rates, accounts, pharmacy, from }))
+    }
+
+    /// Each setting with its value, secrets only as set or not.
+    pub(crate) fn shown(&self) -> Vec<(&'static str, String)> {
+        let set = |value: &Option<String>| if value.is_some() { "(set)" } else { "(not set)" }.to_owned();
+        let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "(example)".to_owned());
+        let rates =
+            self.rates_dir.as_ref().map_or_else(|| "(example)".to_owned(), |dir| dir.display().to_string());
+        vec![
+            ("rates_dir", rates),
+            ("shipping_provider", self.shipping_provider.clone().unwrap_or_else(|| "builtin".to_owned())),
+            ("shipengine_api_key", set(&self.shipengine_api_key)),
+            ("shipengine_url", self.shipengine_url.clone().unwrap_or_else(|| PUBLIC_URL.to_owned())),
+            ("ups_account", text(&self.ups_account)),
+            ("fedex_account", text(&self.fedex_account)),
+            ("usps_account", text(&self.usps_account)),
+            ("ameriship_account", text(&self.ameriship_account)),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(args: &ShippingArgs, environment: Environment) -> String {
+        args.shipping(environment, None).expect_err("refused").to_string()
+    }
+
+    #[test]
+    fn the_file_names_every_setting() {
+        let shown: Vec<&str> = ShippingArgs::default().shown().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(shown, NAMES);
+        let mut file: toml::Table = "log = \"info\"\nups_account = \"A1B2C3\"\n".parse().unwrap();
+        let args = ShippingArgs::take(&mut file).unwrap();
+        assert_eq!(args.ups_account.as_deref(), Some("A1B2C3"));
+        assert_eq!(file.keys().collect::<Vec<_>>(), ["log"]);
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_its_name() {
+        let text = |text: &str| Some(text.to_owned());
+        let none = ShippingArgs::default();
+        let asked = ShippingArgs { shipping_provider: text("shipengine"), ..none.clone() };
+        for (args, name) in [
+            (ShippingArgs { shipping_provider: text("pigeon"), ..none.clone() }, "shipping_provider"),
+            (ShippingArgs { ups_account: text("12"), ..none.clone() }, "ups_account"),
+            (
+                ShippingArgs { rates_dir: Some("/nonexistent".into()), ..none.clone() },
+                "/nonexistent/rates.toml:1:",
+            ),
+            (asked.clone(), "NIMBUS_SHIPENGINE_API_KEY"),
+        ] {
+            assert!(refusal(&args, Environment::Sandbox).contains(name), "{name}");
+        }
+        let local = ShippingArgs {
+            shipengine_api_key: text("TEST_key"),
+            shipengine_url: text("http://127.0.0.1:9"),
+            ..asked
+        };
+        assert!(local.shipping(Environment::Sandbox, None).is_ok());
+        assert!(refusal(&local, Environment::Production).contains("URL"));
+        assert!(local.problems().iter().all(|(is_problem, _)| *is_problem));
+        assert!(none.problems().iter().all(|(is_problem, _)| !is_problem));
+    }
+}
