@@ -192,6 +192,7 @@ impl World {
             "deliveries" => &self.delivery,
             "clinics" => &self.seed.clinic_id,
             "carriers" if operation.template.ends_with("/events") => "ups",
+            "carriers" if operation.template.ends_with("/events") => "ups",
             "carriers" => "se-11226",
             "keys" => &self.key,
             "events" if operation.is_of_orders() => &self.orders_event,
