@@ -18,6 +18,7 @@ use nimbus_store::{
 use crate::{
     eligibility::{Asked, assess},
     error::Result,
+    inventory::give_back,
     label_purchases,
     outbox::Changes,
     sandbox::simulation,
@@ -39,6 +40,7 @@ pub(crate) async fn order_changed(
     verified(tx, cx, before, after, changes).await?;
     refill_follows(tx, cx, after, changes).await?;
     refills_given_back(tx, cx, before, after).await?;
+    give_back(tx, cx, before, after).await?;
     shipped_or_delivered(tx, cx, before, after, changes).await?;
     for moved in emptied {
         changes.history.push(moved.history);

@@ -24,6 +24,7 @@ use crate::{
     error::{Error, Result},
     gates,
     holds::go_on,
+    inventory,
     orders::{self, NOT_FOUND, NewOrder, OrderView},
     outbox::Changes,
     unit::{Cx, Render, Reply},
@@ -199,7 +200,10 @@ pub(crate) async fn decide(
         }
         StaffAct::Acknowledge => work(before, Work::Acknowledge, lines, act)?,
         StaffAct::StartFill => work(before, Work::StartFill, lines, act)?,
-        StaffAct::Fill => work(before, Work::Fill, lines, act)?,
+        StaffAct::Fill => {
+            let short = inventory::consume(tx, before, lines, act).await?;
+            work(before, Work::Fill { short: &short }, lines, act)?
+        }
         StaffAct::Reject => work(before, Work::Reject, lines, act)?,
         StaffAct::Hold(reason) => place_hold(before, reason, lines, act)?,
         StaffAct::Release { hold } => {

@@ -24,6 +24,7 @@ use crate::{
     clock::Clock,
     credentials,
     error::{Error, Result},
+    licenses,
     orders::{self, NewLine},
     patients,
     pharmacy::{self, StaffAct, Task},
@@ -185,6 +186,7 @@ async fn tenants(app: &App, call: &Call, texts: &Credentials) -> Result<(ClinicI
         let order = KeyOrder { text: Some(text.clone()), ..KeyOrder::with_profile(clinic, name, profile) };
         tenancy::key_issue(app, call, order).await?;
     }
+    licenses::seed(app, call).await?;
     let roles = vec![Role::SuperAdmin, Role::Pharmacist, Role::Technician];
     let token = TokenOrder { text: Some(texts.ops.clone()), ..TokenOrder::new("seed", roles, None) };
     tenancy::token_issue(app, call, token).await?;

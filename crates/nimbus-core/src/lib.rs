@@ -12,6 +12,7 @@ pub mod gates;
 pub mod history;
 pub mod identifiers;
 pub mod ids;
+pub mod inventory;
 pub mod label;
 pub mod license;
 pub mod money;

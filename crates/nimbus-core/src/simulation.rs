@@ -233,7 +233,7 @@ mod tests {
                 Step::Submit => do_work(&order, Work::Submit { practitioner_active: true }, lines, &act()),
                 Step::Acknowledge => do_work(&order, Work::Acknowledge, lines, &act()),
                 Step::StartFill => do_work(&order, Work::StartFill, lines, &act()),
-                Step::Fill => do_work(&order, Work::Fill, lines, &act()),
+                Step::Fill => do_work(&order, Work::Fill { short: &[] }, lines, &act()),
                 Step::Reject => do_work(&order, Work::Reject, lines, &act()),
                 Step::Hold(reason) => place_hold(&order, reason, lines, &act()),
                 Step::Release(reason) => release_holds(&order, None, Some(reason), lines, &act()),

@@ -94,6 +94,12 @@ pub async fn clinic_drug_add(tx: &mut Tx, clinic: ClinicId, drug: &Drug, now: Ts
     Ok(tx.execute(sql, &args).await? == 1)
 }
 
+/// Whether any clinic has a drug of its own by this id.
+pub async fn clinic_drug_exists_any(tx: &mut Tx, drug_id: &str) -> Result<bool> {
+    let sql = "select exists (select 1 from clinic_drugs where drug_id = $1 and name is not null)";
+    tx.query_one(sql, &[drug_id.into()]).await?.columns().take()
+}
+
 /// Takes a drug off a clinic's list; `false` if it is not on it.
 pub async fn clinic_drug_remove(tx: &mut Tx, clinic: ClinicId, drug_id: &str) -> Result<bool> {
     let sql = "delete from clinic_drugs where clinic_id = $1 and drug_id = $2";

@@ -14,6 +14,7 @@ pub mod events;
 pub mod free_shipping;
 pub mod history;
 pub mod idempotency;
+pub mod inventory;
 pub mod jobs;
 pub mod keyring;
 pub mod keys;

@@ -60,6 +60,21 @@ impl Serialize for Amount {
     }
 }
 
+/// An amount of stock, or of a change of it, in thousandths: a number with at most three places, an integer when it is
+/// whole.
+#[derive(Debug, Clone, Copy)]
+pub struct Stock(pub i64);
+
+impl Serialize for Stock {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 % 1000 {
+            0 => serializer.serialize_i64(self.0 / 1000),
+            // Below 2^53, so that the shortest decimal of the float is the amount.
+            _ => serializer.serialize_f64(self.0 as f64 / 1000.0),
+        }
+    }
+}
+
 /// An amount of money: a number of dollars with two places, written from its cents.
 #[derive(Debug, Clone, Copy)]
 pub struct Dollars(pub Cents);
@@ -91,6 +106,7 @@ value_schema! {
     Time: Type::String, Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)), "2026-01-15T10:30:00.000Z";
     Day: Type::String, Some(SchemaFormat::KnownFormat(KnownFormat::Date)), "2026-01-15";
     Amount: Type::Number, None, 2.5;
+    Stock: Type::Number, None, 12.5;
     Dollars: Type::Number, None, 18.95;
 }
 
@@ -181,6 +197,9 @@ mod tests {
         for (thousandths, text) in [(1000, "1"), (2500, "2.5"), (125, "0.125"), (999_999_999, "999999.999")] {
             let quantity = Quantity::from_thousandths(thousandths).unwrap();
             assert_eq!(serde_json::to_string(&Amount(quantity)).unwrap(), text);
+        }
+        for (thousandths, text) in [(0, "0"), (-2500, "-2.5"), (-7000, "-7"), (1, "0.001")] {
+            assert_eq!(serde_json::to_string(&Stock(thousandths)).unwrap(), text);
         }
     }
 }

@@ -4,13 +4,16 @@ use std::borrow::Cow;
 
 use nimbus_app::{
     endpoints::{AfterDeadLetter, DeliveryState, EndpointStatus as Endpoint},
+    inventory::Change,
     tenancy::PartnerStatus as Partner,
 };
 use nimbus_core::{
     access::Environment as Deployment,
     eligibility::Rule,
+    formulary::DrugSpecies as MadeFor,
     gates::{Field, Gate as GateName},
     history::Subject,
+    inventory::MoveKind,
     order::{DeliverySpeed as Speed, FillStatus, HoldReason as Hold},
     original::OriginalKind as Original,
     patient::{
@@ -99,5 +102,11 @@ sets! {
     DeliveryStatus: DeliveryState::ALL, DeliveryState::as_str;
     AttemptOutcome: &["delivered", "failed"], |word| word;
     PartnerStatus: Partner::ALL, Partner::as_str;
+    /// Whom a drug is made for.
+    DrugSpecies: MadeFor::ALL, MadeFor::as_str;
+    /// Which way stock is corrected.
+    StockChange: Change::ALL, Change::as_str;
+    /// Why a lot's quantity changed.
+    StockMoveKind: MoveKind::ALL, MoveKind::as_str;
     Environment: Deployment::ALL, Deployment::as_str;
 }

@@ -5,13 +5,16 @@ use std::str::FromStr;
 use nimbus_app::{
     App,
     actor::Call,
+    licenses::{self, NewLicense},
     refill_thresholds,
     tenancy::{self, BaaRecord, Clinic, KeyLimits, KeyOrder, Partner, PartnerStatus, TokenOrder},
 };
 use nimbus_core::{
     access::{Profile, Role, Scopes, SystemActor},
     eligibility::OwnThresholds,
+    license::{License, LicenseCategory},
     time::{Date, Ts, parse_date},
+    us::State,
 };
 use nimbus_store::{
     keys::{Key, OpsToken},
@@ -21,7 +24,9 @@ use serde_json::{Value, json};
 
 use crate::{
     Failure, boot,
-    cli::{AdminCommand, BaaCommand, ClinicCommand, KeyCommand, PartnerCommand, TokenCommand},
+    cli::{
+        AdminCommand, BaaCommand, ClinicCommand, KeyCommand, LicenseCommand, PartnerCommand, TokenCommand,
+    },
     config::Settings,
 };
 
@@ -35,6 +40,7 @@ pub(crate) async fn admin(settings: &Settings, command: AdminCommand) -> Result<
         AdminCommand::Clinic(command) => clinic(&app, &call, command).await,
         AdminCommand::Key(command) => key(&app, &call, command).await,
         AdminCommand::Token(command) => token(&app, &call, command).await,
+        AdminCommand::License(command) => license(&app, &call, command).await,
     };
     db.close().await;
     println!("{:#}", outcome?);
@@ -220,5 +226,40 @@ fn token_json(token: &OpsToken) -> Value {
         "id": token.id.to_string(), "name": token.name, "roles": roles,
         "created_at": token.created_at.to_string(), "expires_at": at(token.expires_at),
         "revoked_at": at(token.revoked_at),
+    })
+}
+
+async fn license(app: &App, call: &Call, command: LicenseCommand) -> Result<Value, Failure> {
+    match command {
+        LicenseCommand::Add { state, category, number, expires } => {
+            let category = LicenseCategory::parse(&category)
+                .ok_or("a category is retail, compounding, controlled or veterinary")?;
+            if number.trim().is_empty() || number.chars().count() > 100 {
+                return Err("a number has 1 to 100 characters".into());
+            }
+            let new = NewLicense {
+                state: State::parse(&state)?,
+                category,
+                number: number.trim().to_owned(),
+                expires_on: day(&expires)?,
+            };
+            Ok(license_json(&licenses::record(app, call, new).await.map_err(said)?))
+        }
+        LicenseCommand::List { state } => {
+            let state = state.as_deref().map(State::parse).transpose()?;
+            Ok(licenses::list(app, call, state).await.map_err(said)?.iter().map(license_json).collect())
+        }
+        LicenseCommand::Remove { id: text } => {
+            let license = id(&text)?;
+            licenses::remove(app, call, license).await.map_err(said)?;
+            Ok(json!({ "id": license.to_string(), "removed": true }))
+        }
+    }
+}
+
+fn license_json(license: &License) -> Value {
+    json!({
+        "id": license.id.to_string(), "state": license.state.code(), "category": license.category.as_str(),
+        "number": license.number, "expires_on": license.expires_on.to_string(),
     })
 }

@@ -246,6 +246,35 @@ pub(crate) enum AdminCommand {
     /// Operations tokens
     #[command(subcommand)]
     Token(TokenCommand),
+    /// The pharmacy's licenses in the states
+    #[command(subcommand)]
+    License(LicenseCommand),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum LicenseCommand {
+    /// Record a license
+    Add {
+        /// Two letters
+        #[arg(long)]
+        state: String,
+        /// retail, compounding, controlled or veterinary
+        #[arg(long)]
+        category: String,
+        #[arg(long)]
+        number: String,
+        /// Last day on which it holds, YYYY-MM-DD
+        #[arg(long)]
+        expires: String,
+    },
+    List {
+        /// Only those of this state
+        #[arg(long)]
+        state: Option<String>,
+    },
+    Remove {
+        id: String,
+    },
 }
 
 #[derive(Subcommand)]

@@ -1,7 +1,9 @@
 //! The formulary at work: what a clinic may order, and what drug a prescriber means.
 
+mod clinics;
 mod file;
 
+pub use clinics::{Add, ClinicFormulary, NewDrug, Orderable, add, list, remove};
 pub use file::{Problem, Problems, parse, shipped};
 
 use nimbus_core::{

@@ -149,7 +149,7 @@ fn the_whole_way_is_told_step_by_step() {
         Work::Submit { practitioner_active: true },
         Work::Acknowledge,
         Work::StartFill,
-        Work::Fill,
+        Work::Fill { short: &[] },
     ] {
         let decision = step(&order, work);
         changes.extend(told(&decision));
@@ -175,7 +175,7 @@ fn an_order_is_told_of_once_for_each_decision() {
         (Work::Submit { practitioner_active: true }, Some((O::Updated, "processing"))),
         (Work::Acknowledge, Some((O::Updated, "processing"))),
         (Work::StartFill, None),
-        (Work::Fill, Some((O::Updated, "processing"))),
+        (Work::Fill { short: &[] }, Some((O::Updated, "processing"))),
     ] {
         let decision = step(&order, work);
         assert_eq!(told_of_order(&decision), expected, "{work:?}");
@@ -334,7 +334,7 @@ proptest! {
                 2 => super::work(&order, Work::Submit { practitioner_active: false }, Lines::EveryLive, &act),
                 3 => super::work(&order, Work::Acknowledge, Lines::EveryLive, &act),
                 4 => super::work(&order, Work::StartFill, Lines::EveryLive, &act),
-                5 => super::work(&order, Work::Fill, Lines::EveryLive, &act),
+                5 => super::work(&order, Work::Fill { short: &[] }, Lines::EveryLive, &act),
                 6 => super::work(&order, Work::Reject, Lines::EveryLive, &act),
                 7 => place_hold(&order, HoldReason::Clarification, Lines::EveryLive, &act),
                 8 => release_holds(&order, None, None, Lines::EveryLive, &act),

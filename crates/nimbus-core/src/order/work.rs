@@ -36,7 +36,10 @@ pub enum Work<'a> {
     },
     Acknowledge,
     StartFill,
-    Fill,
+    /// Filled from stock; the lines for which there is not enough are held.
+    Fill {
+        short: &'a [LineId],
+    },
     Reject,
 }
 
@@ -47,7 +50,7 @@ impl Work<'_> {
             Self::Submit { .. } => FillStatus::Submitted,
             Self::Acknowledge => FillStatus::Acknowledged,
             Self::StartFill => FillStatus::Filling,
-            Self::Fill => FillStatus::Filled,
+            Self::Fill { .. } => FillStatus::Filled,
             Self::Reject => FillStatus::Rejected,
         }
     }
@@ -58,7 +61,7 @@ impl Work<'_> {
             Self::Submit { .. } => status == FillStatus::Verified,
             Self::Acknowledge => status == FillStatus::Submitted,
             Self::StartFill => status == FillStatus::Acknowledged,
-            Self::Fill => status == FillStatus::Filling,
+            Self::Fill { .. } => status == FillStatus::Filling,
             Self::Reject => status.is_live() && standing.is_before_filling(),
         }
     }
@@ -78,7 +81,7 @@ impl Work<'_> {
             Self::Submit { .. } => Some(MedicationChange::Submitted),
             Self::Acknowledge => Some(MedicationChange::Acknowledged),
             Self::StartFill => None,
-            Self::Fill => Some(MedicationChange::Filled),
+            Self::Fill { .. } => Some(MedicationChange::Filled),
             Self::Reject => Some(MedicationChange::Rejected),
         }
     }
@@ -127,6 +130,10 @@ pub fn work_unless_stopped(
                 continue;
             }
             _ if stopped => continue,
+            Work::Fill { short } if short.contains(&decision.order.lines[index].id) => {
+                hold_line(&mut decision, index, HoldReason::OutOfStock, None, act);
+                continue;
+            }
             Work::Verify { rx_numbers } => {
                 let line = &mut decision.order.lines[index];
                 if line.rx_number.is_none() {

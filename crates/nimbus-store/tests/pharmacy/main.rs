@@ -3,6 +3,7 @@
 mod clinic_drugs;
 mod decisions;
 mod history;
+mod inventory;
 mod licenses;
 mod orders;
 mod originals;

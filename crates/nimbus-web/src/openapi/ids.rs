@@ -1,8 +1,8 @@
 //! The ids of examples: for each kind of resource one, the same wherever a document names it.
 
 use nimbus_core::ids::{
-    ClinicId, DeliveryId, EndpointId, EventId, HoldId, KeyId, LineId, OrderId, PartnerId, PatientId,
-    PractitionerId, PrescriptionId, RefillId, ShipmentId, base62,
+    ClinicId, DeliveryId, EndpointId, EventId, HoldId, KeyId, LicenseId, LineId, LotId, MoveId, OrderId,
+    PartnerId, PatientId, PractitionerId, PrescriptionId, RefillId, ShipmentId, base62,
 };
 use uuid::Uuid;
 
@@ -27,6 +27,9 @@ const KINDS: &[(&[&str], &str)] = &[
     (&["delivery", "deliveries"], DeliveryId::PREFIX),
     (&["hold", "holds"], HoldId::PREFIX),
     (&["key", "keys"], KeyId::PREFIX),
+    (&["license", "state_license"], LicenseId::PREFIX),
+    (&["lot"], LotId::PREFIX),
+    (&["move"], MoveId::PREFIX),
 ];
 
 fn kind(noun: &str) -> Option<(usize, &'static str)> {

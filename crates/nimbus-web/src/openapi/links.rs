@@ -69,6 +69,13 @@ const LINKS: &[Link] = &[
     link("createShipment", "getShipmentManifest", "id", "/data/shipment_id"),
     link("listQueue", "getVialLabels", "id", "/data/0/id"),
     link("listShipments", "getAnyShipment", "id", "/data/0/id"),
+    link("listQueue", "listOrderLots", "id", "/data/0/id"),
+    link("receiveStock", "listStockMoves", "id", "/data/lot_id"),
+    link("listStock", "listStockMoves", "id", "/data/0/lot_id"),
+    link("createLicense", "getLicense", "id", "/data/id"),
+    link("createLicense", "updateLicense", "id", "/data/id"),
+    link("createLicense", "deleteLicense", "id", "/data/id"),
+    link("listLicenses", "getLicense", "id", "/data/0/id"),
 ];
 
 /// Adds the links whose two operations a document has.

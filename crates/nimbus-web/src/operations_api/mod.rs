@@ -4,8 +4,11 @@
 
 pub mod carrier_events;
 pub mod feeds;
+pub mod formulary;
+pub mod inventory;
 pub mod free_shipping;
 pub mod keys;
+pub mod licenses;
 pub mod orders;
 pub mod originals;
 pub mod papers;
@@ -64,6 +67,15 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(keys::limit))
         .routes(routes!(rules::show))
         .routes(routes!(rules::thresholds, rules::put_thresholds))
+        .routes(routes!(formulary::list, formulary::add))
+        .routes(routes!(formulary::remove))
+        .routes(routes!(licenses::list, licenses::create))
+        .routes(routes!(licenses::show, licenses::update, licenses::delete))
+        .routes(routes!(inventory::list))
+        .routes(routes!(inventory::receive))
+        .routes(routes!(inventory::adjust))
+        .routes(routes!(inventory::moves))
+        .routes(routes!(inventory::of_order))
         .routes(routes!(free_shipping::show, free_shipping::set, free_shipping::end))
         .routes(routes!(feeds::pharmacy_report))
         .routes(routes!(feeds::onboarding_success))

@@ -133,6 +133,8 @@ struct World {
     /// A webhook of the orders API.
     orders_webhook: String,
     key: String,
+    license: String,
+    lot: String,
     /// An event of each shape that needs no scope but that of the log itself.
     event: String,
     orders_event: String,
@@ -152,6 +154,8 @@ impl World {
         let key = text(&keys[0]["id"]);
         let (event, orders_event) = disabled_events(server, &seed);
         let links = signed(server, &seed, &shipment);
+        let (license, lot) = (license(server, &seed, 1), lot(server, &seed));
+        list_drug(server, &seed);
         Self {
             seed,
             refill,
@@ -164,6 +168,8 @@ impl World {
             event,
             orders_event,
             key,
+            license,
+            lot,
         }
     }
 
@@ -195,6 +201,9 @@ impl World {
             "carriers" if operation.template.ends_with("/events") => "ups",
             "carriers" => "se-11226",
             "keys" => &self.key,
+            "formulary" => LISTED_DRUG,
+            "licenses" => &self.license,
+            "inventory" => &self.lot,
             "events" if operation.is_of_orders() => &self.orders_event,
             "events" => &self.event,
             other => panic!("{}: which id follows {other}?", operation.name),
@@ -263,6 +272,30 @@ fn webhook(server: &Server, seed: &Seed, number: usize) -> (String, String) {
 fn orders_webhook(server: &Server, seed: &Seed, number: usize) -> String {
     let body = json!({"url": format!("http://127.0.0.1:65000/{number}")});
     text(&server.orders(seed).post("/webhooks", &body).resource(201)["id"])
+}
+
+/// The drug on the clinic's list.
+const LISTED_DRUG: &str = "lisinopril-10";
+
+fn list_drug(server: &Server, seed: &Seed) {
+    let path = format!("/admin/clinics/{}/formulary", seed.clinic_id);
+    server.staff(seed).post(&path, &json!({"drug_id": LISTED_DRUG})).data();
+}
+
+/// A new licence.
+fn license(server: &Server, seed: &Seed, number: usize) -> String {
+    let body = json!({
+        "state": "TX", "category": "retail", "number": format!("TX-{number}"), "expires_on": "2099-01-01",
+    });
+    text(&server.staff(seed).post("/admin/licenses", &body).data()["id"])
+}
+
+/// A lot of a drug that nothing here fills.
+fn lot(server: &Server, seed: &Seed) -> String {
+    let body = json!({
+        "drug_id": "modafinil-200", "lot_number": "A1", "expires_on": "2099-01-01", "quantity": 1,
+    });
+    text(&server.staff(seed).post("/pharmacy/inventory/receive", &body).data()["lot_id"])
 }
 
 /// Puts the signature of the practitioner on file.
@@ -431,6 +464,8 @@ impl Matrix {
                 webhook(&self.server, &self.world.seed, self.webhooks);
             self.world.orders_webhook = orders_webhook(&self.server, &self.world.seed, self.webhooks);
             sign(&self.server, &self.world.seed);
+            self.world.license = license(&self.server, &self.world.seed, self.webhooks);
+            list_drug(&self.server, &self.world.seed);
         }
     }
 
