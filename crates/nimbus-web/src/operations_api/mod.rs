@@ -12,6 +12,7 @@ pub mod prescriptions;
 pub mod refills;
 pub mod rules;
 pub mod rules_view;
+pub mod sandbox;
 pub mod shipments;
 
 use utoipa::ToSchema;
@@ -61,6 +62,11 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(keys::limit))
         .routes(routes!(rules::show))
         .routes(routes!(rules::thresholds, rules::put_thresholds))
+        .routes(routes!(sandbox::fixtures))
+        .routes(routes!(sandbox::clock))
+        .routes(routes!(sandbox::advance))
+        .routes(routes!(sandbox::trigger))
+        .routes(routes!(sandbox::reset))
         .routes(routes!(feeds::pharmacy_report))
         .routes(routes!(feeds::onboarding_success))
         .routes(routes!(feeds::onboarding_status))

@@ -26,6 +26,7 @@ mod races;
 mod receivers;
 mod refusals;
 mod rules;
+mod sandbox;
 mod shutdown;
 mod tenancy;
 mod tracking;
