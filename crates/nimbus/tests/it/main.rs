@@ -29,6 +29,7 @@ mod races;
 mod receivers;
 mod refusals;
 mod rules;
+mod sandbox;
 mod shutdown;
 mod tenancy;
 mod tracking;
