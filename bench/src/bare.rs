@@ -87,6 +87,7 @@ pub(crate) async fn serve(arguments: &[String]) -> Result<(), Failure> {
         pharmacy_feed_secret: None,
         auto_advance: None,
         labels: nimbus_app::labels::LabelSettings::default(),
+        carrier_feeds: nimbus_app::carrier_feed::CarrierFeeds::default(),
         shipping: Arc::default(),
     };
     let settings = WebSettings::new(Arc::new(|| Box::pin(async { Ok(()) })));

@@ -45,6 +45,7 @@ const A_DAY: i64 = 1;
 fn app(db: &Db, provider: &StandIn, days_later: i64) -> App {
     let client = ShipEngine::new(&provider.url(), KEY, true).unwrap().with_deadline(DEADLINE);
     let config = Config {
+        carrier_feeds: nimbus_app::carrier_feed::CarrierFeeds::default(),
         environment: Environment::Sandbox,
         pharmacy_zone: TimeZone::UTC,
         rules: nimbus_app::rules::shipped(),

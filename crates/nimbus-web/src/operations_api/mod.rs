@@ -5,8 +5,8 @@
 pub mod carrier_events;
 pub mod feeds;
 pub mod formulary;
-pub mod inventory;
 pub mod free_shipping;
+pub mod inventory;
 pub mod keys;
 pub mod licenses;
 pub mod orders;

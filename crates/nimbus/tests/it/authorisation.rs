@@ -198,7 +198,6 @@ impl World {
             "deliveries" => &self.delivery,
             "clinics" => &self.seed.clinic_id,
             "carriers" if operation.template.ends_with("/events") => "ups",
-            "carriers" if operation.template.ends_with("/events") => "ups",
             "carriers" => "se-11226",
             "keys" => &self.key,
             "formulary" => LISTED_DRUG,
