@@ -4,6 +4,8 @@ import json
 import re
 from pathlib import Path
 
+# What takes away, or ages, all that the other operations are tried on; the black-box tests of the sandbox try these.
+DISRUPTIVE = {"resetSandbox", "moveSandboxClock", "resetAnySandbox", "moveAnySandboxClock"}
 FOLDER = Path(__file__).resolve().parent.parent.parent / "openapi"
 # The world's list whose first member an example's id stands for, by the property that shows the example.
 SAMPLES = {
@@ -21,7 +23,12 @@ SAMPLES = {
 
 
 def read(name):
-    return json.loads((FOLDER / f"{name}.json").read_text())
+    document = json.loads((FOLDER / f"{name}.json").read_text())
+    paths = document["paths"]
+    for path, item in list(paths.items()):
+        if any(operation.get("operationId") in DISRUPTIVE for operation in item.values()):
+            del paths[path]
+    return document
 
 
 def live(document, lists):

@@ -51,7 +51,9 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::tz::TimeZone;
 use nimbus_carriers::provider::Shipping;
-use nimbus_core::{access::Environment, eligibility::OwnThresholds, formulary::Formulary, rules::Packs};
+use nimbus_core::{
+    access::Environment, eligibility::OwnThresholds, formulary::Formulary, rules::Packs, time::Ts,
+};
 use nimbus_store::Db;
 use nimbus_webhooks::{client::WebhookClient, guard::AddressPolicy};
 use tokio::sync::Notify;
@@ -164,6 +166,11 @@ impl App {
     /// The rules packs: `app.rules().on(cx.today)` is the one in force.
     pub fn rules(&self) -> &Packs {
         &self.inner.config.rules
+    }
+
+    /// Business time for a caller: a partner's is that of its clinic.
+    pub fn now_for(&self, call: &Call) -> Ts {
+        self.clock().now().plus_micros(call.actor.clock_ahead_us())
     }
 
     pub fn environment(&self) -> Environment {

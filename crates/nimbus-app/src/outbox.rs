@@ -2,7 +2,7 @@
 
 use nimbus_core::{event::Event, history::Transition, order::Decision};
 use nimbus_store::{
-    Tx,
+    Statement, Tx,
     audit::{self, AuditEntry},
     history,
 };
@@ -35,15 +35,30 @@ impl Changes {
         let mut statements = history::history_statements(tx, &self.history).await?;
         statements.extend(audit::audit_statements(&self.audit));
         let told = outbox::rows(tx, cx.wall, &self.events).await?;
-        statements.extend(told.statements);
-        if told.deliveries > 0 {
-            cx.wake_dispatcher();
-        }
-        while !statements.is_empty() {
-            let rest = statements.split_off(statements.len().min(BATCH));
-            tx.batch(statements).await?;
-            statements = rest;
-        }
-        Ok(())
+        statements.extend(tell(cx, told));
+        write_all(tx, statements).await
     }
+}
+
+/// Writes events that a sandbox was asked for, and their deliveries.
+pub(crate) async fn trigger(tx: &mut Tx, cx: &Cx, events: &[Event], data: Option<&str>) -> Result<()> {
+    let told = outbox::triggered_rows(tx, cx.wall, events, data).await?;
+    write_all(tx, tell(cx, told)).await
+}
+
+/// The rows of events; the dispatcher is woken for them.
+fn tell(cx: &Cx, told: outbox::Rows) -> Vec<Statement> {
+    if told.deliveries > 0 {
+        cx.wake_dispatcher();
+    }
+    told.statements
+}
+
+async fn write_all(tx: &mut Tx, mut statements: Vec<Statement>) -> Result<()> {
+    while !statements.is_empty() {
+        let rest = statements.split_off(statements.len().min(BATCH));
+        tx.batch(statements).await?;
+        statements = rest;
+    }
+    Ok(())
 }

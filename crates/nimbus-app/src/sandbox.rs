@@ -3,16 +3,20 @@
 //! Keys and token are derived from the sandbox's own master key, so that seeding again prints the same.
 
 pub mod clock;
+pub mod fixtures;
+pub mod reset;
 pub mod simulation;
+pub mod trigger;
 
 use nimbus_core::{
     access::{Environment, Profile, Role, Scope, SystemActor},
     ids::{ClinicId, LineId, OrderId, PatientId, PractitionerId, PrescriptionId},
     order::Shipping,
     patient::{Address, Contact, ContactKind, Gender, PatientProfile, PatientStatus, Species},
-    practitioner::{PractitionerProfile, PractitionerStatus},
+    practitioner::PractitionerProfile,
     prescription::PrescriptionDetail,
     quantity::Quantity,
+    sandbox_magic::MagicNpi,
     shipment::ShipmentStatus,
     time::parse_date,
 };
@@ -66,6 +70,14 @@ pub struct Seed {
     pub fill: SeededFill,
 }
 
+/// What a clinic of a sandbox starts with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ready {
+    pub practitioner_id: PractitionerId,
+    pub patient_id: PatientId,
+    pub fill: SeededFill,
+}
+
 /// A delivered order of one line with refills left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SeededFill {
@@ -74,7 +86,8 @@ pub struct SeededFill {
     pub prescription_id: PrescriptionId,
 }
 
-/// The texts that a master key gives.
+/// The texts that a master key gives; empty where only ids are wanted.
+#[derive(Default)]
 struct Credentials {
     integration: String,
     pharmacy_partner: String,
@@ -110,9 +123,7 @@ pub async fn seed(app: &App, master: &MasterKey) -> Result<Seed> {
     }
     let call = Call::system(SystemActor::CommandLine);
     let (clinic_id, other_clinic_id) = tenants(app, &call, &texts).await?;
-    let practitioner_id = practitioner(app, clinic_id).await?;
-    let patient_id = patient(app, clinic_id, practitioner_id, "Jamie", "Rivera").await?;
-    let fill = delivered_fill(app, clinic_id, practitioner_id, patient_id).await?;
+    let Ready { practitioner_id, patient_id, fill } = ready(app, clinic_id).await?;
     let seed = Seed {
         clinic_id,
         other_clinic_id,
@@ -132,6 +143,28 @@ pub async fn seed(app: &App, master: &MasterKey) -> Result<Seed> {
         })
         .await?;
     Ok(seed)
+}
+
+/// Makes what a clinic of a sandbox starts with.
+async fn ready(app: &App, clinic_id: ClinicId) -> Result<Ready> {
+    let practitioner_id = practitioner(app, clinic_id).await?;
+    let patient_id = patient(app, clinic_id, practitioner_id, "Jamie", "Rivera").await?;
+    let fill = delivered_fill(app, clinic_id, practitioner_id, patient_id).await?;
+    Ok(Ready { practitioner_id, patient_id, fill })
+}
+
+/// What the seed made, if this is its clinic, by what it is remembered by.
+fn ready_in(text: &str, clinic_id: ClinicId) -> Option<Ready> {
+    let seed = recall(text, &Credentials::default())?;
+    let Seed { practitioner_id, patient_id, fill, .. } = seed;
+    (seed.clinic_id == clinic_id).then_some(Ready { practitioner_id, patient_id, fill })
+}
+
+/// What a seed is remembered by once its clinic has this instead.
+fn renewed(text: &str, clinic_id: ClinicId, ready: Ready) -> Option<String> {
+    let seed = recall(text, &Credentials::default()).filter(|seed| seed.clinic_id == clinic_id)?;
+    let Ready { practitioner_id, patient_id, fill } = ready;
+    Some(remember(&Seed { practitioner_id, patient_id, fill, ..seed }))
 }
 
 /// The ids of a seed, in a fixed order, separated by a space. Keys are not among them.
@@ -232,7 +265,7 @@ async fn practitioner(app: &App, clinic_id: ClinicId) -> Result<PractitionerId> 
         first_name: "Morgan".to_owned(),
         last_name: "Ellis".to_owned(),
         email: "morgan.ellis@example.com".to_owned(),
-        npi: Some("1234567893".to_owned()),
+        npi: Some(MagicNpi::ActiveAtOnce.as_str().to_owned()),
         is_veterinarian: false,
         phone: Some("5125550142".to_owned()),
         address_line_1: "100 Congress Ave".to_owned(),
@@ -249,11 +282,8 @@ async fn practitioner(app: &App, clinic_id: ClinicId) -> Result<PractitionerId> 
         text(made.practitioner_id)
     })
     .await?;
-    let id = id_of(&reply)?;
-    let activate = practitioners::SetStatus { id, status: PractitionerStatus::Active, note: None };
-    practitioners::set_status(app, &Call::system(SystemActor::Onboarding), activate, |done| text(done.id))
-        .await?;
-    Ok(id)
+    // The NPI is one whose practitioner is active at once.
+    id_of(&reply)
 }
 
 /// Registers an invented patient.

@@ -59,6 +59,14 @@ impl Phone {
     }
 }
 
+impl Phone {
+    /// Whether the number is set aside for fiction, 555-0100 to 555-0199 of any area (NANPA), or cannot exist: nobody
+    /// answers it.
+    pub fn is_nobodys(&self) -> bool {
+        self.digits[3..].starts_with("55501") || !self.is_possible()
+    }
+}
+
 impl fmt::Debug for Phone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Phone")
@@ -88,6 +96,20 @@ impl Email {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// Domains that are nobody's (RFC 2606 and 6761), with all below them.
+const RESERVED_DOMAINS: &[&str] =
+    &["example.com", "example.org", "example.net", "example", "test", "invalid", "localhost"];
+
+impl Email {
+    /// Whether the domain is reserved for documents and tests: nobody reads mail there.
+    pub fn is_nobodys(&self) -> bool {
+        let domain = self.0.rsplit('@').next().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
+        RESERVED_DOMAINS.iter().any(|reserved| {
+            domain.strip_suffix(reserved).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        })
     }
 }
 
@@ -183,6 +205,26 @@ mod tests {
             ("2021550123", false),
         ] {
             assert_eq!(Phone::parse(text).unwrap().is_possible(), possible, "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_fiction_and_reserved_domains_are_nobodys() {
+        for (text, nobodys) in
+            [("2125550123", true), ("1234567890", true), ("2125550223", false), ("6502530000", false)]
+        {
+            assert_eq!(Phone::parse(text).unwrap().is_nobodys(), nobodys, "{text}");
+        }
+        for (text, nobodys) in [
+            ("jane@example.com", true),
+            ("jane@Clinic.Example.ORG", true),
+            ("jane@clinic.test", true),
+            ("jane@mail.invalid", true),
+            ("jane@notexample.com", false),
+            ("jane@example.com.evil.co", false),
+            ("jane@gmail.com", false),
+        ] {
+            assert_eq!(Email::parse(text).unwrap().is_nobodys(), nobodys, "{text}");
         }
     }
 

@@ -3,7 +3,7 @@
 //!
 //! Production knows none of them: whoever asks here has first asked which environment it is.
 
-use crate::words;
+use crate::{practitioner::PractitionerStatus, words};
 
 words! {
     /// NPIs that decide what becomes of a new practitioner.
@@ -79,6 +79,20 @@ impl MagicNpi {
                 "The registry knows it under another name: the practitioner is inactive, with a warning, and \
                  orders by it are refused."
             }
+        }
+    }
+}
+
+impl MagicNpi {
+    /// What onboarding says at once of a practitioner with it, and what the partner is warned of.
+    pub const fn verdict(self) -> Option<(PractitionerStatus, Option<&'static str>)> {
+        match self {
+            Self::ActiveAtOnce => Some((PractitionerStatus::Active, None)),
+            Self::StaysPending => None,
+            Self::RegistryMismatch => Some((
+                PractitionerStatus::Inactive,
+                Some("npi: the registry knows it under another name; the practitioner is inactive"),
+            )),
         }
     }
 }

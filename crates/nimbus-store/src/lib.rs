@@ -31,6 +31,7 @@ pub mod rate_usage;
 pub mod refill_thresholds;
 pub mod refills;
 mod rows;
+pub mod sandbox;
 mod seal;
 pub mod settings;
 pub mod shipments;

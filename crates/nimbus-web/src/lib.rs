@@ -31,13 +31,14 @@ pub mod operations_api;
 pub mod orders_api;
 pub mod paging;
 pub mod partner_api;
+pub mod sandbox;
 pub mod wire;
 
 use std::{future::Future, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use axum::{Router, middleware, serve::ListenerExt};
 use http::HeaderValue;
-use nimbus_app::App;
+use nimbus_app::{App, Call};
 use nimbus_core::{access::Environment, time::Date};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -96,9 +97,9 @@ impl Web {
         self.app.environment()
     }
 
-    /// Today in the pharmacy's time zone.
-    pub(crate) fn today(&self) -> Date {
-        self.app.clock().now().date_in(&self.app.config().pharmacy_zone)
+    /// Today for the caller, in the pharmacy's time zone.
+    pub(crate) fn today(&self, call: &Call) -> Date {
+        self.app.now_for(call).date_in(&self.app.config().pharmacy_zone)
     }
 }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use nimbus_app::{
     endpoints::{AfterDeadLetter, DeliveryState, EndpointStatus as Endpoint},
+    sandbox::simulation::GOALS,
     tenancy::PartnerStatus as Partner,
 };
 use nimbus_core::{
@@ -20,8 +21,11 @@ use nimbus_core::{
     prescription::{DrugSchedule, PrescriptionStatus as Prescription},
     refill::RefillStatus as Refill,
     rules::LicenseCategory as License,
+    sandbox_magic::FixtureKind as Fixture,
     shipment::ShipmentStatus as Shipment,
+    simulation::Step,
 };
+use nimbus_webhooks::payload::triggerable;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
@@ -72,6 +76,14 @@ sets! {
     Gate: GateName::ALL, GateName::as_str;
     /// What the original of a prescription is.
     OriginalKind: Original::ALL, Original::as_str;
+    /// A state that a sandbox can be asked to bring an order to.
+    SandboxGoal: GOALS, FillStatus::as_str;
+    /// What the simulated pharmacy and carrier do.
+    SandboxStep: Step::NAMES, |step| step;
+    /// An event of either API, by its broad, narrow or older name.
+    AnyEventName: &triggerable(), |name| name;
+    /// The field that a magic value stands in.
+    FixtureKind: Fixture::ALL, Fixture::as_str;
     /// Who can resolve a hold.
     Resolver: &["partner", "pharmacy"], |word| word;
     DeliverySpeed: Speed::ALL, Speed::as_str;

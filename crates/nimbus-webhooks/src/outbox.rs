@@ -27,13 +27,37 @@ pub struct Rows {
 /// The rows that tell these facts in each shape: each event rendered once, numbered within its ordering key, and
 /// addressed to every endpoint that subscribes. `wall` is when they are due.
 pub async fn rows(tx: &mut Tx, wall: Ts, facts: &[Event]) -> Result<Rows> {
-    let (events, deliveries) = tell(tx, wall, facts).await?;
+    let told = tell(tx, wall, facts, Tone::Real).await?;
+    written(tx, told).await
+}
+
+/// The same of events that a sandbox was asked for: their payloads say so, and may carry other data, the text of a
+/// JSON object.
+pub async fn triggered_rows(tx: &mut Tx, wall: Ts, facts: &[Event], data: Option<&str>) -> Result<Rows> {
+    let told = tell(tx, wall, facts, Tone::Triggered(data)).await?;
+    written(tx, told).await
+}
+
+/// Whether something has happened.
+#[derive(Clone, Copy)]
+enum Tone<'a> {
+    Real,
+    /// No: somebody wants to see what it would look like, perhaps with these data.
+    Triggered(Option<&'a str>),
+}
+
+async fn written(tx: &mut Tx, (events, deliveries): (Vec<NewEvent>, Vec<NewDelivery>)) -> Result<Rows> {
     let mut statements = events::event_statements(tx, &events).await?;
     statements.extend(deliveries::delivery_statements(&deliveries));
     Ok(Rows { statements, deliveries: deliveries.len() })
 }
 
-async fn tell(tx: &mut Tx, wall: Ts, facts: &[Event]) -> Result<(Vec<NewEvent>, Vec<NewDelivery>)> {
+async fn tell(
+    tx: &mut Tx,
+    wall: Ts,
+    facts: &[Event],
+    tone: Tone<'_>,
+) -> Result<(Vec<NewEvent>, Vec<NewDelivery>)> {
     let mut sequences = Sequences::default();
     let mut subscriptions: BTreeMap<ClinicId, Vec<Subscription>> = BTreeMap::new();
     sequences.take_all(tx, facts).await?;
@@ -48,6 +72,10 @@ async fn tell(tx: &mut Tx, wall: Ts, facts: &[Event]) -> Result<(Vec<NewEvent>, 
             let id = EventId(Uuid::now_v7());
             let sequence = fact.ordering_key.map(|key| sequences.next(fact.clinic_id, key, shape));
             let Some(body) = payload::render(shape, fact, id, sequence) else { continue };
+            let body = match tone {
+                Tone::Real => body,
+                Tone::Triggered(data) => payload::triggered(shape, body, data),
+            };
             let of_shape = subscribed.iter().filter(|subscription| subscription.shape == shape);
             deliveries.extend(addressed(of_shape, &name, fact, id, wall));
             events.push(NewEvent {

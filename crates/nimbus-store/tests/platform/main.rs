@@ -9,6 +9,7 @@ mod idempotency;
 mod jobs;
 mod keys;
 mod rate_usage;
+mod sandbox;
 mod settings;
 mod support;
 mod tenants;

@@ -19,6 +19,8 @@ pub(super) fn add(schema: &mut Value) {
         one_of_two(json!({"is_veterinarian": {"const": true}}), "npi")
     } else if is_optional("animal_owner_name") && required.contains(&"gender") {
         one_of_two(json!({"species": {"enum": ["human", null]}}), "animal_owner_name")
+    } else if is_optional("advance_days") {
+        one_way(&[("advance_days", "integer"), ("advance_hours", "integer"), ("to", "string")])
     } else if is_optional("clinic_ids") {
         one_clinic_or_many()
     } else if is_optional("medication_order_id") && is_optional("medication_request_id") {
@@ -73,6 +75,18 @@ fn one_clinic_or_many() -> Value {
         "clinic_ids": {"type": "array"}, "clinic_id": {"type": "null"},
     }});
     json!([one, many])
+}
+
+/// Exactly one of these fields, each of this type.
+fn one_way(fields: &[(&str, &str)]) -> Value {
+    let way = |(chosen, kind): &(&str, &str)| {
+        let others = fields.iter().filter(|(name, _)| name != chosen);
+        let mut properties: Map<String, Value> =
+            others.map(|(name, _)| ((*name).to_owned(), json!({"type": "null"}))).collect();
+        properties.insert((*chosen).to_owned(), json!({"type": kind}));
+        json!({"required": [chosen], "properties": properties})
+    };
+    fields.iter().map(way).collect()
 }
 
 /// In this case, or with this field.

@@ -109,6 +109,7 @@ impl Kind {
                 ("Clinics", "What is agreed with a clinic"),
                 ("Keys", "API keys of clinics"),
                 ("Rules", "The rules pack in force, and the thresholds of clinics"),
+                ("Sandbox", "Controls that only a sandbox has"),
                 ("Inbound", "What machines report: the pharmacy system and the onboarding robot"),
                 ("Links", "What a signed link opens, without a key: labels, barcodes and tracking pages"),
                 ("Health", "Whether the process lives and can serve"),

@@ -27,6 +27,7 @@ const LINKS: &[Link] = &[
     link("createMedicationOrder", "resolveHold", "id", "/data/medication_order_id"),
     link("createMedicationOrder", "getMedicationRequest", "id", "/data/medication_request_id"),
     link("createMedicationOrder", "getPrescription", "id", "/data/medications/0/prescription_id"),
+    link("createMedicationOrder", "advanceSandboxOrder", "id", "/data/medication_order_id"),
     link("listMedicationOrders", "getMedicationOrder", "id", "/data/0/id"),
     link("listPrescriptions", "getPrescription", "id", "/data/0/id"),
     link("createRefillRequest", "getRefillRequest", "id", "/data/refill_request_id"),

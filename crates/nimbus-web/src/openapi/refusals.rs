@@ -156,6 +156,9 @@ fn refusals(facts: &Facts<'_>, operation: &Value, samples: &Samples<'_>) -> Vec<
     if let Some(noun) = noun(facts.path) {
         all.push(Refusal::own("not_found", Failure::App(Error::NotFound(noun))));
     }
+    if facts.path.contains("/sandbox/") {
+        all.push(Refusal::own("not_in_production", Failure::UnknownPath));
+    }
     body_and_query(facts, operation, samples, &mut all);
     match facts.method {
         "post" => {

@@ -13,6 +13,7 @@ pub mod prescriptions;
 pub mod refills;
 pub mod rules;
 pub mod rules_view;
+pub mod sandbox;
 pub mod shipments;
 
 use utoipa::ToSchema;
@@ -63,6 +64,11 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(rules::show))
         .routes(routes!(rules::thresholds, rules::put_thresholds))
         .routes(routes!(free_shipping::show, free_shipping::set, free_shipping::end))
+        .routes(routes!(sandbox::fixtures))
+        .routes(routes!(sandbox::clock))
+        .routes(routes!(sandbox::advance))
+        .routes(routes!(sandbox::trigger))
+        .routes(routes!(sandbox::reset))
         .routes(routes!(feeds::pharmacy_report))
         .routes(routes!(feeds::onboarding_success))
         .routes(routes!(feeds::onboarding_status))

@@ -11,6 +11,7 @@ pub mod people;
 pub mod practitioners;
 pub mod prescriptions;
 pub mod refills;
+pub mod sandbox;
 pub mod shipments;
 pub mod webhooks;
 
@@ -59,4 +60,9 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(events::list))
         .routes(routes!(events::show))
         .routes(routes!(events::types))
+        .routes(routes!(sandbox::fixtures))
+        .routes(routes!(sandbox::clock))
+        .routes(routes!(sandbox::advance))
+        .routes(routes!(sandbox::trigger))
+        .routes(routes!(sandbox::reset))
 }

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::{
     envelope::{self, List, Success},
-    people::ClinicRow,
+    people::{ClinicRow, warn_of_somebodys_email, warn_of_somebodys_phone},
 };
 use crate::{
     Web,
@@ -218,6 +218,8 @@ fn read_create(f: &mut Fields<'_>, environment: Environment) -> Option<Create> {
         if sandbox { f.warn("license_number", message) } else { f.refuse("license_number", message) }
     }
     warn_of(f, phone.as_ref(), npi.as_ref());
+    warn_of_somebodys_email(f, "email", email.as_deref(), environment);
+    warn_of_somebodys_phone(f, "phone", phone.as_ref(), environment);
     let profile = PractitionerProfile {
         first_name: first_name?,
         last_name: last_name?,
@@ -265,7 +267,10 @@ fn read_update(f: &mut Fields<'_>, practitioner: PractitionerId, environment: En
         license_number: f.clearable("license_number", text(1..=50)),
         license_state: f.clearable("license_state", state),
     };
-    warn_of(f, phone.flatten().as_ref(), npi.flatten().as_ref());
+    let phone = phone.flatten();
+    warn_of(f, phone.as_ref(), npi.flatten().as_ref());
+    warn_of_somebodys_email(f, "email", change.email.as_deref(), environment);
+    warn_of_somebodys_phone(f, "phone", phone.as_ref(), environment);
     Some(Update { id: practitioner, change, warnings: f.take_warnings() })
 }
 

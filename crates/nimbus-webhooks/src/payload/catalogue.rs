@@ -1,7 +1,7 @@
 //! The catalogue of events: what each is called, when it is sent, what it looks like. The one source for the
 //! list that partners read, for the OpenAPI documents, and for samples.
 
-use nimbus_core::{access::Scope, event::Event};
+use nimbus_core::{access::Scope, event::Event, ids::ClinicId};
 use nimbus_store::endpoints::Shape;
 use serde_json::Value;
 use utoipa::openapi::{
@@ -97,6 +97,35 @@ pub fn sample(shape: Shape, name: &str) -> Option<Event> {
         .find(|event| named(shape, &event.fact).is_some_and(|(event, _)| event.name == name))
 }
 
+/// The invented fact behind an event of either shape, as one of a clinic's; `None` if there is no event of this name.
+/// Narrow names and older spellings are names too.
+pub fn sample_of_clinic(event_type: &str, clinic: ClinicId) -> Option<Event> {
+    let is_named = |event: &Event, by: fn(&names::EventName, &str) -> bool| {
+        let told = Shape::ALL.iter().filter_map(|&shape| named(shape, &event.fact));
+        told.into_iter().any(|(name, _)| by(&name, event_type))
+    };
+    let each = samples::each();
+    let broad = each.iter().find(|event| is_named(event, |name, wanted| name.name == wanted));
+    let narrow = || {
+        each.iter().find(|event| {
+            is_named(event, |name, wanted| {
+                name.type_ == wanted || name.older.is_some_and(|older| older == wanted)
+            })
+        })
+    };
+    broad.or_else(narrow).map(|event| samples::of_clinic(event.clone(), clinic))
+}
+
+/// Every name that [`sample_of_clinic`] knows: broad, narrow and older ones of both shapes, each once.
+pub fn triggerable() -> Vec<&'static str> {
+    let all = Shape::ALL.iter().flat_map(|&shape| names::all(shape));
+    let mut names: Vec<&'static str> =
+        all.flat_map(|event| [Some(event.name), Some(event.type_), event.older]).flatten().collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -158,10 +187,48 @@ mod tests {
     }
 
     #[test]
+    fn every_name_has_a_sample_that_is_told_by_it() {
+        let clinic = ClinicId(uuid::Uuid::from_u128(7));
+        for wanted in triggerable() {
+            let event = sample_of_clinic(wanted, clinic).unwrap_or_else(|| panic!("{wanted} has a sample"));
+            assert_eq!(event.clinic_id, clinic);
+            let told: Vec<_> = SHAPES.iter().filter_map(|&shape| named(shape, &event.fact)).collect();
+            let names = told.iter().flat_map(|(name, _)| [Some(name.name), Some(name.type_), name.older]);
+            assert!(names.flatten().any(|name| name == wanted), "{wanted}");
+        }
+        assert!(sample_of_clinic("medication:eaten", clinic).is_none());
+    }
+
+    #[test]
+    fn a_triggered_payload_says_so_and_fits_its_schema_all_the_same() {
+        for shape in SHAPES {
+            for sample in samples::each() {
+                let Some(body) = render(shape, &sample, samples::id(10), Some(7)) else { continue };
+                let before: Value = serde_json::from_slice(&body).unwrap();
+                let plain: Value =
+                    serde_json::from_slice(&crate::payload::triggered(shape, body.clone(), None)).unwrap();
+                assert_eq!(plain["triggered"], true);
+                let mut without = plain.clone();
+                without.as_object_mut().unwrap().remove("triggered");
+                assert_eq!(without, before);
+                let data = Some(r#"{"size":[1,2]}"#);
+                let other: Value =
+                    serde_json::from_slice(&crate::payload::triggered(shape, body, data)).unwrap();
+                let (member, id) = match shape {
+                    Shape::Partner => ("event_data", "event_id"),
+                    Shape::Orders => ("data", "id"),
+                };
+                assert_eq!(other[member], serde_json::json!({"size": [1, 2]}));
+                assert_eq!(other[id], before[id]);
+            }
+        }
+    }
+
+    #[test]
     fn every_sample_fits_the_schema_of_its_event() {
         for shape in SHAPES {
             let catalogue = catalogue(shape);
-            for sample in samples::all() {
+            for sample in samples::each() {
                 let Some((name, _)) = named(shape, &sample.fact) else { continue };
                 let entry = catalogue.iter().find(|entry| entry.name == name.name).expect("it is described");
                 let schema = serde_json::to_value(&entry.schema).unwrap();

@@ -103,6 +103,106 @@ pub(super) fn all() -> Vec<Event> {
         .collect()
 }
 
+/// Every sample, and one of each narrower event that they leave out.
+pub(super) fn each() -> Vec<Event> {
+    let mut events = all();
+    let with = |event: &Event, fact| Event { fact, ..event.clone() };
+    let (medication, prescription, refill) = (events[0].clone(), events[1].clone(), refill_sample(&events));
+    events.extend(
+        MedicationChange::ALL.iter().map(|&to| with(&medication, medication_of(&medication.fact, to))),
+    );
+    events.extend(
+        PrescriptionChange::ALL
+            .iter()
+            .map(|&to| with(&prescription, prescription_of(&prescription.fact, to))),
+    );
+    let processing = refill.map(|event| with(&event, processed(&event.fact)));
+    events.extend(processing);
+    events
+}
+
+fn refill_sample(events: &[Event]) -> Option<Event> {
+    events.iter().find(|event| matches!(event.fact, Fact::RefillChanged { .. })).cloned()
+}
+
+/// The sample of a medication request with another change.
+fn medication_of(sample: &Fact, to: MedicationChange) -> Fact {
+    use FillStatus::{
+        Acknowledged, Cancelled, Delivered, Filled, Filling, Lost, OnHold, Received, Rejected, Returned,
+        Shipped, Submitted, Verified,
+    };
+    let (from, now) = match to {
+        MedicationChange::Validated => (Received, Verified),
+        MedicationChange::Submitted => (Verified, Submitted),
+        MedicationChange::Acknowledged => (Submitted, Acknowledged),
+        MedicationChange::Filled => (Filling, Filled),
+        MedicationChange::Shipped => (Filled, Shipped),
+        MedicationChange::Delivered => (Shipped, Delivered),
+        MedicationChange::Cancelled => (Submitted, Cancelled),
+        MedicationChange::Rejected => (Submitted, Rejected),
+        MedicationChange::OnHold => (Submitted, OnHold),
+        MedicationChange::Released => (OnHold, Submitted),
+        MedicationChange::Returned => (Shipped, Returned),
+        MedicationChange::Lost => (Shipped, Lost),
+        MedicationChange::CancellationDeclined => (Filling, Filling),
+    };
+    let mut fact = sample.clone();
+    if let Fact::MedicationChanged { change, status, previous_status, tracking_number, notes, .. } = &mut fact
+    {
+        (*change, *status, *previous_status) = (to, now, Some(from));
+        *notes = None;
+        if !now.has_shipped() {
+            *tracking_number = None;
+        }
+    }
+    fact
+}
+
+/// The sample of a prescription with another change.
+fn prescription_of(sample: &Fact, to: PrescriptionChange) -> Fact {
+    use PrescriptionStatus::{Active, Completed, Discontinued, Expired, OnHold};
+    let (from, now) = match to {
+        PrescriptionChange::Created => (None, Active),
+        PrescriptionChange::Verified | PrescriptionChange::RefillDue => (Some(Active), Active),
+        PrescriptionChange::OnHold => (Some(Active), OnHold),
+        PrescriptionChange::Released => (Some(OnHold), Active),
+        PrescriptionChange::Completed => (Some(Active), Completed),
+        PrescriptionChange::Expired => (Some(Active), Expired),
+        PrescriptionChange::Discontinued => (Some(Active), Discontinued),
+    };
+    let mut fact = sample.clone();
+    if let Fact::PrescriptionChanged { change, status, previous_status, refills_remaining, .. } = &mut fact {
+        (*change, *status, *previous_status) = (to, now, from);
+        if now == Completed {
+            *refills_remaining = 0;
+        }
+    }
+    fact
+}
+
+/// The sample of a refill that is processed, which only the partner shape tells.
+fn processed(sample: &Fact) -> Fact {
+    let mut fact = sample.clone();
+    if let Fact::RefillChanged { change, status, previous_status, reason, .. } = &mut fact {
+        (*change, *status) = (RefillChange::Processing, RefillStatus::Processing);
+        (*previous_status, *reason) = (Some(RefillStatus::Approved), None);
+    }
+    fact
+}
+
+/// A sample as a fact of another clinic.
+pub(super) fn of_clinic(mut event: Event, clinic: ClinicId) -> Event {
+    event.clinic_id = clinic;
+    match &mut event.fact {
+        Fact::ShipmentCreated { shipment, .. } | Fact::ShipmentMoved { shipment, .. } => {
+            shipment.clinic_id = clinic;
+        }
+        Fact::PractitionerActivated { practitioner } => practitioner.clinic_id = clinic,
+        _ => {}
+    }
+    event
+}
+
 /// What concerns an order is ordered with it.
 fn ordering_key(fact: &Fact) -> Option<Uuid> {
     let free = matches!(

@@ -54,6 +54,13 @@ pub(super) fn sequence() -> ObjectBuilder {
         ))
 }
 
+/// The schema of `triggered`, the same in both shapes. Real events do not have it.
+pub(super) fn triggered() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Boolean).description(Some(
+        "Only in a sandbox, and only where the event was asked for: true. Nothing has happened.",
+    ))
+}
+
 /// The schema of an object whose members are always there: null is written, not left out.
 pub(super) fn complete(schema: RefOr<Schema>) -> RefOr<Schema> {
     match schema {

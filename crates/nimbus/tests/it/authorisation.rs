@@ -559,7 +559,9 @@ fn surfaces_ask_for_their_own_credential() {
     for operation in operations() {
         let expected = match operation.template.split('/').nth(2) {
             Some("external") => matches!(operation.needs, Needs::Key(_)),
-            Some("pharmacy" | "admin" | "operations.json") => matches!(operation.needs, Needs::Staff(_)),
+            Some("pharmacy" | "admin" | "sandbox" | "operations.json") => {
+                matches!(operation.needs, Needs::Staff(_))
+            }
             Some("pharmetika") => operation.needs == Needs::FeedSecret,
             Some("rpa") => operation.needs == Needs::OnboardingToken,
             _ if operation.is_of_orders() => matches!(operation.needs, Needs::Key(_)),

@@ -27,6 +27,7 @@ mod races;
 mod receivers;
 mod refusals;
 mod rules;
+mod sandbox;
 mod shutdown;
 mod tenancy;
 mod tracking;

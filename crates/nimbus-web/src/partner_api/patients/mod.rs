@@ -37,7 +37,8 @@ fn render_created(created: &Created) -> nimbus_app::Rendered {
     responses((status = 200, description = "Registered", body = Success<PatientCreated>)))]
 pub(crate) async fn create(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.partner(&request, Scope::PatientsWrite).await?;
-    let command = request.json(&mut call, |f| read_create(f, web.today())).await?;
+    let (today, environment) = (web.today(&call), web.environment());
+    let command = request.json(&mut call, |f| read_create(f, today, environment)).await?;
     Ok(envelope::reply(patients::create(&web.app, &call, command, render_created).await?))
 }
 
@@ -52,7 +53,7 @@ pub(crate) async fn create(State(web): State<Web>, mut request: Incoming) -> Ans
     responses((status = 200, description = "A page of patients", body = List<PatientView>)))]
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::PatientsRead).await?;
-    let query = request.query(|f| read_list(f, web.today()))?;
+    let query = request.query(|f| read_list(f, web.today(&call)))?;
     let found = patients::list(&web.app, &call, query).await?;
     Ok(envelope::page(&found, |seen| seen.person.id.0, |item| PatientView::from(item)))
 }
@@ -75,7 +76,8 @@ pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
 pub(crate) async fn update(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.partner(&request, Scope::PatientsWrite).await?;
     let patient = request.id("id", NOUN)?;
-    let command = request.json(&mut call, |f| read_update(f, patient, web.today())).await?;
+    let (today, environment) = (web.today(&call), web.environment());
+    let command = request.json(&mut call, |f| read_update(f, patient, today, environment)).await?;
     let render = |updated: &Updated| {
         let warnings = updated.warnings.clone();
         let view = PatientView { warnings, ..PatientView::from(&updated.patient) };

@@ -2,6 +2,7 @@
 
 use nimbus_app::patients::{Create, Identity, List, PatientChange, Update};
 use nimbus_core::{
+    access::Environment,
     contact::web_url,
     ids::PatientId,
     patient::{
@@ -15,6 +16,7 @@ use crate::{
     checks::{birth_date, boolean, date, email, id, measure, one_of, phone, state, text, zip},
     fields::{Checked, Fields},
     paging::page,
+    partner_api::people::{warn_of_somebodys_email, warn_of_somebodys_phone},
 };
 
 const MAX_CONTACTS: usize = 20;
@@ -36,7 +38,7 @@ fn status(value: &Value) -> Checked<PatientStatus> {
     one_of(PatientStatus::ALL, PatientStatus::as_str)(value)
 }
 
-pub(super) fn read_create(f: &mut Fields<'_>, today: Date) -> Option<Create> {
+pub(super) fn read_create(f: &mut Fields<'_>, today: Date, environment: Environment) -> Option<Create> {
     let first_name = f.required("first_name", name());
     let middle_name = f.optional("middle_name", text(0..=100)).filter(|name| !name.is_empty());
     let last_name = f.required("last_name", name());
@@ -50,7 +52,8 @@ pub(super) fn read_create(f: &mut Fields<'_>, today: Date) -> Option<Create> {
     let status = f.optional("status", status).unwrap_or(PatientStatus::Active);
     let practitioner_id = f.required("practitioner_id", id);
     let clinic_id = f.required("assigned_clinic", id);
-    let contacts = f.objects(false, "contacts", 0..=MAX_CONTACTS, read_contact).unwrap_or_default();
+    let contacts =
+        f.objects(false, "contacts", 0..=MAX_CONTACTS, |f| read_contact(f, environment)).unwrap_or_default();
     let address = f.objects(true, "addresses", 1..=1, read_address).and_then(|mut all| all.pop());
     let medication_allergies =
         f.values(false, "medication_allergies", 0..=MAX_ALLERGIES, text(1..=200)).unwrap_or_default();
@@ -79,7 +82,12 @@ pub(super) fn read_create(f: &mut Fields<'_>, today: Date) -> Option<Create> {
     Some(Create { clinic_id, practitioner_id, status, profile, warnings: f.take_warnings() })
 }
 
-pub(super) fn read_update(f: &mut Fields<'_>, patient: PatientId, today: Date) -> Option<Update> {
+pub(super) fn read_update(
+    f: &mut Fields<'_>,
+    patient: PatientId,
+    today: Date,
+    environment: Environment,
+) -> Option<Update> {
     let change = PatientChange {
         practitioner_id: f.change("practitioner_id", id),
         status: f.change("status", status),
@@ -95,7 +103,7 @@ pub(super) fn read_update(f: &mut Fields<'_>, patient: PatientId, today: Date) -
         height: f.clearable("height", measure),
         contacts: match f.is_null("contacts") {
             true => f.cleared("contacts", Vec::new()),
-            false => f.objects(false, "contacts", 0..=MAX_CONTACTS, read_contact),
+            false => f.objects(false, "contacts", 0..=MAX_CONTACTS, |f| read_contact(f, environment)),
         },
         address: match f.is_null("addresses") {
             true => f.change("addresses", |_| Err("cannot be removed".into())),
@@ -140,20 +148,25 @@ pub(in crate::partner_api) fn read_address(f: &mut Fields<'_>) -> Option<Address
     Some(Address { line_1: line_1?, line_2, line_3, city: city?, state: state?, postal_code: postal_code? })
 }
 
-fn read_contact(f: &mut Fields<'_>) -> Option<Contact> {
+fn read_contact(f: &mut Fields<'_>, environment: Environment) -> Option<Contact> {
     let kind = f.required("key", one_of(ContactKind::ALL, ContactKind::as_str));
     let Some(kind) = kind else {
         f.required("value", text(1..=2000));
         return None;
     };
     let value = match kind {
-        ContactKind::Email => f.required("value", email),
+        ContactKind::Email => {
+            let email = f.required("value", email);
+            warn_of_somebodys_email(f, "value", email.as_deref(), environment);
+            email
+        }
         ContactKind::Url => f.required("value", url),
         ContactKind::Phone | ContactKind::Sms | ContactKind::Fax => {
             let phone = f.required("value", phone);
             if phone.as_ref().is_some_and(|phone| !phone.is_possible()) {
                 f.warn("value", "no telephone has such a number");
             }
+            warn_of_somebodys_phone(f, "value", phone.as_ref(), environment);
             phone.map(|phone| phone.digits().to_owned())
         }
     };
@@ -207,7 +220,7 @@ mod tests {
     }
 
     fn failing(body: &Value) -> Vec<String> {
-        match read(body, |f| read_create(f, today())) {
+        match read(body, |f| read_create(f, today(), Environment::Sandbox)) {
             Err(Error::Invalid(fields)) => fields.into_iter().map(|field| field.field).collect(),
             Err(other) => panic!("{other:?}"),
             Ok(_) => Vec::new(),
@@ -216,10 +229,12 @@ mod tests {
 
     #[test]
     fn schemas_describe_what_is_read() {
-        assert_described::<PatientCreate, _>(|f| read_create(f, today()));
-        assert_described::<PatientUpdate, _>(|f| read_update(f, PatientId(Uuid::nil()), today()));
+        assert_described::<PatientCreate, _>(|f| read_create(f, today(), Environment::Sandbox));
+        assert_described::<PatientUpdate, _>(|f| {
+            read_update(f, PatientId(Uuid::nil()), today(), Environment::Sandbox)
+        });
         assert_described::<AddressBody, _>(read_address);
-        assert_described::<ContactBody, _>(read_contact);
+        assert_described::<ContactBody, _>(|f| read_contact(f, Environment::Sandbox));
         assert_described::<PreferredContactBody, _>(read_preferred);
     }
 
@@ -241,7 +256,9 @@ mod tests {
     fn null_clears_in_a_change() {
         let body =
             json!({"middle_name": null, "contacts": null, "preferred_contact_methods": null, "weight": 70});
-        let update = read(&body, |f| read_update(f, PatientId(Uuid::nil()), today())).ok().unwrap();
+        let update = read(&body, |f| read_update(f, PatientId(Uuid::nil()), today(), Environment::Sandbox))
+            .ok()
+            .unwrap();
         assert!(matches!(update.change.middle_name, Some(None)));
         assert!(update.change.contacts.is_some_and(|contacts| contacts.is_empty()));
         assert!(matches!(update.change.preferred_contact, Some(None)));
@@ -249,7 +266,11 @@ mod tests {
         assert!(update.change.first_name.is_none());
         for name in ["first_name", "addresses"] {
             let body = json!({ name: null });
-            assert!(read(&body, |f| read_update(f, PatientId(Uuid::nil()), today())).is_err(), "{name}");
+            assert!(
+                read(&body, |f| read_update(f, PatientId(Uuid::nil()), today(), Environment::Sandbox))
+                    .is_err(),
+                "{name}"
+            );
         }
     }
 }

@@ -19,7 +19,7 @@ use self::types::{
 use super::{
     catalogue::Described,
     names::{self, EventName},
-    wire::{Day, Time, bytes, complete, one_of, sequence as sequence_schema, text, time},
+    wire::{Day, Time, bytes, complete, one_of, sequence as sequence_schema, text, time, triggered},
 };
 
 /// What the catalogue says of each event. The schemas of those that the partner shape has as well are named
@@ -123,6 +123,7 @@ pub(super) fn envelope_schema(described: &Described) -> ObjectBuilder {
         .required("sequence")
         .property("data", complete((described.data)()))
         .required("data")
+        .property("triggered", triggered())
 }
 
 /// What this shape calls a fact, and which resource it is about.

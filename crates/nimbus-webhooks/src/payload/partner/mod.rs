@@ -28,7 +28,7 @@ use self::types::{
 use super::{
     catalogue::Described,
     names::{self, EventName},
-    wire::{Day, Time, bytes, complete, one_of, sequence as sequence_schema, text, time},
+    wire::{Day, Time, bytes, complete, one_of, sequence as sequence_schema, text, time, triggered},
 };
 
 /// What the catalogue says of each event.
@@ -116,6 +116,7 @@ pub(super) fn envelope_schema(
         .required("sequence")
         .property("event_data", complete((described.data)()))
         .required("event_data")
+        .property("triggered", triggered())
 }
 
 /// What partners call a fact, and which resource it is about.
