@@ -47,7 +47,13 @@ pub mod webhook_test;
 
 pub use nimbus_store::page;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use jiff::tz::TimeZone;
 use nimbus_carriers::provider::Shipping;
@@ -128,6 +134,8 @@ struct Inner {
     limits: Limits,
     links: Links,
     deliveries_written: Arc<Notify>,
+    /// Seconds between two steps of an order that advances by itself; 0 is off.
+    pace: AtomicU64,
     webhook_client: WebhookClient,
 }
 
@@ -137,6 +145,7 @@ impl App {
         let labels = &config.labels;
         let links = Links::new(&db.derived_key("links"), &labels.public_url, labels.link_hours);
         let webhook_client = WebhookClient::new(config.address_policy, None);
+        let pace = config.auto_advance.map_or(0, |every| every.as_secs());
         let inner = Inner {
             db,
             config,
@@ -146,6 +155,7 @@ impl App {
             limits,
             links,
             deliveries_written: Arc::new(Notify::new()),
+            pace: AtomicU64::new(pace),
             webhook_client,
         };
         Self { inner: Arc::new(inner) }
@@ -171,6 +181,18 @@ impl App {
     /// Business time for a caller: a partner's is that of its clinic.
     pub fn now_for(&self, call: &Call) -> Ts {
         self.clock().now().plus_micros(call.actor.clock_ahead_us())
+    }
+
+    /// How much time is between two steps of an order, where orders advance by themselves: in a sandbox alone.
+    pub fn auto_advance(&self) -> Option<Duration> {
+        let pace = Some(self.inner.pace.load(Ordering::Relaxed));
+        let is_sandbox = self.environment() == Environment::Sandbox;
+        pace.filter(|pace| *pace > 0 && is_sandbox).map(Duration::from_secs)
+    }
+
+    /// Has orders advance by themselves from now on.
+    pub fn start_auto_advance(&self, every: Duration) {
+        self.inner.pace.store(every.as_secs(), Ordering::Relaxed);
     }
 
     pub fn environment(&self) -> Environment {

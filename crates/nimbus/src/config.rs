@@ -226,6 +226,7 @@ impl Settings {
         self.environment = Environment::Sandbox;
         self.database_url = None;
         self.allow_local_webhooks = true;
+        self.sandbox_auto_advance = 0;
         self.data_dir = self.data_dir.join("demo");
         self
     }

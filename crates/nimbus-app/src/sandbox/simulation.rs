@@ -1,9 +1,7 @@
 //! The simulated pharmacy and carrier of a sandbox: one step at a time, through the use cases of staff.
 
-use std::time::Duration;
-
 use nimbus_core::{
-    access::{Environment, Scope, SystemActor},
+    access::{Scope, SystemActor},
     ids::{ClinicId, OrderId},
     order::{FillStatus, HoldReason, Order, Shipping},
     sandbox_magic::MagicSurname,
@@ -199,21 +197,16 @@ fn seen(status: ShipmentStatus, order: &Order) -> (&'static str, Option<String>)
 
 /// Has the simulated pharmacy take an order up again, where orders advance by themselves.
 pub(crate) async fn follow(tx: &mut Tx, cx: &Cx, clinic: ClinicId, order: OrderId) -> Result<()> {
-    let Some(every) = speed(&cx.app) else { return Ok(()) };
+    let Some(every) = cx.app.auto_advance() else { return Ok(()) };
     let seconds = i64::try_from(every.as_secs()).unwrap_or(i64::MAX);
     let due = cx.now.plus_seconds(seconds);
     Ok(jobs::job_schedule(tx, JobKind::SandboxStep, clinic, order.0, due, cx.wall).await?)
 }
 
-/// How much time is between two steps, where orders advance by themselves.
-fn speed(app: &App) -> Option<Duration> {
-    app.config().auto_advance.filter(|_| app.environment() == Environment::Sandbox)
-}
-
 /// Does the step of an order that is due, and has the next one scheduled.
 pub(crate) async fn step_due(tx: &mut Tx, cx: &Cx, clinic: ClinicId, id: OrderId) -> Result<()> {
     let Some(order) = store::order_get(tx, clinic, id).await? else { return Ok(()) };
-    if speed(&cx.app).is_none() || order.updated_at.plus_days(GIVE_UP_DAYS) < cx.now {
+    if cx.app.auto_advance().is_none() || order.updated_at.plus_days(GIVE_UP_DAYS) < cx.now {
         return Ok(());
     }
     let cx = &cx.as_system(SystemActor::Sandbox);

@@ -5,6 +5,8 @@ mod receiver;
 mod story;
 mod tour;
 
+use std::time::Duration;
+
 use nimbus_app::sandbox;
 use tokio::net::TcpListener;
 
@@ -17,6 +19,9 @@ use crate::{
 
 /// Where the demo likes to serve; another free port if it is taken.
 const LIKED_PORT: u16 = 8080;
+
+/// After the tour orders advance by themselves, a step every so often.
+const PACE: Duration = Duration::from_secs(5);
 
 pub(crate) async fn demo(settings: Settings, once: bool) -> Result<(), Failure> {
     let settings = settings.for_demo();
@@ -44,6 +49,7 @@ pub(crate) async fn demo(settings: Settings, once: bool) -> Result<(), Failure> 
     let mut tour = Tour { client: &client, receiver, story: &story, seed: &seed, old_fill };
     let toured = tour.run().await;
     if toured.is_ok() && !once {
+        app.start_auto_advance(PACE);
         story.what_next(&base, &seed, &settings.data_dir);
         signalled().await?;
     }

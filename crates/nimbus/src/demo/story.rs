@@ -67,9 +67,11 @@ impl Story {
         println!("  partner key      {}", seed.pharmacy_partner_key);
         println!("  operations token {}", seed.ops_token);
         println!("  data             {}", data_dir.display());
+        self.line("Orders now advance by themselves, a step every five seconds.");
         self.title("\nTry next:");
         println!("  curl -s -H 'X-API-Key: {}' {base}/api/external/medication-order", seed.integration_key);
         println!("  curl -s -H 'X-API-Key: {}' {base}/api/external/clinic", seed.integration_key);
         println!("  curl -s -H 'Authorization: Bearer {}' {base}/api/pharmacy/orders", seed.ops_token);
+        println!("  curl -s -H 'X-API-Key: {}' {base}/api/external/sandbox/fixtures", seed.integration_key);
     }
 }
