@@ -124,39 +124,61 @@ async fn step(tx: &mut Tx, cx: &Cx, order: &Order) -> Result<Option<(Step, Order
     let patient = patients::patient_get(tx, clinic, order.patient_id).await?;
     let surname = patient.and_then(|patient| MagicSurname::of(&patient.profile.expose().last_name));
     let Next::Step(step) = next(order, &parcels, surname) else { return Ok(None) };
-    match step {
-        Step::Pack => pack(tx, cx, order, surname).await?,
+    let act = match step {
+        Step::Verify => StaffAct::Verify,
+        Step::Submit => StaffAct::Submit,
+        Step::Acknowledge => StaffAct::Acknowledge,
+        Step::StartFill => StaffAct::StartFill,
+        Step::Fill => StaffAct::Fill,
+        Step::Reject => StaffAct::Reject,
+        Step::AcceptCancellation => StaffAct::AcceptCancellation,
+        Step::Hold(reason) => StaffAct::Hold(reason),
+        Step::Release(reason) => {
+            release(tx, cx, order, reason).await?;
+            return after(tx, order, step).await;
+        }
+        Step::Pack => {
+            pack(tx, cx, order, surname).await?;
+            return after(tx, order, step).await;
+        }
         Step::Scan(parcel, status) => {
             let (note, location) = seen(status, order);
             let scan = shipments::MoveTo { id: parcel, status, note: Some(note.to_owned()), location };
             shipments::move_in(tx, cx, &scan).await?;
+            return after(tx, order, step).await;
         }
-        other => {
-            let task = task(id, other, order);
-            work_in(tx, cx, order.clone(), &task).await?;
-        }
+    };
+    work_in(tx, cx, order.clone(), &task(id, act, note_of(step))).await?;
+    after(tx, order, step).await
+}
+
+fn task(id: OrderId, act: StaffAct, note: Option<&str>) -> Task {
+    Task { id, act, lines: None, reason: None, note: note.map(str::to_owned) }
+}
+
+/// Releases every hold of a reason: each line has its own.
+async fn release(tx: &mut Tx, cx: &Cx, order: &Order, reason: HoldReason) -> Result<()> {
+    for hold in order.open_holds().filter(|hold| hold.reason == reason) {
+        let now = store::order_get(tx, order.clinic_id, order.id).await?.ok_or(NOT_FOUND)?;
+        let act = StaffAct::Release { hold: Some(hold.id) };
+        work_in(tx, cx, now, &task(order.id, act, None)).await?;
     }
-    let after = store::order_get(tx, clinic, id).await?.ok_or(NOT_FOUND)?;
+    Ok(())
+}
+
+/// The order as it is after a step.
+async fn after(tx: &mut Tx, order: &Order, step: Step) -> Result<Option<(Step, Order)>> {
+    let after = store::order_get(tx, order.clinic_id, order.id).await?.ok_or(NOT_FOUND)?;
     Ok(Some((step, after)))
 }
 
-/// What staff would do.
-fn task(id: OrderId, step: Step, order: &Order) -> Task {
-    let (act, note) = match step {
-        Step::Verify => (StaffAct::Verify, None),
-        Step::Submit => (StaffAct::Submit, None),
-        Step::Acknowledge => (StaffAct::Acknowledge, None),
-        Step::StartFill => (StaffAct::StartFill, None),
-        Step::Fill | Step::Pack | Step::Scan(..) => (StaffAct::Fill, None),
-        Step::AcceptCancellation => (StaffAct::AcceptCancellation, None),
-        Step::Reject => (StaffAct::Reject, Some("A drug interaction (simulated)")),
-        Step::Hold(reason) => (StaffAct::Hold(reason), Some("Simulated by the sandbox")),
-        Step::Release(reason) => {
-            let hold = order.open_holds().find(|hold| hold.reason == reason).map(|hold| hold.id);
-            (StaffAct::Release { hold }, None)
-        }
-    };
-    Task { id, act, lines: None, reason: None, note: note.map(str::to_owned) }
+/// What the simulated pharmacy writes for the partner.
+const fn note_of(step: Step) -> Option<&'static str> {
+    match step {
+        Step::Reject => Some("A drug interaction (simulated)"),
+        Step::Hold(_) => Some("Simulated by the sandbox"),
+        _ => None,
+    }
 }
 
 async fn pack(tx: &mut Tx, cx: &Cx, order: &Order, surname: Option<MagicSurname>) -> Result<()> {
