@@ -131,7 +131,7 @@ impl World {
 
 fn practitioner(clinic: &str) -> Value {
     json!({
-        "first_name": "John", "last_name": "Doe", "email": "john.doe@example.com", "npi": "1234567893",
+        "first_name": "John", "last_name": "Doe", "email": "john.doe@example.com", "npi": "1003000126",
         "is_veterinarian": false, "assigned_clinic": clinic, "address_line_1": "123 Main St",
         "city": "San Antonio", "state_code": "TX", "zip_code": "78201"
     })
