@@ -8,7 +8,7 @@ use crate::{
     patient::Gender,
     phi::Phi,
     prescription::{PrescriptionDetail, PrescriptionStatus},
-    rules::tests::pack,
+    rules::testing::pack,
     time::{Ts, parse_date},
 };
 use uuid::Uuid;
