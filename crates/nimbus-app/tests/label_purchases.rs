@@ -57,7 +57,10 @@ fn app(db: &Db, provider: &StandIn, days_later: i64) -> App {
         rates: Rates::OFF,
         auto_advance: None,
         labels: nimbus_app::labels::LabelSettings::default(),
-        shipping: Arc::new(Shipping { provider: Provider::ShipEngine(client), ..Shipping::default() }),
+        shipping: Arc::new(Shipping {
+            provider: Provider::ShipEngine(Box::new(client)),
+            ..Shipping::default()
+        }),
     };
     App::new(db.clone(), config, Clock::shifted(days_later))
 }

@@ -55,7 +55,7 @@ impl Default for Shipping {
 #[derive(Debug)]
 pub enum Provider {
     BuiltIn,
-    ShipEngine(ShipEngine),
+    ShipEngine(Box<ShipEngine>),
 }
 
 /// The label that is wanted.

@@ -131,7 +131,8 @@ async fn another_key_is_refused_and_an_absent_provider_is_unreachable() {
 #[tokio::test]
 async fn live_prices_stand_before_the_tables_and_the_table_where_there_are_none() {
     let provider = StandIn::start();
-    let shipping = Shipping { provider: Provider::ShipEngine(client(&provider)), ..Shipping::default() };
+    let shipping =
+        Shipping { provider: Provider::ShipEngine(Box::new(client(&provider))), ..Shipping::default() };
     let to = Phi::new(Destination {
         city: "Austin".to_owned(),
         state: State::Tx,

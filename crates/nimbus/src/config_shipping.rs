@@ -130,7 +130,7 @@ impl ShippingArgs {
                 let key = key.ok_or("shipengine needs an API key (NIMBUS_SHIPENGINE_API_KEY)")?;
                 let url = self.shipengine_url.as_deref().unwrap_or(PUBLIC_URL);
                 let client = ShipEngine::new(url, key, environment == Environment::Sandbox);
-                Provider::ShipEngine(client.map_err(|error| format!("shipengine: {error}"))?)
+                Provider::ShipEngine(Box::new(client.map_err(|error| format!("shipengine: {error}"))?))
             }
         };
         let pharmacy = pharmacy.cloned().unwrap_or_else(|| Shipping::default().pharmacy);

@@ -24,6 +24,8 @@ pub(super) struct Fault {
 }
 
 type Checked<T> = Result<T, Fault>;
+/// The zone from each area (outer) to each area (inner), by their names.
+type ZoneTable = Spanned<BTreeMap<String, Spanned<BTreeMap<String, Spanned<i64>>>>>;
 
 fn fault<T, U>(at: &Spanned<T>, reason: impl Into<String>) -> Checked<U> {
     Err(Fault { at: at.span().start, reason: reason.into() })
@@ -35,7 +37,7 @@ struct File {
     version: String,
     parcel: Parcel,
     areas: Spanned<BTreeMap<String, Vec<Spanned<String>>>>,
-    zones: Spanned<BTreeMap<String, Spanned<BTreeMap<String, Spanned<i64>>>>>,
+    zones: ZoneTable,
     services: Spanned<Vec<ServiceEntry>>,
 }
 
@@ -110,10 +112,7 @@ fn areas(entry: &Spanned<BTreeMap<String, Vec<Spanned<String>>>>) -> Checked<BTr
 }
 
 /// The zone from each area to each area.
-fn zones(
-    entry: &Spanned<BTreeMap<String, Spanned<BTreeMap<String, Spanned<i64>>>>>,
-    areas: &[&str],
-) -> Checked<Vec<Vec<u8>>> {
+fn zones(entry: &ZoneTable, areas: &[&str]) -> Checked<Vec<Vec<u8>>> {
     if let Some((_, row)) = entry.get_ref().iter().find(|(name, _)| !areas.contains(&name.as_str())) {
         return fault(row, "there is no such area");
     }

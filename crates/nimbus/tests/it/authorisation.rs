@@ -567,15 +567,15 @@ fn easypost_signature(body: &[u8]) -> String {
 
 /// The path with ids that nobody has. Carriers are everybody's: there it is the patient who is unknown.
 fn unknown_ids(operation: &Operation, world: &World) -> String {
-    let (path, known) = (&operation.template, world.path(operation));
+    let known = world.path(operation);
     let (known, query) = known.split_once('?').unwrap_or((&known, ""));
-    let segments = path.split('/').zip(known.split('/')).map(|(segment, known)| match segment {
-        "{carrierId}" => known,
-        segment if segment.starts_with('{') => UNKNOWN,
-        segment => segment,
-    });
-    let query = query.replace(&world.seed.patient_id, UNKNOWN);
-    format!("{}?{query}", segments.collect::<Vec<_>>().join("/"))
+    let segments =
+        operation.template.split('/').zip(known.split('/')).map(|(segment, known)| match segment {
+            segment if segment.starts_with('{') && segment != "{carrierId}" => UNKNOWN,
+            _ => known,
+        });
+    let path = segments.collect::<Vec<_>>().join("/");
+    format!("{path}?{}", query.replace(&world.seed.patient_id, UNKNOWN))
 }
 
 #[test]
