@@ -5,6 +5,7 @@
 
 pub mod actor;
 pub mod auth;
+pub mod carrier_feed;
 pub mod carriers;
 pub mod clock;
 mod consequences;
@@ -42,6 +43,7 @@ pub mod sandbox;
 pub mod shipments;
 pub mod signatures;
 pub mod tenancy;
+pub mod tracking;
 pub mod unit;
 pub mod webhook_test;
 
@@ -70,6 +72,7 @@ pub use unit::{Render, Rendered, Reply};
 
 use crate::{
     auth::{KeyCache, Proven},
+    carrier_feed::CarrierFeeds,
     clock::Clock,
     labels::LabelSettings,
     limits::{Limits, Rates},
@@ -96,6 +99,8 @@ pub struct Config {
     pub pharmacy_feed_secret: Option<String>,
     /// Who sends parcels, and where links to their labels lead.
     pub labels: LabelSettings,
+    /// What passes the services that report where parcels are.
+    pub carrier_feeds: CarrierFeeds,
     /// How many requests a minute are admitted.
     pub rates: Rates,
     /// How much time a sandbox's simulated pharmacy and carrier leave between two steps of an order; without it

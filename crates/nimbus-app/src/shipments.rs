@@ -76,6 +76,20 @@ pub async fn get_any(app: &App, call: &Call, id: ShipmentId) -> Result<Shipment>
     .await
 }
 
+/// Where a shipment of any clinic was, and when, for staff.
+pub async fn tracking_any(app: &App, call: &Call, id: ShipmentId) -> Result<Tracking> {
+    call.staff(READERS)?;
+    app.read(call, id, |tx, cx, &id| {
+        Box::pin(async move {
+            let shipment = store::shipment_get_any(tx, id).await?.ok_or(NOT_FOUND)?;
+            let scans = store::scan_list(tx, shipment.clinic_id, id).await?;
+            let audit = cx.audit(Some(shipment.clinic_id), "shipment.read", "shipment", Some(id.0));
+            Ok((Tracking { shipment, scans }, vec![audit]))
+        })
+    })
+    .await
+}
+
 pub struct ListAny {
     pub clinic: Option<ClinicId>,
     pub status: Option<ShipmentStatus>,

@@ -37,6 +37,7 @@ fn app(db: &Db, days_later: i64) -> App {
         onboarding: None,
         pharmacy_feed_secret: None,
         labels: nimbus_app::labels::LabelSettings::default(),
+        carrier_feeds: nimbus_app::carrier_feed::CarrierFeeds::default(),
         rates: Rates::OFF,
         auto_advance: None,
         shipping: Arc::default(),

@@ -30,6 +30,7 @@ fn app(db: &Db) -> App {
         onboarding: None,
         pharmacy_feed_secret: None,
         labels: nimbus_app::labels::LabelSettings::default(),
+        carrier_feeds: nimbus_app::carrier_feed::CarrierFeeds::default(),
         // Machines of the pharmacy have ten times as much.
         rates: Rates { writes: LIMIT / 10, reads: LIMIT / 10, unauthenticated: 0 },
         auto_advance: None,

@@ -49,6 +49,7 @@ fn app(db: &Db) -> App {
         onboarding: None,
         pharmacy_feed_secret: None,
         labels: nimbus_app::labels::LabelSettings::default(),
+        carrier_feeds: nimbus_app::carrier_feed::CarrierFeeds::default(),
         rates: Rates::OFF,
         auto_advance: None,
         shipping: Arc::default(),

@@ -10,6 +10,7 @@ mod services;
 pub mod shipengine;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod tracking_words;
 
 pub use calendar::{Transit, cold_services, estimated_delivery, transit};
 pub use services::{CARRIERS, Carrier, Service, bears, carrier, delivery_method, service_of};

@@ -5,9 +5,10 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::extract::ConnectInfo;
+use bytes::Bytes;
 use http::{Extensions, HeaderMap, Method, header::AUTHORIZATION};
 use nimbus_app::{
-    Actor, Call, Error, auth,
+    Actor, Call, Error, auth, carrier_feed,
     error::Unauthorized,
     labels,
     links::{LinkKind, Opened},
@@ -20,9 +21,10 @@ use nimbus_core::{
 
 use crate::{
     Web,
-    body::Incoming,
+    body::{Incoming, MAX_JSON},
     failure::{Credential, Failure},
     meta::{RequestId, Slot},
+    operations_api::carrier_events::signature_of,
 };
 
 const API_KEY: &str = "X-API-Key";
@@ -102,6 +104,26 @@ impl Web {
         }
         let opened = opened.map_err(|_| LinkRefused::Unknown)?;
         Ok((self.call(request, Actor::System(SystemActor::SignedLink)), opened))
+    }
+
+    /// A service that reports where parcels are, by the signature of what it sends: with the body, which is read for
+    /// that alone, and only where there is a signature that could be right.
+    pub(crate) async fn carrier_service(&self, request: &mut Incoming) -> Result<(Call, Bytes), Failure> {
+        let wanted = Credential::CarrierSignature;
+        let signature = signature_of(request.headers())
+            .filter(|signature| carrier_feed::takes(&self.app, signature).is_ok());
+        let Some(signature) = signature else {
+            return match self.admitted(request, Err(MISSING), wanted) {
+                Err(refused) => Err(refused),
+                Ok(_) => Err(Failure::Unauthorized(wanted)),
+            };
+        };
+        let actor = Actor::System(SystemActor::Carrier);
+        let mut read = self.call(request, actor.clone());
+        let body = request.bytes(&mut read, MAX_JSON).await?;
+        let found = carrier_feed::authenticate(&self.app, &signature, &body).map(|()| actor);
+        let call = self.admitted(request, found, wanted)?;
+        Ok((Call { idempotency: read.idempotency, ..call }, body))
     }
 
     /// Counts the request against the limit of whom its credential stands for or, where that is nobody, of its

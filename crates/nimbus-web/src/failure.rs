@@ -19,6 +19,7 @@ pub(crate) enum Credential {
     OpsToken,
     FeedSecret,
     OnboardingToken,
+    CarrierSignature,
 }
 
 impl Credential {
@@ -28,6 +29,9 @@ impl Credential {
             Self::OpsToken => "Unauthorized: send a valid operations token as Authorization: Bearer.",
             Self::FeedSecret => "Unauthorized: send the shared secret in the X-Pharmetika-Secret header.",
             Self::OnboardingToken => "Unauthorized: send a valid onboarding token as Authorization: Bearer.",
+            Self::CarrierSignature => {
+                "Unauthorized: the notification must have the signature of its service."
+            }
         }
     }
 
@@ -37,6 +41,7 @@ impl Credential {
             Self::ApiKey => "ApiKey",
             Self::OpsToken | Self::OnboardingToken => "Bearer",
             Self::FeedSecret => "Secret",
+            Self::CarrierSignature => "Signature",
         }
     }
 }

@@ -40,6 +40,7 @@ impl World {
             onboarding: None,
             pharmacy_feed_secret: Some("feed-secret".to_owned()),
             labels: nimbus_app::labels::LabelSettings::default(),
+            carrier_feeds: nimbus_app::carrier_feed::CarrierFeeds::default(),
             rates: Rates::OFF,
             auto_advance: None,
             shipping: Arc::default(),

@@ -52,6 +52,7 @@ pub(crate) fn app(settings: &Settings, db: Db) -> Result<App, Failure> {
         onboarding,
         labels: settings.labels()?,
         pharmacy_feed_secret: settings.pharmacy_feed_secret.clone(),
+        carrier_feeds: settings.carrier_feeds()?,
         rates: settings.rates,
         auto_advance: settings.auto_advance(),
         shipping: settings.shipping()?,

@@ -87,6 +87,9 @@ pub(crate) struct SettingsArgs {
     /// The same for controlled drugs
     #[arg(long, env = "NIMBUS_REFILL_THRESHOLD_CONTROLLED", global = true)]
     pub(crate) refill_threshold_controlled: Option<u32>,
+    /// File with the public keys of ShipEngine's notifications: a JSON Web Key Set, or PEM
+    #[arg(long, env = "NIMBUS_SHIPENGINE_WEBHOOK_KEYS", global = true)]
+    pub(crate) shipengine_webhook_keys: Option<PathBuf>,
     /// Where the onboarding robot is told of new practitioners
     #[arg(long, env = "NIMBUS_ONBOARDING_URL", global = true)]
     pub(crate) onboarding_url: Option<String>,

@@ -5,6 +5,7 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 use http::{HeaderValue, Uri};
 use jiff::tz::TimeZone;
 use nimbus_app::{
+    carrier_feed::{CarrierFeeds, PublicKeys},
     formulary,
     labels::{LabelSettings, Pharmacy},
     limits::Rates,
@@ -48,6 +49,8 @@ struct File {
     onboarding_url: Option<String>,
     onboarding_token: Option<String>,
     pharmacy_feed_secret: Option<String>,
+    shipengine_webhook_keys: Option<PathBuf>,
+    easypost_webhook_secret: Option<String>,
     rate_limit_writes: Option<u32>,
     rate_limit_reads: Option<u32>,
     rate_limit_unauthenticated: Option<u32>,
@@ -86,6 +89,8 @@ pub(crate) struct Settings {
     pub(crate) onboarding_url: Option<String>,
     pub(crate) onboarding_token: Option<String>,
     pub(crate) pharmacy_feed_secret: Option<String>,
+    shipengine_webhook_keys: Option<PathBuf>,
+    easypost_webhook_secret: Option<String>,
     /// Requests a minute.
     pub(crate) rates: Rates,
     /// Seconds between two steps of an order in a sandbox; 0 is off.
@@ -197,6 +202,8 @@ impl Settings {
             onboarding_url: args.onboarding_url.clone().or(file.onboarding_url),
             onboarding_token: secret("NIMBUS_ONBOARDING_TOKEN", file.onboarding_token),
             pharmacy_feed_secret: secret("NIMBUS_PHARMACY_FEED_SECRET", file.pharmacy_feed_secret),
+            shipengine_webhook_keys: args.shipengine_webhook_keys.clone().or(file.shipengine_webhook_keys),
+            easypost_webhook_secret: secret("NIMBUS_EASYPOST_WEBHOOK_SECRET", file.easypost_webhook_secret),
             rates: Rates {
                 writes: args.rate_limit_writes.or(file.rate_limit_writes).unwrap_or(rates.writes),
                 reads: args.rate_limit_reads.or(file.rate_limit_reads).unwrap_or(rates.reads),
@@ -344,6 +351,20 @@ impl Settings {
         Ok(values.collect::<Result<_, _>>()?)
     }
 
+    /// What passes the services that report where parcels are. The file of keys is read here, once.
+    pub(crate) fn carrier_feeds(&self) -> Result<CarrierFeeds, Failure> {
+        let keys = match &self.shipengine_webhook_keys {
+            None => None,
+            Some(path) => {
+                let told = |why: String| format!("shipengine_webhook_keys: {} {why}", path.display());
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| told(format!("cannot be read: {error}")))?;
+                Some(Arc::new(PublicKeys::parse(&text).map_err(told)?))
+            }
+        };
+        Ok(CarrierFeeds { shipengine_keys: keys, easypost_secret: self.easypost_webhook_secret.clone() })
+    }
+
     pub(crate) const fn address_policy(&self) -> AddressPolicy {
         AddressPolicy { allow_loopback: self.allow_local_webhooks }
     }
@@ -422,6 +443,8 @@ impl fmt::Display for Settings {
         writeln!(f, "pharmacy_name              = {pharmacy}")?;
         writeln!(f, "link_hours                 = {}", self.link_hours)?;
         writeln!(f, "pharmacy_feed_secret       = {}", set(&self.pharmacy_feed_secret))?;
+        writeln!(f, "shipengine_webhook_keys    = {}", path(&self.shipengine_webhook_keys))?;
+        writeln!(f, "easypost_webhook_secret    = {}", set(&self.easypost_webhook_secret))?;
         writeln!(
             f,
             "onboarding_url             = {}",
@@ -457,6 +480,7 @@ pub(crate) fn check(settings: &Settings) -> Result<(), Failure> {
     settings.formulary()?;
     settings.retry_scale()?;
     settings.labels()?;
+    settings.carrier_feeds()?;
     settings.refuse_unsafe()
 }
 

@@ -62,6 +62,7 @@ const LINKS: &[Link] = &[
     link("listQueue", "getQueuedOrder", "id", "/data/0/id"),
     link("getAnyPrescription", "bindOriginal", "id", "/data/id"),
     link("createShipment", "getAnyShipment", "id", "/data/shipment_id"),
+    link("createShipment", "getAnyShipmentTracking", "id", "/data/shipment_id"),
     link("createShipment", "moveShipment", "id", "/data/shipment_id"),
     link("createShipment", "cancelShipment", "id", "/data/shipment_id"),
     link("createShipment", "getShipmentLabel", "id", "/data/shipment_id"),

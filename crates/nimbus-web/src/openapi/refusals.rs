@@ -108,6 +108,7 @@ fn shared_name(facts: &Facts<'_>, status: u16) -> String {
         (401, Some(Credential::OpsToken)) => format!("{name}Staff"),
         (401, Some(Credential::FeedSecret)) => format!("{name}PharmacySystem"),
         (401, Some(Credential::OnboardingToken)) => format!("{name}Onboarding"),
+        (401, Some(Credential::CarrierSignature)) => format!("{name}Carrier"),
         _ => name,
     }
 }

@@ -28,6 +28,7 @@ impl Needs {
             "OpsToken" => Some(Credential::OpsToken),
             "FeedSecret" => Some(Credential::FeedSecret),
             "OnboardingToken" => Some(Credential::OnboardingToken),
+            "CarrierSignature" => Some(Credential::CarrierSignature),
             _ => None,
         }
     }
@@ -42,6 +43,9 @@ impl Needs {
             (Some(Credential::OpsToken), true) => "Any operations token.".to_owned(),
             (Some(Credential::FeedSecret), _) => "For the pharmacy system.".to_owned(),
             (Some(Credential::OnboardingToken), _) => "For the onboarding robot.".to_owned(),
+            (Some(Credential::CarrierSignature), _) => {
+                "For the services that report where parcels are.".to_owned()
+            }
             (None, _) => "Needs no credential.".to_owned(),
         }
     }
@@ -62,6 +66,14 @@ pub(super) fn schemes() -> Map<String, Value> {
         ("OpsToken", bearer("An operations token (`ops_…`) of one or more roles.")),
         ("FeedSecret", header("X-Pharmetika-Secret", "The secret that the pharmacy system shares with us.")),
         ("OnboardingToken", bearer("The token of the onboarding robot.")),
+        (
+            "CarrierSignature",
+            header(
+                "X-Hmac-Signature",
+                "EasyPost's signature, `hmac-sha256-hex=…` over the body. ShipEngine signs by RSA-SHA256 in the headers \
+                 `x-shipengine-rsa-sha256-key-id`, `x-shipengine-rsa-sha256-signature` and `x-shipengine-timestamp`.",
+            ),
+        ),
     ];
     schemes.into_iter().map(|(name, scheme)| (name.to_owned(), scheme)).collect()
 }

@@ -2,6 +2,7 @@
 //!
 //! The partner API's envelope and errors.
 
+pub mod carrier_events;
 pub mod feeds;
 pub mod free_shipping;
 pub mod keys;
@@ -50,6 +51,7 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(refills::deny))
         .routes(routes!(shipments::create, shipments::list))
         .routes(routes!(shipments::show))
+        .routes(routes!(shipments::tracking))
         .routes(routes!(shipments::cancel))
         .routes(routes!(shipments::set_status))
         .routes(routes!(papers::label))
@@ -72,6 +74,7 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(feeds::pharmacy_report))
         .routes(routes!(feeds::onboarding_success))
         .routes(routes!(feeds::onboarding_status))
+        .routes(routes!(carrier_events::report))
 }
 
 /// The body of acts that need no more than a word of explanation.

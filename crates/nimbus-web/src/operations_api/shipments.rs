@@ -24,7 +24,7 @@ use crate::{
     paging::{PageParams, page},
     partner_api::{
         envelope::{self, List, Success},
-        shipments::{NOUN, ShipmentView},
+        shipments::{NOUN, ShipmentView, TrackingView},
     },
     words,
 };
@@ -154,6 +154,16 @@ pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.staff(&request, READERS).await?;
     let found = shipments::get_any(&web.app, &call, request.id("id", NOUN)?).await?;
     Ok(versioned(envelope::found(ShipmentView::from(&found)), found.version))
+}
+
+#[utoipa::path(get, path = "/pharmacy/shipments/{id}/tracking", tag = "Shipments",
+    operation_id = "getAnyShipmentTracking", security(("OpsToken" = ["pharmacist", "technician"])),
+    params(("id" = String, Path, description = "The shipment's id")),
+    responses((status = 200, description = "Every scan of the parcel", body = Success<TrackingView>)))]
+pub(crate) async fn tracking(State(web): State<Web>, request: Incoming) -> Answer {
+    let call = web.staff(&request, READERS).await?;
+    let found = shipments::tracking_any(&web.app, &call, request.id("id", NOUN)?).await?;
+    Ok(envelope::found(TrackingView::from(&found)))
 }
 
 /// Only while it has a label and nothing more. Its orders stay filled.

@@ -160,6 +160,7 @@ mod tests {
 
     /// Use cases that no route of this API calls.
     const ELSEWHERE: &[&str] = &[
+        "carrier_feed.rs",
         "carriers.rs",
         "label_purchases.rs",
         "holds.rs",
@@ -176,6 +177,7 @@ mod tests {
         "shipments.rs",
         "signatures.rs",
         "tenancy.rs",
+        "tracking.rs",
     ];
     /// Fields of requests that this API does not have.
     const NOT_HERE: &[&str] = &["clinic_id", "hold_id", "medication_request_id", "medication_request_ids"];

@@ -141,6 +141,9 @@ pub struct ScanView {
     /// What the carrier reported; that of the report before, where its word is not known to us.
     #[schema(value_type = words::ShipmentStatus)]
     pub status: &'static str,
+    /// The carrier's own word, where a carrier reported it.
+    #[schema(example = "IT")]
+    pub carrier_status: Option<String>,
     pub message: Option<String>,
 }
 
@@ -150,6 +153,7 @@ impl ScanView {
             occurred_at: Time(scan.occurred_at),
             location: scan.location.clone(),
             status: status.wire_word(),
+            carrier_status: scan.word.clone(),
             message: scan.message.clone(),
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! What is expected is derived from each operation's own `security` entry.
 
+use aws_lc_rs::hmac;
 use nimbus_app::credentials;
 use nimbus_core::access::{Role, Scope};
 use nimbus_web::api_document;
@@ -11,12 +12,15 @@ use ureq::http::Method;
 use crate::support::{
     Anonymous, Engine, Reply, Seed, Server, Store, eventually,
     receiver::{Answer, Receiver},
-    server::{FEED_SECRET, ONBOARDING_TOKEN},
+    server::{EASYPOST_SECRET, FEED_SECRET, ONBOARDING_TOKEN},
     story::text,
 };
 
 /// No row has this id.
 const UNKNOWN: &str = "01890000-0000-7000-8000-000000000001";
+
+/// What is sent where a body may be: who is not allowed must not learn that it is not JSON.
+const BODY: &[u8] = b"{";
 
 /// What an operation asks of its caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +30,7 @@ enum Needs {
     Staff(Vec<Role>),
     FeedSecret,
     OnboardingToken,
+    CarrierSignature,
 }
 
 impl Needs {
@@ -48,6 +53,7 @@ impl Needs {
                 }
                 "FeedSecret" => Self::FeedSecret,
                 "OnboardingToken" => Self::OnboardingToken,
+                "CarrierSignature" => Self::CarrierSignature,
                 other => panic!("{operation}: unknown scheme {other}"),
             },
             _ => panic!("{operation}: more than one scheme"),
@@ -185,6 +191,7 @@ impl World {
             "webhooks" => &self.orders_webhook,
             "deliveries" => &self.delivery,
             "clinics" => &self.seed.clinic_id,
+            "carriers" if operation.template.ends_with("/events") => "ups",
             "carriers" => "se-11226",
             "keys" => &self.key,
             "events" if operation.is_of_orders() => &self.orders_event,
@@ -380,7 +387,7 @@ impl Matrix {
         let with_body = operation.method != Method::GET;
         let mut headers = headers.to_vec();
         headers.push(("content-type", &operation.media_type));
-        self.client.send(operation.method.clone(), path, &headers, with_body.then_some(b"{"))
+        self.client.send(operation.method.clone(), path, &headers, with_body.then_some(BODY))
     }
 
     /// Refused as unknown, with one and the same body for each way of being unknown.
@@ -517,6 +524,12 @@ impl Matrix {
     }
 }
 
+/// How EasyPost signs a body.
+fn easypost_signature(body: &[u8]) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, EASYPOST_SECRET.as_bytes());
+    format!("hmac-sha256-hex={}", hex::encode(hmac::sign(&key, body)))
+}
+
 /// The path with ids that nobody has. Carriers are everybody's: there it is the patient who is unknown.
 fn unknown_ids(operation: &Operation, world: &World) -> String {
     let (path, known) = (&operation.template, world.path(operation));
@@ -550,6 +563,20 @@ fn every_route_lets_in_whom_its_document_names_and_nobody_else() {
                 matrix.needs_secret(&operation, &[("authorization", &bearer)]);
                 matrix.let_in(&operation, "the token by itself", &[("x-rpa-token", ONBOARDING_TOKEN)]);
             }
+            Needs::CarrierSignature => {
+                let of_another_body = easypost_signature(b"{}");
+                matrix.unauthorized(&operation, "another body's", &[("x-hmac-signature", &of_another_body)]);
+                let own = easypost_signature(BODY);
+                let two = [("x-hmac-signature", own.as_str()), ("x-hmac-signature", &own)];
+                matrix.unauthorized(&operation, "two signatures", &two);
+                let shipengine = [
+                    ("x-shipengine-rsa-sha256-key-id", "key-1"),
+                    ("x-shipengine-rsa-sha256-signature", "AAAA"),
+                    ("x-shipengine-timestamp", "2026-01-15T10:30:00Z"),
+                ];
+                matrix.unauthorized(&operation, "a service that is not set up", &shipengine);
+                matrix.needs_secret(&operation, &[("x-hmac-signature", &own)]);
+            }
         }
     }
 }
@@ -564,6 +591,7 @@ fn surfaces_ask_for_their_own_credential() {
             }
             Some("pharmetika") => operation.needs == Needs::FeedSecret,
             Some("rpa") => operation.needs == Needs::OnboardingToken,
+            Some("carriers") => operation.needs == Needs::CarrierSignature,
             _ if operation.is_of_orders() => matches!(operation.needs, Needs::Key(_)),
             _ => operation.needs == Needs::Nothing,
         };
@@ -589,13 +617,16 @@ fn the_ready_made_profiles_have_their_scopes() {
 #[test]
 fn without_configured_secrets_no_feed_passes() {
     let store = Store::sandbox(Engine::Sqlite);
-    let server = store.without("NIMBUS_PHARMACY_FEED_SECRET").without("NIMBUS_ONBOARDING_TOKEN").serve();
+    let store = store.without("NIMBUS_PHARMACY_FEED_SECRET").without("NIMBUS_ONBOARDING_TOKEN");
+    let server = store.without("NIMBUS_EASYPOST_WEBHOOK_SECRET").serve();
+    let signed = easypost_signature(b"{}");
     for (path, headers) in [
         ("/api/pharmetika/webhook", [("x-pharmetika-secret", "")]),
         ("/api/pharmetika/webhook", [("x-pharmetika-secret", FEED_SECRET)]),
         ("/api/rpa/practitioner/success", [("authorization", "Bearer ")]),
         ("/api/rpa/practitioner/success", [("x-rpa-token", "")]),
         ("/api/rpa/practitioner/success", [("x-rpa-token", ONBOARDING_TOKEN)]),
+        ("/api/carriers/ups/events", [("x-hmac-signature", signed.as_str())]),
     ] {
         let reply = server.anonymous().json(Method::POST, path, &headers, &json!({}));
         reply.refused(401, "UNAUTHORIZED");

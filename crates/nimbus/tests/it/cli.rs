@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Engine, Server, Store,
-    server::{FEED_SECRET, ONBOARDING_TOKEN},
+    server::{EASYPOST_SECRET, FEED_SECRET, ONBOARDING_TOKEN},
     two_engines,
 };
 
@@ -97,7 +97,7 @@ fn settings_are_shown_without_secrets() {
     assert!(output.status.success());
     let shown = out(&output);
     assert!(shown.contains("environment") && shown.contains("sandbox"), "{shown}");
-    for secret in [FEED_SECRET, ONBOARDING_TOKEN, "hidden-word"] {
+    for secret in [FEED_SECRET, ONBOARDING_TOKEN, EASYPOST_SECRET, "hidden-word"] {
         assert!(!shown.contains(secret), "{shown}");
     }
 }

@@ -166,6 +166,7 @@ fn every_post_reads_its_key() {
         let headers = [
             ("authorization", bearer.as_str()),
             ("x-pharmetika-secret", FEED_SECRET),
+            ("x-hmac-signature", "hmac-sha256-hex=00"),
             ("content-type", "application/json"),
             ("idempotency-key", "two words"),
         ];

@@ -20,6 +20,7 @@ const START_WITHIN: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 
 pub(crate) const FEED_SECRET: &str = "feed-secret-of-the-tests";
+pub(crate) const EASYPOST_SECRET: &str = "easypost-secret-of-the-tests";
 pub(crate) const ONBOARDING_TOKEN: &str = "onboarding-token-of-the-tests";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +71,7 @@ impl Store {
             .with("NIMBUS_ALLOW_LOCAL_WEBHOOKS", "true")
             .with("NIMBUS_PHARMACY_FEED_SECRET", FEED_SECRET)
             .with("NIMBUS_ONBOARDING_TOKEN", ONBOARDING_TOKEN)
+            .with("NIMBUS_EASYPOST_WEBHOOK_SECRET", EASYPOST_SECRET)
             .with("NIMBUS_RATE_LIMIT_WRITES", "0")
             .with("NIMBUS_RATE_LIMIT_READS", "0")
             .with("NIMBUS_RATE_LIMIT_UNAUTHENTICATED", "0");

@@ -1,5 +1,6 @@
 //! Parcels: what goes into them, where carriers say they are, and what becomes of the orders in them.
 
+mod feed;
 mod parcels;
 
 use serde_json::{Value, json};

@@ -1,0 +1,414 @@
+//! Carriers' tracking notifications, in the two public styles: ShipEngine's and EasyPost's.
+//!
+//! Both are read leniently: what they send beside what is asked for, and values that cannot be read, are passed over,
+//! since a notification that is refused only comes again. Names of who signed for a parcel are not kept.
+
+use axum::extract::State;
+use bytes::Bytes;
+use http::HeaderMap;
+use nimbus_app::{
+    Call, Error, Rendered,
+    carrier_feed::Signature,
+    tracking::{self, Notification, Seen, Taken},
+};
+use nimbus_carriers::tracking_words::{carrier_called, of_easypost, of_shipengine};
+use nimbus_core::time::{Date, Ts, parse_date};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::{
+    Web,
+    body::{self, Incoming},
+    checks::text,
+    failure::{Answer, Failure},
+    fields::{self, Checked, Fields},
+    partner_api::envelope::{self, Success},
+};
+
+const NOUN: &str = "Carrier";
+/// The services whose notifications name the carrier themselves.
+const SERVICES: [&str; 2] = ["shipengine", "easypost"];
+/// The most events of one notification that are read; the newest of them are kept.
+const MAX_EVENTS: usize = 2_000;
+/// The longest message and place that are kept.
+const MAX_MESSAGE: usize = 300;
+const MAX_PLACE: usize = 100;
+const MAX_WORD: usize = 60;
+
+/// ShipEngine's form has `resource_type` and `data`, EasyPost's `description` and `result`. What is in neither form
+/// is taken and passed over.
+#[derive(ToSchema)]
+pub struct CarrierNotification {
+    /// ShipEngine: `API_TRACK`.
+    #[schema(example = "API_TRACK")]
+    pub resource_type: Option<String>,
+    pub data: Option<ShipEngineTracking>,
+    /// EasyPost: `tracker.updated` or `tracker.created`.
+    #[schema(example = "tracker.updated")]
+    pub description: Option<String>,
+    pub result: Option<EasyPostTracker>,
+}
+
+#[derive(ToSchema)]
+pub struct ShipEngineTracking {
+    #[schema(max_length = 100, example = "1Z999AA10123456784")]
+    pub tracking_number: String,
+    #[schema(example = "ups")]
+    pub carrier_code: Option<String>,
+    /// Where the parcel is now: that of its newest event, where the event does not say.
+    #[schema(example = "IT")]
+    pub status_code: Option<String>,
+    pub status_detail_code: Option<String>,
+    #[schema(example = "2026-01-20T00:00:00Z")]
+    pub estimated_delivery_date: Option<String>,
+    pub actual_delivery_date: Option<String>,
+    #[schema(max_items = 2000)]
+    pub events: Option<Vec<ShipEngineEvent>>,
+}
+
+#[derive(ToSchema)]
+pub struct ShipEngineEvent {
+    #[schema(example = "2026-01-15T10:30:00Z")]
+    pub occurred_at: Option<String>,
+    /// In the carrier's local time, read as UTC where `occurred_at` is missing.
+    pub carrier_occurred_at: Option<String>,
+    #[schema(example = "Arrived at facility")]
+    pub description: Option<String>,
+    #[schema(example = "Memphis")]
+    pub city_locality: Option<String>,
+    #[schema(example = "TN")]
+    pub state_province: Option<String>,
+    #[schema(example = "IT")]
+    pub status_code: Option<String>,
+    pub status_detail_code: Option<String>,
+}
+
+#[derive(ToSchema)]
+pub struct EasyPostTracker {
+    #[schema(max_length = 100, example = "1Z999AA10123456784")]
+    pub tracking_code: String,
+    #[schema(example = "UPS")]
+    pub carrier: Option<String>,
+    /// Where the parcel is now: that of its newest detail, where the detail does not say.
+    #[schema(example = "in_transit")]
+    pub status: Option<String>,
+    pub status_detail: Option<String>,
+    pub updated_at: Option<String>,
+    #[schema(example = "2026-01-20T00:00:00Z")]
+    pub est_delivery_date: Option<String>,
+    #[schema(max_items = 2000)]
+    pub tracking_details: Option<Vec<EasyPostDetail>>,
+}
+
+#[derive(ToSchema)]
+pub struct EasyPostDetail {
+    #[schema(example = "2026-01-15T10:30:00Z")]
+    pub datetime: Option<String>,
+    #[schema(example = "in_transit")]
+    pub status: Option<String>,
+    pub status_detail: Option<String>,
+    #[schema(example = "Arrived at facility")]
+    pub message: Option<String>,
+    pub tracking_location: Option<EasyPostPlace>,
+}
+
+#[derive(ToSchema)]
+pub struct EasyPostPlace {
+    #[schema(example = "Memphis")]
+    pub city: Option<String>,
+    #[schema(example = "TN")]
+    pub state: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct CarrierReported {
+    /// Whether the number is of a parcel of ours. If it is not, nothing was kept.
+    pub matched: bool,
+    /// How many of the scans were new.
+    pub scans_kept: usize,
+    /// Whether the parcel's status changed.
+    pub moved: bool,
+}
+
+/// A text that cannot be read is as if it were not there.
+fn lenient(max: usize) -> impl Fn(&Value) -> Checked<Option<String>> {
+    move |value| {
+        let text = value.as_str().unwrap_or_default();
+        let plain: String = text.chars().filter(|c| !c.is_control()).take(max).collect();
+        Ok(Some(plain.trim().to_owned()).filter(|text| !text.is_empty()))
+    }
+}
+
+/// A time, or a time without an offset, which is read as UTC.
+fn time(value: &Value) -> Checked<Option<Ts>> {
+    let text = value.as_str().unwrap_or_default().trim();
+    Ok(Ts::parse(text).or_else(|| Ts::parse(&format!("{text}Z"))))
+}
+
+/// The day of a date or a time, as it is written.
+fn day(value: &Value) -> Checked<Option<Date>> {
+    Ok(value.as_str().and_then(|text| text.get(..10)).and_then(parse_date))
+}
+
+/// A carrier's sentence, unless it may name who took the parcel.
+fn sentence(f: &mut Fields<'_>, name: &'static str) -> Option<String> {
+    let said = f.optional(name, lenient(MAX_MESSAGE)).flatten()?;
+    let folded = said.to_lowercase();
+    let names_somebody = ["sign", "received by", "left with", "released to", "accepted by", "given to"];
+    (!names_somebody.iter().any(|words| folded.contains(words))).then_some(said)
+}
+
+fn place(city: Option<String>, state: Option<String>) -> Option<String> {
+    match (city, state) {
+        (Some(city), Some(state)) => Some(format!("{city}, {state}")),
+        (city, state) => city.or(state),
+    }
+}
+
+/// What a notification says before it is known to whom: the newest event says what the whole says, where it does not
+/// say itself.
+fn with_newest(mut seen: Vec<Seen>, whole: Seen, whole_at: Option<Ts>) -> Vec<Seen> {
+    match seen.iter_mut().max_by_key(|seen| seen.at) {
+        Some(newest) if newest.word.is_none() => {
+            newest.status = whole.status;
+            newest.word = whole.word;
+        }
+        Some(_) => {}
+        None => seen.extend(whole_at.filter(|_| whole.word.is_some()).map(|at| Seen { at, ..whole })),
+    }
+    seen
+}
+
+/// A number without spaces, in capitals, as ours are kept. Its check digit is the carrier's matter here.
+fn normalised(number: &str) -> String {
+    number.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_ascii_uppercase()).collect()
+}
+
+/// The moment before time: of what has none of its own yet.
+const NO_TIME: Ts = Ts::from_micros(0);
+
+fn read_shipengine_event(f: &mut Fields<'_>) -> Option<Option<Seen>> {
+    let utc = f.optional("occurred_at", time).flatten();
+    let local = f.optional("carrier_occurred_at", time).flatten();
+    let message = sentence(f, "description");
+    let city = f.optional("city_locality", lenient(MAX_PLACE)).flatten();
+    let state = f.optional("state_province", lenient(MAX_PLACE)).flatten();
+    let word = f.optional("status_code", lenient(MAX_WORD)).flatten();
+    let detail = f.optional("status_detail_code", lenient(MAX_WORD)).flatten();
+    let status = word.as_deref().and_then(|word| of_shipengine(word, detail.as_deref()));
+    Some(utc.or(local).map(|at| Seen { at, status, word, place: place(city, state), message }))
+}
+
+fn read_shipengine(f: &mut Fields<'_>) -> Option<Notification> {
+    let number = f.required("tracking_number", text(1..=100));
+    let carrier = f.optional("carrier_code", lenient(MAX_WORD)).flatten();
+    let word = f.optional("status_code", lenient(MAX_WORD)).flatten();
+    let detail = f.optional("status_detail_code", lenient(MAX_WORD)).flatten();
+    let estimate = f.optional("estimated_delivery_date", day).flatten();
+    let delivered_at = f.optional("actual_delivery_date", time).flatten();
+    let events = f.objects(false, "events", 0..=MAX_EVENTS, read_shipengine_event).unwrap_or_default();
+    let status = word.as_deref().and_then(|word| of_shipengine(word, detail.as_deref()));
+    let whole = Seen { at: NO_TIME, status, word, place: None, message: None };
+    Some(Notification {
+        carrier_id: carrier.and_then(|name| carrier_called(&name)).map(|carrier| carrier.id),
+        tracking_number: number.map(|number| normalised(&number)),
+        seen: with_newest(events.into_iter().flatten().collect(), whole, delivered_at),
+        estimate,
+    })
+}
+
+fn read_easypost_place(f: &mut Fields<'_>) -> Option<Option<String>> {
+    let city = f.optional("city", lenient(MAX_PLACE)).flatten();
+    let state = f.optional("state", lenient(MAX_PLACE)).flatten();
+    Some(place(city, state))
+}
+
+fn read_easypost_detail(f: &mut Fields<'_>) -> Option<Option<Seen>> {
+    let at = f.optional("datetime", time).flatten();
+    let word = f.optional("status", lenient(MAX_WORD)).flatten();
+    let detail = f.optional("status_detail", lenient(MAX_WORD)).flatten();
+    let message = sentence(f, "message");
+    let place = f.object("tracking_location", read_easypost_place).flatten();
+    let status = word.as_deref().and_then(|word| of_easypost(word, detail.as_deref()));
+    Some(at.map(|at| Seen { at, status, word, place, message }))
+}
+
+fn read_easypost(f: &mut Fields<'_>) -> Option<Notification> {
+    let number = f.required("tracking_code", text(1..=100));
+    let carrier = f.optional("carrier", lenient(MAX_WORD)).flatten();
+    let word = f.optional("status", lenient(MAX_WORD)).flatten();
+    let detail = f.optional("status_detail", lenient(MAX_WORD)).flatten();
+    let updated_at = f.optional("updated_at", time).flatten();
+    let estimate = f.optional("est_delivery_date", day).flatten();
+    let details =
+        f.objects(false, "tracking_details", 0..=MAX_EVENTS, read_easypost_detail).unwrap_or_default();
+    let status = word.as_deref().and_then(|word| of_easypost(word, detail.as_deref()));
+    let whole = Seen { at: NO_TIME, status, word, place: None, message: None };
+    Some(Notification {
+        carrier_id: carrier.and_then(|name| carrier_called(&name)).map(|carrier| carrier.id),
+        tracking_number: number.map(|number| normalised(&number)),
+        seen: with_newest(details.into_iter().flatten().collect(), whole, updated_at),
+        estimate,
+    })
+}
+
+/// Reads either form. What is of neither, or not about a parcel, is of no parcel.
+fn read_notification(f: &mut Fields<'_>) -> Option<Notification> {
+    let resource = f.optional("resource_type", lenient(MAX_WORD)).flatten();
+    let description = f.optional("description", lenient(MAX_WORD)).flatten();
+    let tracks = resource.as_deref().is_none_or(|kind| matches!(kind, "API_TRACK" | "TRACK_EVENT_V2"));
+    let is_tracker = description.as_deref().is_none_or(|kind| kind.starts_with("tracker."));
+    let shipengine = if tracks { f.object("data", read_shipengine) } else { None };
+    let easypost = if is_tracker { f.object("result", read_easypost) } else { None };
+    let of_no_parcel =
+        Notification { carrier_id: None, tracking_number: None, seen: Vec::new(), estimate: None };
+    Some(shipengine.or(easypost).unwrap_or(of_no_parcel))
+}
+
+fn render(taken: &Taken) -> Rendered {
+    let data = CarrierReported { matched: taken.matched, scans_kept: taken.kept, moved: taken.moved };
+    envelope::written(data, "OK")
+}
+
+/// The carrier that the path names; none where it names a service, whose notifications say it.
+fn carrier_of(request: &Incoming) -> Result<Option<&'static str>, Failure> {
+    let name: String = request.id("carrier", NOUN)?;
+    if SERVICES.contains(&name.as_str()) {
+        return Ok(None);
+    }
+    let carrier = carrier_called(&name).ok_or(Error::NotFound(NOUN))?;
+    Ok(Some(carrier.id))
+}
+
+/// For the notifications of ShipEngine and EasyPost, whose signatures are verified. A number that is not of our
+/// parcels is taken as well, so that the service does not send it again.
+#[utoipa::path(post, path = "/carriers/{carrier}/events", tag = "Inbound", operation_id = "carrierEvent",
+    security(("CarrierSignature" = [])),
+    params(("carrier" = String, Path, description = "A carrier's id or name (`ups`, `fedex`, `usps`, `ameriship`), \
+        or `shipengine` or `easypost`, whose notifications name the carrier")),
+    request_body(content = CarrierNotification, description = "What the service sends"),
+    responses((status = 200, description = "Taken; the data say whether it was of a parcel of ours",
+        body = Success<CarrierReported>)))]
+pub(crate) async fn report(State(web): State<Web>, mut request: Incoming) -> Answer {
+    let (call, body): (Call, Bytes) = web.carrier_service(&mut request).await?;
+    let of_path = carrier_of(&request)?;
+    let mut notification = fields::read(&body::parse(&body)?, read_notification)?;
+    notification.carrier_id = of_path.or(notification.carrier_id);
+    Ok(envelope::reply(tracking::report(&web.app, &call, notification, render).await?))
+}
+
+/// The signature that a notification's headers have, if they have one.
+pub(crate) fn signature_of(headers: &HeaderMap) -> Option<Signature> {
+    let only = |name: &str| {
+        let mut values = headers.get_all(name).iter();
+        let value = values.next()?.to_str().ok()?.to_owned();
+        values.next().is_none().then_some(value)
+    };
+    if let Some(signature) = only("x-hmac-signature") {
+        return Some(Signature::EasyPost { signature });
+    }
+    Some(Signature::ShipEngine {
+        key_id: only("x-shipengine-rsa-sha256-key-id")?,
+        timestamp: only("x-shipengine-timestamp")?,
+        signature: only("x-shipengine-rsa-sha256-signature")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use nimbus_core::shipment::ShipmentStatus;
+    use serde_json::json;
+
+    use super::*;
+    use crate::fields::assert_described;
+
+    fn read(body: Value) -> Notification {
+        fields::read(&body, read_notification).unwrap()
+    }
+
+    #[test]
+    fn schemas_describe_what_is_read() {
+        assert_described::<CarrierNotification, _>(read_notification);
+        assert_described::<ShipEngineTracking, _>(read_shipengine);
+        assert_described::<ShipEngineEvent, _>(read_shipengine_event);
+        assert_described::<EasyPostTracker, _>(read_easypost);
+        assert_described::<EasyPostDetail, _>(read_easypost_detail);
+        assert_described::<EasyPostPlace, _>(read_easypost_place);
+    }
+
+    #[test]
+    fn shipengines_form() {
+        let told = read(json!({
+            "resource_url": "https://api.shipengine.com/v1/tracking?carrier_code=ups&tracking_number=1z",
+            "resource_type": "API_TRACK",
+            "data": {
+                "tracking_number": " 1z 999aa10123456784", "carrier_code": "ups", "status_code": "DE",
+                "estimated_delivery_date": "2026-01-20T00:00:00", "actual_delivery_date": null,
+                "events": [
+                    {"occurred_at": "2026-01-19T16:00:00Z", "description": "Delivered, signed for by J DOE",
+                     "city_locality": "AUSTIN", "state_province": "TX", "signer": "J DOE", "status_code": null},
+                    {"carrier_occurred_at": "2026-01-18T09:00:00", "description": "Departed", "city_locality": "",
+                     "status_code": "IT", "event_code": "DP", "latitude": 37.8},
+                    {"description": "no time at all", "status_code": "IT"},
+                ],
+            },
+        }));
+        assert_eq!(
+            (told.carrier_id, told.tracking_number.as_deref()),
+            (Some("se-11226"), Some("1Z999AA10123456784"))
+        );
+        assert_eq!(told.estimate, parse_date("2026-01-20"));
+        let [arrived, departed] = told.seen.as_slice() else { panic!("{:?}", told.seen) };
+        assert_eq!((arrived.status, arrived.word.as_deref()), (Some(ShipmentStatus::Delivered), Some("DE")));
+        assert_eq!((arrived.place.as_deref(), arrived.message.as_deref()), (Some("AUSTIN, TX"), None));
+        assert_eq!(
+            (departed.status, departed.message.as_deref()),
+            (Some(ShipmentStatus::InTransit), Some("Departed"))
+        );
+        assert_eq!(departed.at, Ts::parse("2026-01-18T09:00:00Z").unwrap());
+    }
+
+    #[test]
+    fn easyposts_form() {
+        let told = read(json!({
+            "object": "Event", "description": "tracker.updated", "mode": "production",
+            "result": {
+                "object": "Tracker", "tracking_code": "9400111899223197428497", "carrier": "USPS",
+                "status": "in_transit", "est_delivery_date": "2026-01-21T00:00:00Z", "weight": 3.5,
+                "tracking_details": [
+                    {"datetime": "2026-01-17T09:00:00Z", "status": "in_transit", "status_detail": "arrived_at_facility",
+                     "message": "Arrived", "tracking_location": {"city": "MEMPHIS", "state": "TN", "zip": "38101"}},
+                    {"datetime": "2026-01-18T09:00:00Z", "status": "mystery", "message": null,
+                     "tracking_location": null},
+                ],
+            },
+        }));
+        assert_eq!(told.carrier_id, Some("se-11225"));
+        assert_eq!(told.seen[0].place.as_deref(), Some("MEMPHIS, TN"));
+        assert_eq!((told.seen[1].status, told.seen[1].word.as_deref()), (None, Some("mystery")));
+    }
+
+    #[test]
+    fn a_whole_without_events_is_an_event_where_it_has_a_time() {
+        let told = |whole: Value| read(json!({"resource_type": "API_TRACK", "data": whole})).seen;
+        let bare = json!({"tracking_number": "1", "status_code": "DE"});
+        assert!(told(bare.clone()).is_empty());
+        let mut timed = bare;
+        timed["actual_delivery_date"] = json!("2026-01-19T16:00:00Z");
+        assert_eq!(told(timed)[0].status, Some(ShipmentStatus::Delivered));
+    }
+
+    #[test]
+    fn what_is_not_of_a_parcel_is_passed_over() {
+        for body in [
+            json!({}),
+            json!({"resource_type": "BATCH", "data": [1]}),
+            json!({"resource_type": "BATCH", "data": {"tracking_number": "1"}}),
+            json!({"description": "batch.created", "result": {"tracking_code": "1"}}),
+        ] {
+            assert_eq!(read(body).tracking_number, None);
+        }
+        assert!(fields::read(&json!({"data": {"events": []}}), read_notification).is_err());
+    }
+}
