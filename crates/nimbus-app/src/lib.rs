@@ -90,9 +90,9 @@ pub struct Config {
     /// The rules packs, chosen by date.
     pub rules: Packs,
     /// When a refill is too soon, where that differs from the pack in force.
+    pub thresholds: OwnThresholds,
     /// The drugs that the pharmacy dispenses.
     pub formulary: Arc<Formulary>,
-    pub thresholds: OwnThresholds,
     /// Which addresses webhook endpoints may be registered at.
     pub address_policy: AddressPolicy,
     /// Where the onboarding robot is told of a new practitioner, and the token it shows when it calls back.

@@ -49,6 +49,38 @@ pub(super) fn read_assignment<Id>(f: &mut Fields<'_>, person: Id) -> Option<Assi
     Some(Assignment { id: person, clinics })
 }
 
+/// A sandbox is for invented people: warns of an address that somebody may have, and does not repeat it.
+pub(super) fn warn_of_somebodys_email(
+    f: &mut Fields<'_>,
+    name: &str,
+    email: Option<&str>,
+    environment: Environment,
+) {
+    let is_somebodys =
+        email.and_then(|email| Email::parse(email).ok()).is_some_and(|email| !email.is_nobodys());
+    if is_somebodys && environment == Environment::Sandbox {
+        f.warn(
+            name,
+            "this may be a real person's: in a sandbox use example.com, example.org, example.net, .test or .invalid",
+        );
+    }
+}
+
+/// The same of a telephone number.
+pub(super) fn warn_of_somebodys_phone(
+    f: &mut Fields<'_>,
+    name: &str,
+    phone: Option<&Phone>,
+    environment: Environment,
+) {
+    if phone.is_some_and(|phone| !phone.is_nobodys()) && environment == Environment::Sandbox {
+        f.warn(
+            name,
+            "this may be a real person's: in a sandbox use a number such as 212-555-0123 (555-0100 to 0199)",
+        );
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use nimbus_app::Error;
@@ -87,37 +119,5 @@ mod tests {
         ] {
             assert_eq!(named(&body), Err(of(&[wrong])), "{body}");
         }
-    }
-}
-
-/// A sandbox is for invented people: warns of an address that somebody may have, and does not repeat it.
-pub(super) fn warn_of_somebodys_email(
-    f: &mut Fields<'_>,
-    name: &str,
-    email: Option<&str>,
-    environment: Environment,
-) {
-    let is_somebodys =
-        email.and_then(|email| Email::parse(email).ok()).is_some_and(|email| !email.is_nobodys());
-    if is_somebodys && environment == Environment::Sandbox {
-        f.warn(
-            name,
-            "this may be a real person's: in a sandbox use example.com, example.org, example.net, .test or .invalid",
-        );
-    }
-}
-
-/// The same of a telephone number.
-pub(super) fn warn_of_somebodys_phone(
-    f: &mut Fields<'_>,
-    name: &str,
-    phone: Option<&Phone>,
-    environment: Environment,
-) {
-    if phone.is_some_and(|phone| !phone.is_nobodys()) && environment == Environment::Sandbox {
-        f.warn(
-            name,
-            "this may be a real person's: in a sandbox use a number such as 212-555-0123 (555-0100 to 0199)",
-        );
     }
 }

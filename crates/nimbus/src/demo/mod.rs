@@ -1,6 +1,7 @@
 //! `nimbus demo`: a sandbox on loopback, a receiver of its own, and an order's whole life by the public API.
 
 mod client;
+mod holds;
 mod receiver;
 mod story;
 mod tour;

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::Failure;
 
-const CHAPTERS: usize = 5;
+const CHAPTERS: usize = 9;
 /// How long a webhook may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// By this the demo recognises an endpoint that an interrupted run left behind.
@@ -39,12 +39,36 @@ impl Tour<'_> {
         self.story.chapter(3, CHAPTERS, "The pharmacy ships, the parcel arrives");
         self.ship(&order).await?;
         self.story.chapter(4, CHAPTERS, "A refill asked for too soon is refused, with the day it will pass");
-        self.refused_refill(&line).await?;
+        let passes_on = self.refused_refill(&line).await?;
         self.story.chapter(5, CHAPTERS, "A refill of a fill from sixty days ago is approved");
-        self.accepted_refill().await
+        let old_line = self.old_fill.medication_request_id.to_string();
+        self.accepted_refill(&old_line).await?;
+        self.story.chapter(
+            6,
+            CHAPTERS,
+            "The pharmacy holds an order for its address, the partner resolves it",
+        );
+        self.resolved_hold().await?;
+        self.story.chapter(7, CHAPTERS, "A controlled drug waits for the original of its prescription");
+        self.bound_original().await?;
+        self.story.chapter(
+            8,
+            CHAPTERS,
+            "A cold drug is refused a service that is too slow, and told which would do",
+        );
+        self.refused_service().await?;
+        self.story.chapter(9, CHAPTERS, "The sandbox's clock moves until the refill of chapter 4 is due");
+        self.move_clock(&passes_on).await?;
+        self.accepted_refill(&line).await
     }
 
-    async fn call(&self, who: As, method: Method, path: &str, body: Option<Value>) -> Result<Reply, Failure> {
+    pub(super) async fn call(
+        &self,
+        who: As,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Reply, Failure> {
         let name = match who {
             As::Partner => "partner",
             As::Staff => "staff",
@@ -54,7 +78,13 @@ impl Tour<'_> {
     }
 
     /// A request that must succeed; answers its data.
-    async fn must(&self, who: As, method: Method, path: &str, body: Option<Value>) -> Result<Value, Failure> {
+    pub(super) async fn must(
+        &self,
+        who: As,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Value, Failure> {
         let reply = self.call(who, method, path, body).await?;
         let message = reply.body["message"].as_str().or_else(|| reply.body["error"]["message"].as_str());
         self.story.reply(reply.status, message.unwrap_or_default());
@@ -65,7 +95,7 @@ impl Tour<'_> {
     }
 
     /// Waits until the receiver has these events, in any order among others; each must be signed rightly.
-    async fn webhooks(&mut self, wanted: &[&str]) -> Result<(), Failure> {
+    pub(super) async fn webhooks(&mut self, wanted: &[&str]) -> Result<(), Failure> {
         let mut missing: Vec<&str> = wanted.to_vec();
         while !missing.is_empty() {
             let next = tokio::time::timeout(PATIENCE, self.receiver.inbox.recv()).await;
@@ -159,7 +189,8 @@ impl Tour<'_> {
         Ok(())
     }
 
-    async fn refused_refill(&mut self, line: &str) -> Result<(), Failure> {
+    /// Answers the day on which it will pass.
+    async fn refused_refill(&mut self, line: &str) -> Result<String, Failure> {
         let body = json!({ "medication_request_id": line });
         let reply = self.call(As::Partner, Method::POST, "/api/external/refill-request", Some(body)).await?;
         let error = &reply.body["error"];
@@ -168,14 +199,13 @@ impl Tour<'_> {
         match (reply.status, error["code"].as_str(), passes_on) {
             (400, Some("REFILL_NOT_ELIGIBLE"), Some(day)) => {
                 self.story.line(&format!("reason too_soon, passes on {day}"));
-                Ok(())
+                Ok(day.to_owned())
             }
             _ => Err("the early refill was not refused as it should be".into()),
         }
     }
 
-    async fn accepted_refill(&mut self) -> Result<(), Failure> {
-        let line = self.old_fill.medication_request_id.to_string();
+    async fn accepted_refill(&mut self, line: &str) -> Result<(), Failure> {
         let path = format!("/api/external/refill-request/eligibility?medication_request_id={line}");
         let eligible = self.must(As::Partner, Method::GET, &path, None).await?;
         self.story.line(&format!(

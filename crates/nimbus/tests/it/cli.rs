@@ -139,11 +139,15 @@ fn the_demo_tells_its_story_twice() {
             "medication:shipped",
             "medication:delivered",
             "refill:approved",
+            "medication:on_hold",
+            "medication:released",
+            "prescription:refill_due",
         ] {
             let told = |line: &str| line.contains(event) && line.contains("signature ok");
             assert!(story.lines().any(told), "run {run}: {event} in\n{story}");
         }
         assert!(!story.contains("REFUSED"), "{story}");
+        assert!(story.contains("would do: ameriship_overnight, fedex_2day"), "{story}");
         assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
     }
 }
