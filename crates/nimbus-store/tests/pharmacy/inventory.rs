@@ -122,7 +122,7 @@ async fn told(tx: &mut Tx) -> Result<()> {
     let all = lot_list(tx, None, None, None, &page).await?.items;
     assert_eq!(all.iter().map(|lot| (lot.id, lot.on_hand)).collect::<Vec<_>>(), {
         let mut both = [(early.id, 1500), (late.id, 500)];
-        both.sort_by(|a, b| b.0.cmp(&a.0));
+        both.sort_by_key(|it| std::cmp::Reverse(it.0));
         both
     });
     let soon = lot_list(tx, Some("drug"), Some(true), Some(day("2027-06-01")), &page).await?.items;
