@@ -266,8 +266,9 @@ two_engines! {
     async fn whatever_the_answer_one_label_is_paid_in_the_end(db: Db) {
         let scene = Scene::new(db).await;
         for fault in [
-            Fault::LostReply, Fault::Garbage, Fault::DocumentFails, Fault::DocumentElsewhere, Fault::Hang,
+            Fault::LostReply, Fault::Garbage, Fault::DocumentFails(500), Fault::DocumentElsewhere, Fault::Hang,
             Fault::Status(500), Fault::Status(503), Fault::TooManyRequests(5), Fault::Redirect, Fault::OtherLabel,
+            Fault::DocumentFails(400), Fault::DocumentFails(403), Fault::DocumentFails(410),
         ] {
             let order = scene.filled().await;
             let made = scene.provider.made();
@@ -287,6 +288,19 @@ two_engines! {
             scene.settle().await;
             assert!(scene.provider.paid().is_empty(), "{fault:?}");
         }
+    }
+
+    async fn a_label_that_may_not_be_looked_for_is_not_bought_again(db: Db) {
+        let scene = Scene::new(db).await;
+        let order = scene.filled().await;
+        scene.provider.fail_next(Fault::FindFails(401));
+        assert!(matches!(scene.ship(order).await.unwrap_err(), Error::LabelPending));
+        scene.settle().await;
+        scene.assert_waits(order).await;
+        assert_eq!(reason(&scene.ship(order).await.unwrap_err()), Some("label_pending"));
+        scene.settle().await;
+        assert_eq!(scene.provider.made(), 1, "two labels for one parcel");
+        scene.assert_one_parcel_paid(order).await;
     }
 
     async fn a_refusal_leaves_the_order_where_it_was(db: Db) {

@@ -111,8 +111,8 @@ impl ShipEngine {
     /// Buys a label (`POST /v1/labels`) and fetches its document.
     ///
     /// # Errors
-    /// `Refused` and `Busy` mean that nothing was bought, `Unusable` that the label is to be given back. After any
-    /// other error what came of it is not known: [`Self::find`] tells.
+    /// `Refused` means that nothing was bought, `Unusable` that the label is to be given back. After any other error
+    /// what came of it is not known: [`Self::find`] tells.
     pub async fn buy(&self, from: &Pharmacy, request: &LabelRequest) -> Result<BoughtLabel> {
         let body = wire::Purchase::new(from, request);
         let label: wire::Label =
@@ -126,7 +126,7 @@ impl ShipEngine {
     /// Looks for a label by its external id (`GET /v1/labels/external_shipment_id/{id}`).
     ///
     /// # Errors
-    /// As [`Self::buy`], but that nothing is ever bought.
+    /// As [`Self::buy`], but that nothing is ever bought; `Refused` only for a label that could not be made.
     pub async fn find(&self, request: &LabelRequest) -> Result<Found> {
         let path = format!("/v1/labels/external_shipment_id/{}", request.external_id);
         let call = self.call::<(), wire::Label>(Method::GET, &path, None);
@@ -182,8 +182,10 @@ impl ShipEngine {
         serde_json::from_slice(&answer).map_err(|_| ProviderError::Garbage("not the JSON that is documented"))
     }
 
-    /// One request, and the body of a success.
+    /// One request, and the body of a success. Only what was to be done can be refused: a document or a label that may
+    /// not be read says nothing of what was bought before.
     async fn send(&self, method: Method, path: &str, body: Bytes, limit: usize) -> Result<Bytes> {
+        let reads = method == Method::GET;
         let request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base))
@@ -205,7 +207,9 @@ impl ShipEngine {
             StatusCode::NOT_FOUND | StatusCode::REQUEST_TIMEOUT | StatusCode::CONFLICT => {
                 Err(ProviderError::Status(status.as_u16()))
             }
-            status if status.is_client_error() => Err(ProviderError::Refused(wire::error_code(&body))),
+            status if status.is_client_error() && !reads => {
+                Err(ProviderError::Refused(wire::error_code(&body)))
+            }
             status => Err(ProviderError::Status(status.as_u16())),
         }
     }

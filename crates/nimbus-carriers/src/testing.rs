@@ -37,8 +37,10 @@ pub enum Fault {
     OtherLabel,
     /// It is done; the document lies on another host.
     DocumentElsewhere,
-    /// It is done; the document cannot be fetched this once.
-    DocumentFails,
+    /// It is done; the document cannot be fetched this once, with this status.
+    DocumentFails(u16),
+    /// It is done, the reply is lost, and the first look for it has this status.
+    FindFails(u16),
     /// A redirect to another host.
     Redirect,
 }
@@ -57,7 +59,8 @@ struct Label {
 struct Books {
     labels: Vec<Label>,
     faults: VecDeque<Fault>,
-    document_fails: bool,
+    document_fails: Option<u16>,
+    find_fails: Option<u16>,
     void_refused: bool,
     requests: Vec<(String, Value)>,
     estimates: Option<Value>,
@@ -158,15 +161,16 @@ impl StandIn {
             }
             ("GET", path) if path.starts_with("/v1/labels/external_shipment_id/") => {
                 let id = path.rsplit('/').next()?;
+                if let Some(status) = self.lock().find_fails.take() {
+                    return Some(error(status, "unauthorized"));
+                }
                 let found = self.lock().labels.iter().find(|label| label.external_id == id).cloned();
                 Some(found.map_or_else(|| error(404, "not_found"), |label| self.shown(&label, None)))
             }
-            ("GET", path) if path.starts_with("/v1/downloads/") => {
-                match std::mem::take(&mut self.lock().document_fails) {
-                    true => Some(error(500, "unspecified")),
-                    false => Some(reply(200, &format!("%PDF-1.4 label of {path}"))),
-                }
-            }
+            ("GET", path) if path.starts_with("/v1/downloads/") => match self.lock().document_fails.take() {
+                Some(status) => Some(error(status, "unspecified")),
+                None => Some(reply(200, &format!("%PDF-1.4 label of {path}"))),
+            },
             ("PUT", path) if path.ends_with("/void") => Some(self.void(path)),
             _ => Some(error(404, "not_found")),
         }
@@ -204,7 +208,7 @@ impl StandIn {
         }
         let label = self.make(&body["shipment"], fault);
         match fault {
-            Some(Fault::LostReply) => None,
+            Some(Fault::LostReply | Fault::FindFails(_)) => None,
             Some(Fault::Garbage) => Some(reply(200, "<html>all is well</html>")),
             Some(Fault::DocumentElsewhere) => Some(self.shown(&label, Some("http://192.0.2.1/label.pdf"))),
             _ => Some(self.shown(&label, None)),
@@ -232,7 +236,11 @@ impl StandIn {
             shipment: shipment.clone(),
             is_voided: false,
         };
-        books.document_fails |= fault == Some(Fault::DocumentFails);
+        match fault {
+            Some(Fault::DocumentFails(status)) => books.document_fails = Some(status),
+            Some(Fault::FindFails(status)) => books.find_fails = Some(status),
+            _ => {}
+        }
         books.labels.push(label.clone());
         label
     }

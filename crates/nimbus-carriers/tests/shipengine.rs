@@ -97,7 +97,11 @@ async fn each_fault_says_whether_something_was_bought() {
         (Fault::Garbage, ProviderError::Garbage("not the JSON that is documented")),
         (Fault::OtherLabel, ProviderError::NotOurs),
         (Fault::DocumentElsewhere, ProviderError::Garbage("the label's document is elsewhere")),
-        (Fault::DocumentFails, ProviderError::Status(500)),
+        (Fault::DocumentFails(500), ProviderError::Status(500)),
+        (Fault::DocumentFails(400), ProviderError::Status(400)),
+        (Fault::DocumentFails(401), ProviderError::Status(401)),
+        (Fault::DocumentFails(403), ProviderError::Status(403)),
+        (Fault::DocumentFails(410), ProviderError::Status(410)),
     ] {
         let provider = StandIn::start();
         provider.fail_next(fault);
@@ -124,6 +128,8 @@ async fn another_key_is_refused_and_an_absent_provider_is_unreachable() {
     let stranger = ShipEngine::new(&provider.url(), "other", true).unwrap();
     let refused = stranger.buy(&pharmacy, &request("one")).await;
     assert_eq!(refused, Err(ProviderError::Refused("unauthorized".to_owned())));
+    let looked = stranger.find(&request("one")).await;
+    assert_eq!(looked, Err(ProviderError::Status(401)), "what was bought before is not known");
     let absent = ShipEngine::new("http://127.0.0.1:1", KEY, true).unwrap();
     assert_eq!(absent.buy(&pharmacy, &request("one")).await, Err(ProviderError::Unreachable));
 }
