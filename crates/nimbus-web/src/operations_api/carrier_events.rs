@@ -12,7 +12,10 @@ use nimbus_app::{
     tracking::{self, Notification, Seen, Taken},
 };
 use nimbus_carriers::tracking_words::{carrier_called, of_easypost, of_shipengine};
-use nimbus_core::time::{Date, Ts, parse_date};
+use nimbus_core::{
+    shipment::ShipmentStatus,
+    time::{Date, Ts, parse_date},
+};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -151,12 +154,37 @@ fn day(value: &Value) -> Checked<Option<Date>> {
     Ok(value.as_str().and_then(|text| text.get(..10)).and_then(parse_date))
 }
 
-/// A carrier's sentence, unless it may name who took the parcel.
-fn sentence(f: &mut Fields<'_>, name: &'static str) -> Option<String> {
-    let said = f.optional(name, lenient(MAX_MESSAGE)).flatten()?;
+/// What is told of an event beside its status. Where a parcel met somebody, or may have, a carrier's sentence can
+/// name them in any words, so ours stands for it; elsewhere it is the carrier's, unless it speaks of somebody.
+fn message_of(status: Option<ShipmentStatus>, said: Option<String>) -> Option<String> {
+    use ShipmentStatus as S;
+    let ours = match status? {
+        S::LabelCreated | S::InTransit | S::OutForDelivery | S::Exception | S::Lost | S::Cancelled => {
+            return said.filter(|said| !speaks_of_somebody(said));
+        }
+        S::Delivered => "Delivered",
+        S::Attempted => "Delivery was attempted",
+        S::AvailableForPickup => "Ready to be picked up",
+        S::Returned => "Returned to the sender",
+    };
+    Some(ours.to_owned())
+}
+
+fn speaks_of_somebody(said: &str) -> bool {
     let folded = said.to_lowercase();
-    let names_somebody = ["sign", "received by", "left with", "released to", "accepted by", "given to"];
-    (!names_somebody.iter().any(|words| folded.contains(words))).then_some(said)
+    let words = [
+        "sign",
+        "received by",
+        "left with",
+        "released to",
+        "accepted by",
+        "refused by",
+        "given to",
+        "handed to",
+        "delivered to",
+        "neighbo",
+    ];
+    words.iter().any(|words| folded.contains(words))
 }
 
 fn place(city: Option<String>, state: Option<String>) -> Option<String> {
@@ -167,7 +195,7 @@ fn place(city: Option<String>, state: Option<String>) -> Option<String> {
 }
 
 /// What a notification says before it is known to whom: the newest event says what the whole says, where it does not
-/// say itself.
+/// say itself. Nobody who took a parcel is named in it.
 fn with_newest(mut seen: Vec<Seen>, whole: Seen, whole_at: Option<Ts>) -> Vec<Seen> {
     match seen.iter_mut().max_by_key(|seen| seen.at) {
         Some(newest) if newest.word.is_none() => {
@@ -177,7 +205,7 @@ fn with_newest(mut seen: Vec<Seen>, whole: Seen, whole_at: Option<Ts>) -> Vec<Se
         Some(_) => {}
         None => seen.extend(whole_at.filter(|_| whole.word.is_some()).map(|at| Seen { at, ..whole })),
     }
-    seen
+    seen.into_iter().map(|seen| Seen { message: message_of(seen.status, seen.message), ..seen }).collect()
 }
 
 /// A number without spaces, in capitals, as ours are kept. Its check digit is the carrier's matter here.
@@ -191,7 +219,7 @@ const NO_TIME: Ts = Ts::from_micros(0);
 fn read_shipengine_event(f: &mut Fields<'_>) -> Option<Option<Seen>> {
     let utc = f.optional("occurred_at", time).flatten();
     let local = f.optional("carrier_occurred_at", time).flatten();
-    let message = sentence(f, "description");
+    let message = f.optional("description", lenient(MAX_MESSAGE)).flatten();
     let city = f.optional("city_locality", lenient(MAX_PLACE)).flatten();
     let state = f.optional("state_province", lenient(MAX_PLACE)).flatten();
     let word = f.optional("status_code", lenient(MAX_WORD)).flatten();
@@ -228,7 +256,7 @@ fn read_easypost_detail(f: &mut Fields<'_>) -> Option<Option<Seen>> {
     let at = f.optional("datetime", time).flatten();
     let word = f.optional("status", lenient(MAX_WORD)).flatten();
     let detail = f.optional("status_detail", lenient(MAX_WORD)).flatten();
-    let message = sentence(f, "message");
+    let message = f.optional("message", lenient(MAX_MESSAGE)).flatten();
     let place = f.object("tracking_location", read_easypost_place).flatten();
     let status = word.as_deref().and_then(|word| of_easypost(word, detail.as_deref()));
     Some(at.map(|at| Seen { at, status, word, place, message }))
@@ -317,7 +345,6 @@ pub(crate) fn signature_of(headers: &HeaderMap) -> Option<Signature> {
 
 #[cfg(test)]
 mod tests {
-    use nimbus_core::shipment::ShipmentStatus;
     use serde_json::json;
 
     use super::*;
@@ -361,7 +388,10 @@ mod tests {
         assert_eq!(told.estimate, parse_date("2026-01-20"));
         let [arrived, departed] = told.seen.as_slice() else { panic!("{:?}", told.seen) };
         assert_eq!((arrived.status, arrived.word.as_deref()), (Some(ShipmentStatus::Delivered), Some("DE")));
-        assert_eq!((arrived.place.as_deref(), arrived.message.as_deref()), (Some("AUSTIN, TX"), None));
+        assert_eq!(
+            (arrived.place.as_deref(), arrived.message.as_deref()),
+            (Some("AUSTIN, TX"), Some("Delivered"))
+        );
         assert_eq!(
             (departed.status, departed.message.as_deref()),
             (Some(ShipmentStatus::InTransit), Some("Departed"))
@@ -387,6 +417,33 @@ mod tests {
         assert_eq!(told.carrier_id, Some("se-11225"));
         assert_eq!(told.seen[0].place.as_deref(), Some("MEMPHIS, TN"));
         assert_eq!((told.seen[1].status, told.seen[1].word.as_deref()), (None, Some("mystery")));
+    }
+
+    #[test]
+    fn nobody_who_took_a_parcel_is_named() {
+        let told = |status: &str, said: &str| {
+            let detail = json!({"datetime": "2026-01-17T09:00:00Z", "status": status, "message": said});
+            let body = json!({"result": {"tracking_code": "1", "tracking_details": [detail]}});
+            read(body).seen.remove(0).message
+        };
+        for said in ["DELIVERED TO J SMITH", "Handed to neighbour", "J SMITH, FRONT DESK", ""] {
+            assert_eq!(told("delivered", said).as_deref(), Some("Delivered"));
+            assert_eq!(told("available_for_pickup", said).as_deref(), Some("Ready to be picked up"));
+            assert_eq!(told("return_to_sender", said).as_deref(), Some("Returned to the sender"));
+            assert_eq!(told("unheard_of", said), None);
+        }
+        for said in ["Handed to J SMITH", "Delivered to neighbor", "Signed: J SMITH"] {
+            assert_eq!(told("in_transit", said), None, "{said}");
+        }
+        assert_eq!(told("in_transit", "Arrived at facility").as_deref(), Some("Arrived at facility"));
+    }
+
+    #[test]
+    fn an_event_that_takes_its_status_from_the_whole_names_nobody() {
+        let event = json!({"occurred_at": "2026-01-19T16:00:00Z", "description": "DELIVERED TO J SMITH"});
+        let seen =
+            read(json!({"data": {"tracking_number": "1", "status_code": "DE", "events": [event]}})).seen;
+        assert_eq!(seen[0].message.as_deref(), Some("Delivered"));
     }
 
     #[test]
