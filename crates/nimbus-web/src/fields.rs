@@ -277,6 +277,28 @@ impl<'a> Fields<'a> {
         read.into_iter().collect()
     }
 
+    /// A nested object, if there is one: anything else is passed over.
+    pub(crate) fn object_if_any<T>(
+        &mut self,
+        name: &'static str,
+        reader: impl FnOnce(&mut Fields<'_>) -> Option<T>,
+    ) -> Option<T> {
+        let value = self.value(name).filter(|value| value.is_object())?;
+        self.nested(name, value, reader)
+    }
+
+    /// The objects of a list, if there is one: anything else in its place or among them is passed over, and so is
+    /// what the reader refuses.
+    pub(crate) fn objects_among<T>(
+        &mut self,
+        name: &'static str,
+        mut reader: impl FnMut(&mut Fields<'_>) -> Option<T>,
+    ) -> Vec<T> {
+        let items = self.value(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let objects = items.iter().enumerate().filter(|(_, item)| item.is_object());
+        objects.filter_map(|(i, item)| self.nested(&format!("{name}[{i}]"), item, &mut reader)).collect()
+    }
+
     /// A list of plain values; `None` if it is absent or one of them was refused.
     pub(crate) fn values<T>(
         &mut self,

@@ -32,8 +32,6 @@ use crate::{
 const NOUN: &str = "Carrier";
 /// The services whose notifications name the carrier themselves.
 const SERVICES: [&str; 2] = ["shipengine", "easypost"];
-/// The most events of one notification that are read; the newest of them are kept.
-const MAX_EVENTS: usize = 2_000;
 /// The longest message and place that are kept.
 const MAX_MESSAGE: usize = 300;
 const MAX_PLACE: usize = 100;
@@ -216,7 +214,7 @@ fn normalised(number: &str) -> String {
 /// The moment before time: of what has none of its own yet.
 const NO_TIME: Ts = Ts::from_micros(0);
 
-fn read_shipengine_event(f: &mut Fields<'_>) -> Option<Option<Seen>> {
+fn read_shipengine_event(f: &mut Fields<'_>) -> Option<Seen> {
     let utc = f.optional("occurred_at", time).flatten();
     let local = f.optional("carrier_occurred_at", time).flatten();
     let message = f.optional("description", lenient(MAX_MESSAGE)).flatten();
@@ -225,7 +223,7 @@ fn read_shipengine_event(f: &mut Fields<'_>) -> Option<Option<Seen>> {
     let word = f.optional("status_code", lenient(MAX_WORD)).flatten();
     let detail = f.optional("status_detail_code", lenient(MAX_WORD)).flatten();
     let status = word.as_deref().and_then(|word| of_shipengine(word, detail.as_deref()));
-    Some(utc.or(local).map(|at| Seen { at, status, word, place: place(city, state), message }))
+    Some(Seen { at: utc.or(local)?, status, word, place: place(city, state), message })
 }
 
 fn read_shipengine(f: &mut Fields<'_>) -> Option<Notification> {
@@ -235,13 +233,13 @@ fn read_shipengine(f: &mut Fields<'_>) -> Option<Notification> {
     let detail = f.optional("status_detail_code", lenient(MAX_WORD)).flatten();
     let estimate = f.optional("estimated_delivery_date", day).flatten();
     let delivered_at = f.optional("actual_delivery_date", time).flatten();
-    let events = f.objects(false, "events", 0..=MAX_EVENTS, read_shipengine_event).unwrap_or_default();
+    let events = f.objects_among("events", read_shipengine_event);
     let status = word.as_deref().and_then(|word| of_shipengine(word, detail.as_deref()));
     let whole = Seen { at: NO_TIME, status, word, place: None, message: None };
     Some(Notification {
         carrier_id: carrier.and_then(|name| carrier_called(&name)).map(|carrier| carrier.id),
         tracking_number: number.map(|number| normalised(&number)),
-        seen: with_newest(events.into_iter().flatten().collect(), whole, delivered_at),
+        seen: with_newest(events, whole, delivered_at),
         estimate,
     })
 }
@@ -252,14 +250,14 @@ fn read_easypost_place(f: &mut Fields<'_>) -> Option<Option<String>> {
     Some(place(city, state))
 }
 
-fn read_easypost_detail(f: &mut Fields<'_>) -> Option<Option<Seen>> {
+fn read_easypost_detail(f: &mut Fields<'_>) -> Option<Seen> {
     let at = f.optional("datetime", time).flatten();
     let word = f.optional("status", lenient(MAX_WORD)).flatten();
     let detail = f.optional("status_detail", lenient(MAX_WORD)).flatten();
     let message = f.optional("message", lenient(MAX_MESSAGE)).flatten();
-    let place = f.object("tracking_location", read_easypost_place).flatten();
+    let place = f.object_if_any("tracking_location", read_easypost_place).flatten();
     let status = word.as_deref().and_then(|word| of_easypost(word, detail.as_deref()));
-    Some(at.map(|at| Seen { at, status, word, place, message }))
+    Some(Seen { at: at?, status, word, place, message })
 }
 
 fn read_easypost(f: &mut Fields<'_>) -> Option<Notification> {
@@ -269,14 +267,13 @@ fn read_easypost(f: &mut Fields<'_>) -> Option<Notification> {
     let detail = f.optional("status_detail", lenient(MAX_WORD)).flatten();
     let updated_at = f.optional("updated_at", time).flatten();
     let estimate = f.optional("est_delivery_date", day).flatten();
-    let details =
-        f.objects(false, "tracking_details", 0..=MAX_EVENTS, read_easypost_detail).unwrap_or_default();
+    let details = f.objects_among("tracking_details", read_easypost_detail);
     let status = word.as_deref().and_then(|word| of_easypost(word, detail.as_deref()));
     let whole = Seen { at: NO_TIME, status, word, place: None, message: None };
     Some(Notification {
         carrier_id: carrier.and_then(|name| carrier_called(&name)).map(|carrier| carrier.id),
         tracking_number: number.map(|number| normalised(&number)),
-        seen: with_newest(details.into_iter().flatten().collect(), whole, updated_at),
+        seen: with_newest(details, whole, updated_at),
         estimate,
     })
 }
@@ -287,8 +284,8 @@ fn read_notification(f: &mut Fields<'_>) -> Option<Notification> {
     let description = f.optional("description", lenient(MAX_WORD)).flatten();
     let tracks = resource.as_deref().is_none_or(|kind| matches!(kind, "API_TRACK" | "TRACK_EVENT_V2"));
     let is_tracker = description.as_deref().is_none_or(|kind| kind.starts_with("tracker."));
-    let shipengine = if tracks { f.object("data", read_shipengine) } else { None };
-    let easypost = if is_tracker { f.object("result", read_easypost) } else { None };
+    let shipengine = if tracks { f.object_if_any("data", read_shipengine) } else { None };
+    let easypost = if is_tracker { f.object_if_any("result", read_easypost) } else { None };
     let of_no_parcel =
         Notification { carrier_id: None, tracking_number: None, seen: Vec::new(), estimate: None };
     Some(shipengine.or(easypost).unwrap_or(of_no_parcel))
@@ -444,6 +441,25 @@ mod tests {
         let seen =
             read(json!({"data": {"tracking_number": "1", "status_code": "DE", "events": [event]}})).seen;
         assert_eq!(seen[0].message.as_deref(), Some("Delivered"));
+    }
+
+    #[test]
+    fn an_odd_event_costs_itself_alone() {
+        let whole = |events: Value| {
+            read(json!({"data": {"tracking_number": "1", "status_code": "IT", "events": events}})).seen
+        };
+        let event = json!({"occurred_at": "2026-01-19T16:00:00Z", "status_code": "IT"});
+        assert_eq!(whole(json!([null, event, "x", [], {"occurred_at": 7}])).len(), 1);
+        assert_eq!(whole(json!("x")), []);
+        assert_eq!(whole(Value::Array(vec![event; 3_000])).len(), 3_000);
+        let detail =
+            json!({"datetime": "2026-01-17T09:00:00Z", "status": "in_transit", "tracking_location": "x"});
+        let tracker = |details: Value| {
+            read(json!({"result": {"tracking_code": "1", "tracking_details": details}})).seen
+        };
+        assert_eq!(tracker(json!([detail, 1])).len(), 1);
+        assert_eq!(tracker(json!("x")), []);
+        assert_eq!(read(json!({"data": "x", "result": [1]})).tracking_number, None);
     }
 
     #[test]
