@@ -31,7 +31,7 @@ const DELETED: &[(&str, &str)] = &[
 
 /// The tables of a tenant that a reset leaves as they are: who calls and what is configured, what was told and
 /// delivered (so that the ledger stays balanced), labels that are being paid for (their own jobs finish or void them),
-/// and what is on record.
+/// what fills took from stock, and what is on record.
 pub const KEPT: &[&str] = &[
     "api_keys",
     "attempts",
@@ -42,6 +42,7 @@ pub const KEPT: &[&str] = &[
     "event_sequences",
     "events",
     "free_shipping",
+    "inventory_moves",
     "label_claims",
     "label_purchases",
     "refill_thresholds",

@@ -292,7 +292,11 @@ fn an_order_goes_from_the_partner_to_its_refill() {
         let (status, made) =
             world.staff(&world.technician, Method::POST, "/pharmacy/shipments", Some(shipment)).await;
         assert_eq!(status, 200, "{made}");
-        assert_eq!(made["data"]["warnings"].as_array().unwrap().len(), 1, "{made}");
+        // The number is another carrier's, and the golden order is refrigerated, for which ground is too slow.
+        let warned = made["data"]["warnings"].as_array().unwrap();
+        let fields = warned.iter().map(|it| it.as_str().unwrap().split(':').next().unwrap());
+        let fields: std::collections::BTreeSet<&str> = fields.collect();
+        assert_eq!(fields.into_iter().collect::<Vec<_>>(), ["service_id", "tracking_number"], "{made}");
         let shipment = made["data"]["shipment_id"].as_str().unwrap().to_owned();
         let path = format!("/pharmacy/shipments/{shipment}/status");
         for status in ["in_transit", "delivered"] {

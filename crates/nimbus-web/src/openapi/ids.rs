@@ -27,8 +27,8 @@ const KINDS: &[(&[&str], &str)] = &[
     (&["delivery", "deliveries"], DeliveryId::PREFIX),
     (&["hold", "holds"], HoldId::PREFIX),
     (&["key", "keys"], KeyId::PREFIX),
-    (&["license", "state_license"], LicenseId::PREFIX),
-    (&["lot"], LotId::PREFIX),
+    (&["license", "licenses", "state_license"], LicenseId::PREFIX),
+    (&["lot", "inventory"], LotId::PREFIX),
     (&["move"], MoveId::PREFIX),
 ];
 

@@ -154,7 +154,7 @@ pub(crate) async fn add(State(web): State<Web>, mut request: Incoming) -> Answer
     security(("OpsToken" = ["super_admin", "pharmacist"])),
     params(
         ("id" = String, Path, description = "The clinic's id"),
-        ("drug_id" = String, Path, description = "The drug's id")),
+        ("drug_id" = String, Path, description = "The drug's id", example = "tretinoin-cream-05")),
     responses((status = 200, description = "Off the clinic's list", body = Success<Nothing>)))]
 pub(crate) async fn remove(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.staff(&request, MANAGERS).await?;

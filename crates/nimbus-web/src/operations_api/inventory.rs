@@ -187,7 +187,7 @@ fn render(lot: &LotView) -> Rendered {
 #[utoipa::path(get, path = "/pharmacy/inventory", tag = "Inventory", operation_id = "listStock",
     security(("OpsToken" = ["pharmacist", "technician"])),
     params(PageParams,
-        ("drug_id" = Option<String>, Query, description = "Only lots of this drug"),
+        ("drug_id" = Option<String>, Query, description = "Only lots of this drug", example = "modafinil-200"),
         ("in_stock" = Option<bool>, Query, description = "Only lots with something, or with nothing, on hand"),
         ("expires_before" = Option<String>, Query, description = "Only lots whose last day is before this one",
             format = Date)),

@@ -47,9 +47,9 @@ pub struct LicenseCreate {
 /// What is left out stays as it is.
 #[derive(ToSchema)]
 pub struct LicenseUpdate {
-    #[schema(min_length = 1, max_length = 100, example = "TX-34567")]
+    #[schema(nullable = false, min_length = 1, max_length = 100, example = "TX-34567")]
     pub number: Option<String>,
-    #[schema(format = Date)]
+    #[schema(nullable = false, format = Date)]
     pub expires_on: Option<String>,
 }
 

@@ -162,8 +162,10 @@ mod tests {
     const ELSEWHERE: &[&str] = &[
         "carrier_feed.rs",
         "carriers.rs",
-        "label_purchases.rs",
         "holds.rs",
+        "inventory.rs",
+        "label_purchases.rs",
+        "licenses.rs",
         "onboarding.rs",
         "operations.rs",
         "originals.rs",
