@@ -11,7 +11,7 @@ use nimbus_core::{
     prescription::Prescription,
     rules::RefillCase,
 };
-use nimbus_store::{Tx, clinic_drugs, orders as store, patients, prescriptions};
+use nimbus_store::{Tx, clinic_drugs, orders as store, originals, patients, prescriptions};
 
 use crate::{
     App,
@@ -45,7 +45,9 @@ async fn resolve_in(tx: &mut Tx, cx: &Cx, command: &Resolve) -> Result<Order> {
     let hold = before.holds.iter().find(|hold| hold.id == command.hold).ok_or(Error::NotFound("Hold"))?;
     must_be_the_partners(hold)?;
     let line = before.line(hold.line_id).ok_or(Error::NotFound("Hold"))?;
-    must_answer(&before, line, hold, &command.answer)?;
+    let bound = originals::originals_of_order(tx, clinic, before.id).await?;
+    let has_original = bound.contains(&line.prescription_id);
+    must_answer(&before, line, has_original, hold, &command.answer)?;
 
     let mut answered = before.clone();
     apply(tx, cx, &mut answered, hold.line_id, &command.answer).await?;
@@ -92,7 +94,7 @@ fn must_be_the_partners(hold: &Hold) -> Result<()> {
 }
 
 /// The answer has what the hold asks for, and nothing that it cannot change any more.
-fn must_answer(order: &Order, line: &Line, hold: &Hold, answer: &Answer) -> Result<()> {
+fn must_answer(order: &Order, line: &Line, has_original: bool, hold: &Hold, answer: &Answer) -> Result<()> {
     let given = answer.given();
     let mut errors: Vec<FieldError> = Vec::new();
     match hold.reason {
@@ -110,10 +112,13 @@ fn must_answer(order: &Order, line: &Line, hold: &Hold, answer: &Answer) -> Resu
         let why = match (hold.reason, field) {
             (_, Field::Note) | (HoldReason::Address, Field::ShippingAddress) => continue,
             (HoldReason::Address, _) | (_, Field::ShippingAddress) => "is not what this hold asks for",
-            (_, Field::Medication) if !asks_for(hold, field) => {
+            (_, Field::Medication | Field::Ndc) if !asks_for(hold, field) => {
                 "cannot be another drug: cancel the medication request and order it anew"
             }
             (_, field) if field.is_of_patient() && !asks_for(hold, field) => "is not what this hold asks for",
+            (_, field) if field.is_of_therapy() && has_original => {
+                "cannot be changed: it is what the original of the prescription says"
+            }
             (_, field) if field.is_of_prescription() => match fixed {
                 Some(why) => why,
                 None => continue,
@@ -205,6 +210,9 @@ async fn apply(tx: &mut Tx, cx: &Cx, order: &mut Order, line: LineId, answer: &A
         prescriptions::prescription_update(tx, &prescription).await?;
         (line.quantity, line.days_supply) = (prescription.quantity, prescription.days_supply);
         line.updated_at = cx.now;
+        if given.iter().any(|field| field.is_of_therapy()) {
+            line.verify_anew();
+        }
     }
     if given.iter().any(|field| field.is_of_patient()) {
         let found = patients::patient_get(tx, order.clinic_id, order.patient_id).await?;

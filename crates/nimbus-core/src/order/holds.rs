@@ -1,7 +1,7 @@
 //! Holds of an order's lines: placed by staff or by a gate, released by staff, resolved by partners.
 
 use super::{
-    Act, Decision, FillStatus, Hold, HoldReason, Order,
+    Act, Decision, FillStatus, Hold, HoldReason, Line, Order,
     work::{Lines, targets},
 };
 use crate::{
@@ -41,6 +41,13 @@ pub struct Stop {
     pub line_id: LineId,
     pub reason: HoldReason,
     pub cause: Cause,
+}
+
+impl Line {
+    /// What a held line dispenses is another thing than before: a pharmacist verifies it once more.
+    pub fn verify_anew(&mut self) {
+        self.held_from = self.held_from.map(|_| FillStatus::Received);
+    }
 }
 
 /// Puts lines on hold. A line that is held already gets this hold beside the others.

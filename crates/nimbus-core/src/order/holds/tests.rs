@@ -86,3 +86,22 @@ fn a_hold_that_nobody_was_refused_by_asks_for_no_other_try() {
     let submitted = work(&free, Work::Submit { practitioner_active: true }, Lines::EveryLive, &act());
     assert_eq!(statuses(&submitted.unwrap().order), [FillStatus::Submitted]);
 }
+
+#[test]
+fn a_line_whose_therapy_was_changed_is_verified_anew() {
+    for left in [FillStatus::Received, FillStatus::Verified, FillStatus::Acknowledged] {
+        let before = order(&[left, left]);
+        let mut held =
+            place_hold(&before, HoldReason::Clarification, Lines::EveryLive, &act()).unwrap().order;
+        held.lines[0].verify_anew();
+        let free = release_holds(&held, None, None, Lines::EveryLive, &act()).unwrap().order;
+        assert_eq!(statuses(&free), [FillStatus::Received, left]);
+    }
+    let mut free = order(&[FillStatus::Verified]);
+    free.lines[0].verify_anew();
+    assert_eq!(
+        (free.lines[0].status, free.lines[0].held_from),
+        (FillStatus::Verified, None),
+        "it is not held"
+    );
+}

@@ -1,0 +1,204 @@
+//! What holds and gates keep watch over, on both engines: no answer, paper or list gets past a pharmacist.
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use nimbus_app::{
+    Actor, App, Call, Config, Error, PartnerActor, Rendered, Reply,
+    clock::{Clock, wall},
+    formulary,
+    holds::{self, Resolve},
+    limits::Rates,
+    orders,
+    originals::{self, Bind},
+    pharmacy::{self, StaffAct, Task},
+    sandbox::{self, Seed},
+};
+use nimbus_carriers::provider::Shipping;
+use nimbus_core::{
+    access::{Environment, Scope, Scopes, SystemActor},
+    gates::Answer,
+    ids::{HoldId, KeyId, OrderId, PartnerId},
+    order::{DeliverySpeed, FillStatus, HoldReason, Order, Shipping as Way},
+    original::OriginalKind,
+    prescription::PrescriptionDetail,
+    quantity::Quantity,
+    rate::KeyRates,
+};
+use nimbus_store::{Db, orders::order_get, testing::master_key, two_engines};
+use nimbus_webhooks::guard::AddressPolicy;
+use uuid::Uuid;
+
+fn text(id: impl ToString) -> Rendered {
+    Rendered::new(200, id.to_string().into_bytes())
+}
+
+fn order_of(reply: &Reply) -> OrderId {
+    String::from_utf8(reply.rendered.body.clone()).unwrap().parse().unwrap()
+}
+
+fn staff() -> Call {
+    Call::system(SystemActor::CommandLine)
+}
+
+fn line(medication: &str, dose: &str) -> orders::NewLine {
+    orders::NewLine {
+        detail: PrescriptionDetail {
+            medication: medication.to_owned(),
+            dose: dose.to_owned(),
+            unit_of_measure: Some("tablet".to_owned()),
+            direction: "Take 1 tablet by mouth once daily".to_owned(),
+            ndc: None,
+            flavor: None,
+            notes: None,
+            patient_contact_requested: false,
+            reason_for_compounding: None,
+            reason_for_compounding_additional_context: None,
+        },
+        quantity: Quantity::parse("30").unwrap(),
+        refills: 0,
+        days_supply: Some(30),
+        do_not_refill: false,
+        do_not_fill: false,
+    }
+}
+
+struct Scene {
+    db: Db,
+    app: App,
+    seed: Seed,
+}
+
+impl Scene {
+    async fn new(db: Db) -> Self {
+        let config = Config {
+            carrier_feeds: nimbus_app::carrier_feed::CarrierFeeds::default(),
+            environment: Environment::Sandbox,
+            pharmacy_zone: TimeZone::UTC,
+            rules: nimbus_app::rules::shipped(),
+            thresholds: Default::default(),
+            formulary: formulary::shipped(Environment::Sandbox),
+            address_policy: AddressPolicy::default(),
+            onboarding: None,
+            pharmacy_feed_secret: None,
+            rates: Rates::OFF,
+            auto_advance: None,
+            labels: nimbus_app::labels::LabelSettings::default(),
+            shipping: Arc::new(Shipping::default()),
+        };
+        let app = App::new(db.clone(), config, Clock::shifted(0));
+        let seed = sandbox::seed(&app, &master_key()).await.unwrap();
+        Self { db, app, seed }
+    }
+
+    fn partner(&self) -> Call {
+        let actor = PartnerActor {
+            key_id: KeyId(Uuid::now_v7()),
+            clinic_id: self.seed.clinic_id,
+            clinic_name: "Clinic".to_owned(),
+            partner_id: PartnerId(Uuid::now_v7()),
+            scopes: Scopes::of(&[Scope::OrdersWrite]),
+            rates: KeyRates::default(),
+            clock_ahead_us: 0,
+        };
+        Call { actor: Actor::Partner(actor), ..staff() }
+    }
+
+    /// An order that goes by express, so that what is cold may go.
+    async fn order(&self, lines: Vec<orders::NewLine>) -> Order {
+        let command = orders::Create {
+            clinic_id: self.seed.clinic_id,
+            patient_id: self.seed.patient_id,
+            practitioner_id: self.seed.practitioner_id,
+            shipping: Way::Speed(DeliverySpeed::NextDay),
+            refrigerated: false,
+            shipment_group: None,
+            notes: None,
+            shipping_address: None,
+            lines,
+            warnings: Vec::new(),
+        };
+        let made = orders::create(&self.app, &self.partner(), command, |made| text(made.order.id)).await;
+        self.read(order_of(&made.unwrap())).await
+    }
+
+    async fn read(&self, id: OrderId) -> Order {
+        let clinic = self.seed.clinic_id;
+        self.db.read(move |tx| Box::pin(order_get(tx, clinic, id))).await.unwrap().unwrap()
+    }
+
+    async fn work(&self, id: OrderId, act: StaffAct) -> Order {
+        let task = Task { id, act, lines: None, reason: None, note: None };
+        pharmacy::work_on(&self.app, &staff(), task, |order| text(order.id)).await.unwrap();
+        self.read(id).await
+    }
+
+    /// Staff hold every line; the newest hold.
+    async fn hold(&self, id: OrderId, reason: HoldReason) -> HoldId {
+        let held = self.work(id, StaffAct::Hold(reason)).await;
+        held.open_holds().filter(|hold| hold.cause.is_none()).last().unwrap().id
+    }
+
+    async fn resolve(&self, order: OrderId, hold: HoldId, answer: Answer) -> Result<Order, Vec<String>> {
+        let command = Resolve { order, hold, answer };
+        match holds::resolve(&self.app, &self.partner(), command, |order| text(order.id)).await {
+            Ok(_) => Ok(self.read(order).await),
+            Err(Error::Invalid(errors)) => Err(errors.into_iter().map(|error| error.field).collect()),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    async fn bind(&self, order: &Order) {
+        let command = Bind {
+            prescription: order.lines[0].prescription_id,
+            kind: OriginalKind::Written,
+            reference: "paper 12".to_owned(),
+            received_at: wall().plus_seconds(-60),
+            note: None,
+        };
+        originals::bind(&self.app, &staff(), command, |bound| text(bound.released.len())).await.unwrap();
+    }
+}
+
+fn raised() -> Answer {
+    Answer { quantity: Some(Quantity::parse("60").unwrap()), days_supply: Some(60), ..Answer::default() }
+}
+
+fn standings(order: &Order) -> Vec<FillStatus> {
+    order.lines.iter().map(|line| line.status).collect()
+}
+
+two_engines! {
+    async fn what_is_prescribed_anew_is_verified_anew(db: Db) {
+        let scene = Scene::new(db).await;
+        let order = scene.order(vec![line("Lisinopril", "10 mg")]).await.id;
+        for act in [StaffAct::Verify, StaffAct::Submit, StaffAct::Acknowledge] {
+            scene.work(order, act).await;
+        }
+        let hold = scene.hold(order, HoldReason::Clarification).await;
+        let ndc = Answer { ndc: Some("00071-0155-23".to_owned()), ..Answer::default() };
+        assert_eq!(scene.resolve(order, hold, ndc).await.unwrap_err(), ["ndc"], "it may be another drug");
+        let answered = scene.resolve(order, hold, raised()).await.unwrap();
+        assert_eq!(standings(&answered), [FillStatus::Received]);
+        let number = answered.lines[0].rx_number.clone();
+        assert!(number.is_some());
+        let verified = scene.work(order, StaffAct::Verify).await;
+        assert_eq!((standings(&verified), &verified.lines[0].rx_number), (vec![FillStatus::Verified], &number));
+
+        let hold = scene.hold(order, HoldReason::Clarification).await;
+        let note = Answer { note: Some("as written".to_owned()), ..Answer::default() };
+        let answered = scene.resolve(order, hold, note).await.unwrap();
+        assert_eq!(standings(&answered), [FillStatus::Verified], "words change nothing");
+    }
+
+    async fn what_an_original_says_is_not_changed_by_an_answer(db: Db) {
+        let scene = Scene::new(db).await;
+        let order = scene.order(vec![line("Test C3", "10 mg")]).await;
+        scene.bind(&order).await;
+        let hold = scene.hold(order.id, HoldReason::Clarification).await;
+        assert_eq!(scene.resolve(order.id, hold, raised()).await.unwrap_err(), ["quantity"]);
+        assert_eq!(scene.read(order.id).await.lines[0].quantity, order.lines[0].quantity);
+        let note = Answer { note: Some("as written".to_owned()), ..Answer::default() };
+        scene.resolve(order.id, hold, note).await.unwrap();
+    }
+}
