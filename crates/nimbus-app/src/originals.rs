@@ -2,8 +2,8 @@
 
 use nimbus_core::{
     gates::Gate,
-    ids::PrescriptionId,
-    order::{HoldReason, Lines, release_holds},
+    ids::{HoldId, LineId, OrderId, PrescriptionId},
+    order::{Hold, Order, resolve_holds},
     original::{Original, OriginalKind},
     phi::Phi,
     prescription::{DrugSchedule, Prescription, PrescriptionStatus},
@@ -35,7 +35,7 @@ pub struct Bind {
 /// What was bound, and the orders that went on by it.
 pub struct Bound {
     pub original: Original,
-    pub released: Vec<nimbus_core::ids::OrderId>,
+    pub released: Vec<OrderId>,
 }
 
 /// A pharmacist binds the original of a prescription whose signature they have verified. The lines that waited for
@@ -69,19 +69,28 @@ async fn bind_in(tx: &mut Tx, cx: &Cx, command: &Bind) -> Result<Bound> {
     }
     let mut changes = Changes::default();
     changes.audit.push(cx.audit(Some(clinic), "prescription.bind_original", "prescription", Some(id.0)));
-    let released = orders::orders_held_for_prescription(tx, clinic, id).await?;
-    for &order in &released {
+    let mut released = Vec::new();
+    for order in orders::orders_held_for_prescription(tx, clinic, id).await? {
         let Some(before) = orders::order_get(tx, clinic, order).await? else { continue };
-        let lines: Vec<_> =
-            before.lines.iter().filter(|line| line.prescription_id == id).map(|line| line.id).collect();
-        let reason = Some(HoldReason::AwaitingValidPrescription);
-        let decision = release_holds(&before, None, reason, Lines::These(&lines), &cx.act(None, None))?;
-        let freed = changes.take(decision);
+        let holds = waiting(&before, id);
+        if holds.is_empty() {
+            continue;
+        }
+        let freed = changes.take(resolve_holds(&before, &holds, &cx.act(None, None))?);
         let mut after = go_on(tx, cx, &before, freed, &mut changes).await?;
         order_changed(tx, cx, &before, &mut after, &mut changes).await?;
+        released.push(order);
     }
     changes.write(tx, cx).await?;
     Ok(Bound { original, released })
+}
+
+/// The holds that the gate placed for want of this original. One of staff, who may doubt the paper itself, is theirs
+/// to release.
+fn waiting(order: &Order, prescription: PrescriptionId) -> Vec<HoldId> {
+    let of_it = |line: LineId| order.line(line).is_some_and(|line| line.prescription_id == prescription);
+    let by_gate = |hold: &Hold| hold.cause.as_ref().is_some_and(|cause| cause.gate == Gate::Controlled);
+    order.open_holds().filter(|hold| by_gate(hold) && of_it(hold.line_id)).map(|hold| hold.id).collect()
 }
 
 /// Only a controlled prescription that still stands is bound to an original.

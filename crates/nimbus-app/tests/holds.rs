@@ -17,7 +17,7 @@ use nimbus_app::{
 use nimbus_carriers::provider::Shipping;
 use nimbus_core::{
     access::{Environment, Scope, Scopes, SystemActor},
-    gates::Answer,
+    gates::{Answer, Gate},
     ids::{HoldId, KeyId, OrderId, PartnerId},
     order::{DeliverySpeed, FillStatus, HoldReason, Order, Shipping as Way},
     original::OriginalKind,
@@ -200,5 +200,21 @@ two_engines! {
         assert_eq!(scene.read(order.id).await.lines[0].quantity, order.lines[0].quantity);
         let note = Answer { note: Some("as written".to_owned()), ..Answer::default() };
         scene.resolve(order.id, hold, note).await.unwrap();
+    }
+
+    async fn an_original_releases_what_its_gate_held_and_no_hold_of_staff(db: Db) {
+        let scene = Scene::new(db).await;
+        let order = scene.order(vec![line("Test C3", "10 mg")]).await;
+        let waits_for_paper = |order: &Order| order.open_holds().any(|hold| {
+            hold.cause.as_ref().is_some_and(|cause| cause.gate == Gate::Controlled)
+        });
+        assert!(waits_for_paper(&order));
+        let by_hand = scene.hold(order.id, HoldReason::AwaitingValidPrescription).await;
+        let is_held_by_hand = |order: &Order| order.open_holds().any(|hold| hold.id == by_hand);
+        scene.bind(&order).await;
+        let bound = scene.read(order.id).await;
+        assert!(!waits_for_paper(&bound) && is_held_by_hand(&bound), "staff may doubt the paper itself");
+        let free = scene.work(order.id, StaffAct::Release { hold: Some(by_hand) }).await;
+        assert!(!is_held_by_hand(&free));
     }
 }
