@@ -242,7 +242,8 @@ fn prescribe(
             practitioner_id: command.practitioner_id,
             status: PrescriptionStatus::Active,
             detail: Phi::new(line.detail.clone()),
-            drug_id: facts.drug_id.map(Phi::new),
+            // A drug that the clinic may not order stays unknown, and the gate says so at every later step.
+            drug_id: facts.drug_id.filter(|_| doubt.is_none()).map(Phi::new),
             schedule,
             refrigerated: facts.refrigerated,
             compounded: facts.compounded,

@@ -6,7 +6,8 @@ use jiff::tz::TimeZone;
 use nimbus_app::{
     Actor, App, Call, Config, Error, PartnerActor, Rendered, Reply,
     clock::{Clock, wall},
-    formulary,
+    fills,
+    formulary::{self, Add},
     holds::{self, Resolve},
     limits::Rates,
     orders,
@@ -18,9 +19,10 @@ use nimbus_carriers::provider::Shipping;
 use nimbus_core::{
     access::{Environment, Scope, Scopes, SystemActor},
     gates::{Answer, Gate},
-    ids::{HoldId, KeyId, OrderId, PartnerId},
+    ids::{HoldId, KeyId, OrderId, PartnerId, PrescriptionId},
     order::{DeliverySpeed, FillStatus, HoldReason, Order, Shipping as Way},
     original::OriginalKind,
+    patient::Address,
     prescription::PrescriptionDetail,
     quantity::Quantity,
     rate::KeyRates,
@@ -60,6 +62,17 @@ fn line(medication: &str, dose: &str) -> orders::NewLine {
         days_supply: Some(30),
         do_not_refill: false,
         do_not_fill: false,
+    }
+}
+
+fn address(city: &str, state: &str, postal_code: &str) -> Address {
+    Address {
+        line_1: "1 Main St".to_owned(),
+        line_2: None,
+        line_3: None,
+        city: city.to_owned(),
+        state: state.to_owned(),
+        postal_code: postal_code.to_owned(),
     }
 }
 
@@ -119,6 +132,15 @@ impl Scene {
             warnings: Vec::new(),
         };
         let made = orders::create(&self.app, &self.partner(), command, |made| text(made.order.id)).await;
+        self.read(order_of(&made.unwrap())).await
+    }
+
+    /// An order for a prescription on file.
+    async fn fill(&self, prescription_id: PrescriptionId, to: Address, shipping: Option<Way>) -> Order {
+        let patient_id = self.seed.patient_id;
+        let command =
+            fills::Create { patient_id, prescription_id, shipping_address: to, shipping, notes: None };
+        let made = fills::create(&self.app, &self.partner(), command, |made| text(made.order.id)).await;
         self.read(order_of(&made.unwrap())).await
     }
 
@@ -216,5 +238,20 @@ two_engines! {
         assert!(!waits_for_paper(&bound) && is_held_by_hand(&bound), "staff may doubt the paper itself");
         let free = scene.work(order.id, StaffAct::Release { hold: Some(by_hand) }).await;
         assert!(!is_held_by_hand(&free));
+    }
+
+    async fn a_clinics_list_is_asked_again_when_a_prescription_on_file_is_filled(db: Db) {
+        let scene = Scene::new(db).await;
+        let lisinopril = scene.app.formulary().drugs().find(|drug| drug.name == "Lisinopril").unwrap();
+        let listed = Add::Entry(lisinopril.id.clone());
+        formulary::add(&scene.app, &staff(), scene.seed.clinic_id, listed, |_| text("added")).await.unwrap();
+        let on_file = orders::NewLine { do_not_fill: true, ..line("Finasteride", "1 mg") };
+        let kept = scene.order(vec![on_file]).await;
+        assert_eq!(standings(&kept), [FillStatus::Profiled]);
+        // Where gates of a sandbox are as strict as in production.
+        let to = address("Juneau", "AK", "99801");
+        let order = scene.fill(kept.lines[0].prescription_id, to, None).await;
+        let gates: Vec<Gate> = order.open_holds().filter_map(|hold| Some(hold.cause.as_ref()?.gate)).collect();
+        assert!(gates.contains(&Gate::Drug), "{gates:?}");
     }
 }
