@@ -87,7 +87,7 @@ async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Followed> {
         patient_id: patient,
         practitioner_id: prescription.practitioner_id,
         shipping: command.shipping.clone().unwrap_or(shipping),
-        refrigerated,
+        refrigerated: refrigerated || prescription.refrigerated,
         shipment_group: None,
         shipping_address: command.shipping_address.clone(),
         notes: command.notes.clone(),

@@ -206,6 +206,7 @@ async fn apply(tx: &mut Tx, cx: &Cx, order: &mut Order, line: LineId, answer: &A
             let list = clinic_drugs::clinic_list(tx, order.clinic_id).await?;
             recognised_again(cx, &list, &mut prescription);
         }
+        order.refrigerated |= prescription.refrigerated;
         prescription.updated_at = cx.now;
         prescriptions::prescription_update(tx, &prescription).await?;
         (line.quantity, line.days_supply) = (prescription.quantity, prescription.days_supply);

@@ -132,7 +132,7 @@ async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Created> {
         patient_id: command.patient_id,
         practitioner_id: command.practitioner_id,
         shipping: command.shipping.clone(),
-        refrigerated: command.refrigerated,
+        refrigerated: command.refrigerated || is_any_cold(command, &made),
         shipment_group: command.shipment_group.clone(),
         shipping_address: address,
         notes: command.notes.clone(),
@@ -164,6 +164,11 @@ async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Created> {
     let order = insert(tx, cx, &order, &gates::stops(&found), ("order.create", None), &mut changes).await?;
     changes.write(tx, cx).await?;
     Ok(Created { order, prescriptions: made, warnings })
+}
+
+/// Whether a drug that is to be filled is kept cold, whatever the partner says of the order.
+fn is_any_cold(command: &Create, made: &[Prescription]) -> bool {
+    command.lines.iter().zip(made).any(|(new, prescription)| !new.do_not_fill && prescription.refrigerated)
 }
 
 /// Nothing is ordered for a patient, or by a practitioner, whom the partner has put aside.

@@ -254,4 +254,18 @@ two_engines! {
         let gates: Vec<Gate> = order.open_holds().filter_map(|hold| Some(hold.cause.as_ref()?.gate)).collect();
         assert!(gates.contains(&Gate::Drug), "{gates:?}");
     }
+
+    async fn an_order_is_cold_when_a_drug_in_it_is(db: Db) {
+        let scene = Scene::new(db).await;
+        let cold = line("Test Cold", "1 mg/mL");
+        let kept = orders::NewLine { do_not_fill: true, ..cold.clone() };
+        assert!(scene.order(vec![line("Lisinopril", "10 mg"), cold]).await.refrigerated);
+        let warm = scene.order(vec![line("Lisinopril", "10 mg"), kept]).await;
+        assert!(!warm.refrigerated, "what is only kept on file goes nowhere");
+
+        let prescription_id = warm.lines[1].prescription_id;
+        let shipping = Some(Way::Speed(DeliverySpeed::NextDay));
+        let order = scene.fill(prescription_id, address("Austin", "TX", "78702"), shipping).await;
+        assert!(order.refrigerated, "the fill before was of an order that was not");
+    }
 }
