@@ -14,6 +14,7 @@ use nimbus_app::{
     clock::{Clock, wall},
     formulary,
     limits::Rates,
+    sandbox::trigger::{Trigger, trigger},
     webhook_test::{self, TestSend, TestSent},
 };
 use nimbus_core::{
@@ -167,5 +168,27 @@ two_engines! {
         assert_eq!(count.load(Ordering::Relaxed), 1, "sent once");
         let all = ["webhook.test_attempt", "webhook.test_send", "idempotency.replay", "idempotency.replay"];
         assert_eq!(on_record(&db, clinic).await, all);
+    }
+
+    async fn a_test_that_is_triggered_goes_out_once(db: Db) {
+        let (app, actor) = (app(&db), partner(&db).await);
+        let call = Call {
+            actor: Actor::Partner(actor),
+            request_id: "req_1".to_owned(),
+            address: None,
+            idempotency: None,
+            if_match: None,
+        };
+        let times = |event_type: &str, count: u32| {
+            let (app, call, event_type) = (app.clone(), call.clone(), event_type.to_owned());
+            async move {
+                let command = Trigger { clinic: None, event_type, count, data: None };
+                trigger(&app, &call, command, |done| Rendered::new(200, done.count.to_string().into_bytes())).await
+            }
+        };
+        let refused = times("webhook:test", 2).await;
+        assert!(matches!(refused, Err(Error::Invalid(_))), "{refused:?}");
+        assert_eq!(times("webhook:test", 1).await.unwrap().rendered.body, b"1");
+        assert_eq!(times("medication:updated", 2).await.unwrap().rendered.body, b"2");
     }
 }

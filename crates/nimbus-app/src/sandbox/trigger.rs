@@ -46,8 +46,11 @@ pub struct Triggered {
 /// Writes events that have not happened. Once it has begun it runs to its end, whether or not the caller waits.
 pub async fn trigger(app: &App, call: &Call, command: Trigger, render: Render<Triggered>) -> Result<Reply> {
     let clinic = clinic_of(call, Scope::WebhooksWrite, command.clinic)?;
-    if sample_of_clinic(&command.event_type, clinic).is_none() {
+    let Some(sample) = sample_of_clinic(&command.event_type, clinic) else {
         return Err(Error::field("event_type", "is not the name of an event: see the list of event types"));
+    };
+    if command.count > 1 && matches!(sample.fact, Fact::WebhookTest { .. }) {
+        return Err(Error::field("count", "must be 1 for a test, which goes to each endpoint once"));
     }
     let running = tokio::spawn(run(app.clone(), call.clone(), (clinic, command), render));
     running.await.unwrap_or(Err(Error::Internal("the trigger of events broke off")))
