@@ -2,7 +2,8 @@
 //!
 //! A purchase is on record before the provider is asked, under the id by which the provider knows it. Whoever dies in
 //! between leaves a purchase that timed work finishes: the label is looked for before another is bought, attached if
-//! its lines still wait for it, and given back if they do not. Until then no other label is bought for those lines.
+//! its lines still wait for it, and given back if they do not. Until then no other label is bought for those lines. A
+//! purchase of which nothing is to be learnt frees them in the end, and is still looked for, to be given back.
 
 mod provider;
 mod settle;
@@ -184,11 +185,8 @@ async fn attach(tx: &mut Tx, cx: &Cx, id: LabelPurchaseId, warnings: &[String]) 
     let Some(label) = purchase.label.clone().filter(|_| purchase.state == PurchaseState::Bought) else {
         return Err(Refusal::transition(purchase.state.as_str(), PurchaseState::Attached.as_str()).into());
     };
+    let found = waiting(tx, purchase.plan.expose()).await?;
     let plan = purchase.plan.expose().clone();
-    let mut orders: Vec<_> = plan.packed.iter().map(|packed| packed.order_id).collect();
-    orders.dedup();
-    let found = load(tx, &orders).await?;
-    must_wait(&found, &plan)?;
     let cx = &cx.of_clinic(tx, purchase.clinic_id).await?;
     let new = NewParcel {
         id: purchase.shipment_id,
@@ -204,6 +202,15 @@ async fn attach(tx: &mut Tx, cx: &Cx, id: LabelPurchaseId, warnings: &[String]) 
     store::label_purchase_update(tx, &purchase).await?;
     job_cancel(tx, JobKind::LabelPurchase, id.0).await?;
     Ok(Created { shipment, warnings: warnings.to_vec() })
+}
+
+/// The orders of a plan, if every line of it still waits for its label.
+async fn waiting(tx: &mut Tx, plan: &LabelPlan) -> Result<Vec<Order>> {
+    let mut orders: Vec<_> = plan.packed.iter().map(|packed| packed.order_id).collect();
+    orders.dedup();
+    let found = load(tx, &orders).await?;
+    must_wait(&found, plan)?;
+    Ok(found)
 }
 
 /// Every line that the label is for is still filled and in no parcel.

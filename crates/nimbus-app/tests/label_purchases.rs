@@ -41,6 +41,8 @@ use uuid::Uuid;
 const DEADLINE: Duration = Duration::from_millis(700);
 /// Later than any retry.
 const A_DAY: i64 = 1;
+/// The number of a parcel whose label staff got elsewhere.
+const BY_HAND: &str = "1Z999AA10123456784";
 
 fn app(db: &Db, provider: &StandIn, days_later: i64) -> App {
     let client = ShipEngine::new(&provider.url(), KEY, true).unwrap().with_deadline(DEADLINE);
@@ -161,6 +163,22 @@ impl Scene {
         let call = Call::system(SystemActor::CommandLine);
         let reply = shipments::create(&self.app, &call, command, |made| text(made.shipment.id)).await?;
         Ok(read(&reply).unwrap())
+    }
+
+    /// Staff make a parcel with a number of their own.
+    async fn ship_by_hand(&self, order: OrderId) {
+        let command = shipments::Create {
+            orders: vec![order],
+            lines: None,
+            carrier_id: "se-11226".to_owned(),
+            service_id: "ups_ground".to_owned(),
+            tracking_number: Some(BY_HAND.to_owned()),
+            weight_oz: None,
+            notes: None,
+            warnings: Vec::new(),
+        };
+        let call = Call::system(SystemActor::CommandLine);
+        shipments::create(&self.app, &call, command, |made| text(made.shipment.id)).await.unwrap();
     }
 
     async fn cancel(&self, id: ShipmentId) {
@@ -381,6 +399,31 @@ two_engines! {
         assert!(scene.provider.paid().is_empty() && scene.parcels(order).await.is_empty());
     }
 
+    async fn nothing_is_bought_for_lines_that_wait_no_more(db: Db) {
+        let scene = Scene::new(db).await;
+        let order = scene.filled().await;
+        scene.provider.fail_next(Fault::Status(503));
+        scene.ship(order).await.unwrap_err();
+        scene.work(order, StaffAct::Cancel).await;
+        scene.settle().await;
+        assert_eq!(scene.provider.made(), 0, "a label was bought for a cancelled order");
+        assert_eq!(scene.purchase().await.state, PurchaseState::Voided);
+    }
+
+    async fn a_parcel_made_by_hand_has_the_label_on_its_way_given_back(db: Db) {
+        let scene = Scene::new(db).await;
+        let order = scene.filled().await;
+        scene.provider.fail_next(Fault::LostReply);
+        scene.ship(order).await.unwrap_err();
+        scene.ship_by_hand(order).await;
+        scene.settle().await;
+        scene.settle().await;
+        assert_eq!((scene.provider.made(), scene.provider.paid().len()), (1, 0));
+        let parcels = scene.parcels(order).await;
+        assert_eq!(parcels.len(), 1);
+        assert_eq!(parcels[0].tracking_number.as_deref(), Some(BY_HAND));
+    }
+
     async fn of_two_at_once_one_buys(db: Db) {
         let scene = Scene::new(db).await;
         let order = scene.filled().await;
@@ -394,18 +437,7 @@ two_engines! {
     async fn a_number_that_staff_give_buys_nothing(db: Db) {
         let scene = Scene::new(db).await;
         let order = scene.filled().await;
-        let command = shipments::Create {
-            orders: vec![order],
-            lines: None,
-            carrier_id: "se-11226".to_owned(),
-            service_id: "ups_ground".to_owned(),
-            tracking_number: Some("1Z999AA10123456784".to_owned()),
-            weight_oz: None,
-            notes: None,
-            warnings: Vec::new(),
-        };
-        let call = Call::system(SystemActor::CommandLine);
-        shipments::create(&scene.app, &call, command, |made| text(made.shipment.id)).await.unwrap();
+        scene.ship_by_hand(order).await;
         assert!(scene.provider.requests().is_empty());
         assert_eq!(scene.parcels(order).await.len(), 1);
     }

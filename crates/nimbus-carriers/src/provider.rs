@@ -58,13 +58,19 @@ pub enum Provider {
     ShipEngine(Box<ShipEngine>),
 }
 
-/// The label that is wanted.
-#[derive(Debug, Clone)]
-pub struct LabelRequest {
+/// What a label is found by, and must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sought {
     /// The name by which it is found again: at most 50 characters, of this label alone.
     pub external_id: String,
     pub carrier_id: String,
     pub service_id: String,
+}
+
+/// The label that is wanted.
+#[derive(Debug, Clone)]
+pub struct LabelRequest {
+    pub sought: Sought,
     pub ships_on: Date,
     pub recipient: Phi<Recipient>,
     /// In ounces.

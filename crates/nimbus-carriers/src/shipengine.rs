@@ -21,7 +21,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     labels::Pharmacy,
-    provider::{Destination, Found, LabelRequest, LiveRate, ProviderError},
+    provider::{Destination, Found, LabelRequest, LiveRate, ProviderError, Sought},
 };
 
 /// Where ShipEngine is.
@@ -120,21 +120,39 @@ impl ShipEngine {
         if label.is_voided() {
             return Err(ProviderError::Garbage("a label that was just bought is void"));
         }
-        self.checked(label, request).await
+        self.checked(label, &request.sought).await
     }
 
     /// Looks for a label by its external id (`GET /v1/labels/external_shipment_id/{id}`).
     ///
     /// # Errors
     /// As [`Self::buy`], but that nothing is ever bought; `Refused` only for a label that could not be made.
-    pub async fn find(&self, request: &LabelRequest) -> Result<Found> {
-        let path = format!("/v1/labels/external_shipment_id/{}", request.external_id);
-        let call = self.call::<(), wire::Label>(Method::GET, &path, None);
-        match within(self.deadline, call).await {
-            Err(ProviderError::Status(404)) => Ok(Found::Nothing),
+    pub async fn find(&self, sought: &Sought) -> Result<Found> {
+        match self.look(sought).await? {
+            None => Ok(Found::Nothing),
+            Some(label) if label.is_voided() => Ok(Found::Voided),
+            Some(label) => Ok(Found::Label(self.checked(label, sought).await?)),
+        }
+    }
+
+    /// The same without its document, for a label that is to be given back.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub async fn find_bare(&self, sought: &Sought) -> Result<Found> {
+        match self.look(sought).await? {
+            None => Ok(Found::Nothing),
+            Some(label) if label.is_voided() => Ok(Found::Voided),
+            Some(label) => Ok(Found::Label(label.check(sought)?)),
+        }
+    }
+
+    async fn look(&self, sought: &Sought) -> Result<Option<wire::Label>> {
+        let path = format!("/v1/labels/external_shipment_id/{}", sought.external_id);
+        match within(self.deadline, self.call::<(), wire::Label>(Method::GET, &path, None)).await {
+            Err(ProviderError::Status(404)) => Ok(None),
             Err(error) => Err(error),
-            Ok(label) if label.is_voided() => Ok(Found::Voided),
-            Ok(label) => Ok(Found::Label(self.checked(label, request).await?)),
+            Ok(label) => Ok(Some(label)),
         }
     }
 
@@ -149,9 +167,9 @@ impl ShipEngine {
     }
 
     /// The label, if it is the one that was asked for, with its document.
-    async fn checked(&self, label: wire::Label, request: &LabelRequest) -> Result<BoughtLabel> {
+    async fn checked(&self, label: wire::Label, sought: &Sought) -> Result<BoughtLabel> {
         let document = label.document_url();
-        let mut bought = label.check(request)?;
+        let mut bought = label.check(sought)?;
         let path = document.as_deref().and_then(|url| self.own_path(url));
         let path = path.ok_or(ProviderError::Garbage("the label's document is elsewhere"))?;
         let pdf = within(self.deadline, self.send(Method::GET, &path, Bytes::new(), DOCUMENT_LIMIT)).await?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use nimbus_carriers::{
     carrier,
     labels::Signature,
-    provider::{Destination, Found, LabelRequest, Provider, ProviderError, Recipient, Shipping},
+    provider::{Destination, Found, LabelRequest, Provider, ProviderError, Recipient, Shipping, Sought},
     shipengine::ShipEngine,
     testing::{Fault, KEY, StandIn},
 };
@@ -22,9 +22,11 @@ fn client(provider: &StandIn) -> ShipEngine {
 
 fn request(external_id: &str) -> LabelRequest {
     LabelRequest {
-        external_id: external_id.to_owned(),
-        carrier_id: "se-11226".to_owned(),
-        service_id: "ups_2nd_day_air".to_owned(),
+        sought: Sought {
+            external_id: external_id.to_owned(),
+            carrier_id: "se-11226".to_owned(),
+            service_id: "ups_2nd_day_air".to_owned(),
+        },
         ships_on: parse_date("2026-11-17").unwrap(),
         recipient: Phi::new(Recipient {
             name: "Zoë Łukasz".to_owned(),
@@ -51,12 +53,12 @@ async fn buy(provider: &StandIn, external_id: &str) -> Result<BoughtLabel, Provi
 async fn a_label_is_bought_with_its_document_found_again_and_given_back() {
     let provider = StandIn::start();
     let client = client(&provider);
-    assert_eq!(client.find(&request("one")).await, Ok(Found::Nothing));
+    assert_eq!(client.find(&request("one").sought).await, Ok(Found::Nothing));
     let label = buy(&provider, "one").await.unwrap();
     assert_eq!(label.cost, Some(Cents(845)));
     assert_eq!(provider.paid(), [("one".to_owned(), label.tracking_number.clone())]);
     assert!(label.document.as_ref().unwrap().expose().starts_with(b"%PDF-"));
-    assert_eq!(client.find(&request("one")).await, Ok(Found::Label(label.clone())));
+    assert_eq!(client.find(&request("one").sought).await, Ok(Found::Label(label.clone())));
 
     let (_, body) = provider.requests().into_iter().find(|(line, _)| line == "POST /v1/labels").unwrap();
     let shipment = &body["shipment"];
@@ -79,7 +81,7 @@ async fn a_label_is_bought_with_its_document_found_again_and_given_back() {
     assert_eq!(client.void(&label_id).await, Ok(false));
     provider.refuse_voids(false);
     assert_eq!(client.void(&label_id).await, Ok(true));
-    assert_eq!(client.find(&request("one")).await, Ok(Found::Voided));
+    assert_eq!(client.find(&request("one").sought).await, Ok(Found::Voided));
     assert!(matches!(client.void("../accounts").await, Err(ProviderError::Garbage(_))));
 }
 
@@ -128,7 +130,7 @@ async fn another_key_is_refused_and_an_absent_provider_is_unreachable() {
     let stranger = ShipEngine::new(&provider.url(), "other", true).unwrap();
     let refused = stranger.buy(&pharmacy, &request("one")).await;
     assert_eq!(refused, Err(ProviderError::Refused("unauthorized".to_owned())));
-    let looked = stranger.find(&request("one")).await;
+    let looked = stranger.find(&request("one").sought).await;
     assert_eq!(looked, Err(ProviderError::Status(401)), "what was bought before is not known");
     let absent = ShipEngine::new("http://127.0.0.1:1", KEY, true).unwrap();
     assert_eq!(absent.buy(&pharmacy, &request("one")).await, Err(ProviderError::Unreachable));

@@ -30,7 +30,7 @@ words! {
         Bought = "bought",
         /// A parcel bears it.
         Attached = "attached",
-        /// It is to be given back.
+        /// It is to be given back; without a label on record, looked for first.
         VoidPending = "void_pending",
         Voided = "voided",
         /// Nothing was bought, or what was bought could not be given back.
@@ -47,7 +47,7 @@ impl PurchaseState {
     /// Whether a purchase may go from here to `next`.
     pub const fn can_become(self, next: Self) -> bool {
         match self {
-            Self::Requested => matches!(next, Self::Bought | Self::Failed),
+            Self::Requested => matches!(next, Self::Bought | Self::VoidPending | Self::Failed),
             Self::Bought => matches!(next, Self::Attached | Self::VoidPending),
             Self::Attached => matches!(next, Self::VoidPending),
             Self::VoidPending => matches!(next, Self::Voided | Self::Failed),
@@ -137,6 +137,7 @@ mod tests {
 
     #[test]
     fn what_was_bought_is_attached_or_given_back() {
+        assert!(State::Requested.can_become(State::VoidPending), "it may be bought all the same");
         for from in [State::Bought, State::Attached] {
             assert!(from.can_become(State::VoidPending) && !from.can_become(State::Failed), "{from}");
         }

@@ -2,7 +2,7 @@
 
 use nimbus_carriers::{
     labels::Signature,
-    provider::{LabelRequest, Recipient},
+    provider::{LabelRequest, Recipient, Sought},
 };
 use nimbus_core::{
     ids::{LabelPurchaseId, ShipmentId},
@@ -45,7 +45,7 @@ async fn buy_and_attach(app: App, call: Call, command: Create, render: Render<Cr
         Prepared::Answered(reply) => return Ok(reply),
     };
     let shipping = &app.config().shipping;
-    let client = shipping.asked(&request.carrier_id).ok_or(BROKEN)?;
+    let client = shipping.asked(&request.sought.carrier_id).ok_or(BROKEN)?;
     let outcome = client.buy(&shipping.pharmacy, &request).await;
     if let Err(error) = &outcome {
         tracing::warn!(%error, purchase_id = %id, "a label was not bought at once");
@@ -137,14 +137,20 @@ pub(super) async fn request_of(
         address: order.shipping_address.expose().clone(),
     };
     Ok(LabelRequest {
-        external_id: purchase.id.to_string(),
-        carrier_id: purchase.carrier_id.clone(),
-        service_id: purchase.service_id.clone(),
+        sought: sought(purchase),
         ships_on,
         recipient: Phi::new(recipient),
         weight_oz: plan.weight_oz,
         signature: Signature::for_drugs(schedules),
     })
+}
+
+pub(super) fn sought(purchase: &LabelPurchase) -> Sought {
+    Sought {
+        external_id: purchase.id.to_string(),
+        carrier_id: purchase.carrier_id.clone(),
+        service_id: purchase.service_id.clone(),
+    }
 }
 
 fn phone(profile: &PatientProfile) -> Option<String> {

@@ -9,20 +9,27 @@ use nimbus_core::{
 use nimbus_store::{
     Tx,
     jobs::{Job, JobKind, job_cancel},
-    label_purchases as store, orders,
+    label_purchases as store,
 };
 
 use super::{
-    BROKEN, BUSY_SECONDS, Kept, attach, delay, give_up, keep, provider::request_of, record, schedule,
+    BROKEN, BUSY_SECONDS, Kept, attach, delay, give_up, is_anothers, keep,
+    provider::{request_of, sought},
+    record, schedule, waiting,
 };
-use crate::{App, actor::Call, error::Result, unit::Cx};
+use crate::{
+    App,
+    actor::Call,
+    error::{Error, Result},
+    unit::Cx,
+};
 
 /// A label that cannot be found is bought anew so often at most.
 const MOST_PURCHASES: i64 = 5;
 /// A provider that does not take a label back is asked so often.
 const MOST_VOIDS: i64 = 10;
 
-/// A purchase that this worker looks after now, and for one that is only asked for, what is asked.
+/// A purchase that this worker looks after now, and for one whose lines wait for their label, what is asked.
 struct Taken {
     purchase: LabelPurchase,
     request: Option<LabelRequest>,
@@ -47,6 +54,11 @@ pub(crate) async fn settle(app: &App, job: &Job) -> Result<()> {
             }
         }
         (PurchaseState::Bought, _) => attach_or_give_up(app, &call, id).await,
+        (PurchaseState::VoidPending, _) if purchase.label.is_none() => {
+            let outcome = look(app, &purchase).await;
+            let command = (id, outcome);
+            app.act(&call, command, |tx, cx, (id, outcome)| Box::pin(looked(tx, cx, *id, outcome))).await
+        }
         (PurchaseState::VoidPending, _) => {
             let outcome = void(app, &purchase).await;
             let command = (id, outcome);
@@ -72,20 +84,75 @@ async fn take(tx: &mut Tx, cx: &Cx, id: LabelPurchaseId) -> Result<Option<Taken>
     }
     purchase.busy_until = cx.wall.plus_seconds(BUSY_SECONDS);
     purchase.attempts += 1;
-    store::label_purchase_update(tx, &purchase).await?;
-    let request = match purchase.state {
-        PurchaseState::Requested => {
-            let mut whole = Vec::new();
-            for packed in &purchase.plan.expose().packed {
-                let order = orders::order_get(tx, purchase.clinic_id, packed.order_id).await?;
-                whole.extend(order);
-            }
-            let cx = &cx.of_clinic(tx, purchase.clinic_id).await?;
-            Some(request_of(tx, cx, &purchase, &whole).await?)
+    let mut request = None;
+    if purchase.state == PurchaseState::Requested {
+        request = wanted(tx, cx, &purchase).await?;
+        if request.is_none() {
+            purchase.become_(PurchaseState::VoidPending, cx.wall)?;
+            record(tx, cx, &purchase, "label.void").await?;
         }
-        _ => None,
-    };
+    }
+    store::label_purchase_update(tx, &purchase).await?;
     Ok(Some(Taken { purchase, request }))
+}
+
+/// What is asked for a purchase whose lines still wait for it: nothing is bought for those that do not.
+async fn wanted(tx: &mut Tx, cx: &Cx, purchase: &LabelPurchase) -> Result<Option<LabelRequest>> {
+    let orders = match waiting(tx, purchase.plan.expose()).await {
+        Ok(orders) => orders,
+        Err(error @ (Error::Refused { .. } | Error::Invalid(_))) => {
+            tracing::warn!(%error, purchase_id = %purchase.id, "nothing waits for a label any more");
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    let cx = &cx.of_clinic(tx, purchase.clinic_id).await?;
+    request_of(tx, cx, purchase, &orders).await.map(Some)
+}
+
+/// Looks for a label that is to be given back, should it have been made.
+async fn look(app: &App, purchase: &LabelPurchase) -> std::result::Result<Found, ProviderError> {
+    let client = app.config().shipping.asked(&purchase.carrier_id).ok_or(ProviderError::Unreachable)?;
+    client.find_bare(&sought(purchase)).await
+}
+
+/// Writes what was found of a label that is to be given back.
+async fn looked(
+    tx: &mut Tx,
+    cx: &Cx,
+    id: LabelPurchaseId,
+    outcome: &std::result::Result<Found, ProviderError>,
+) -> Result<()> {
+    let mut purchase = store::label_purchase_get_any(tx, id).await?.ok_or(BROKEN)?;
+    if purchase.state != PurchaseState::VoidPending || purchase.label.is_some() {
+        return Ok(());
+    }
+    purchase.busy_until = cx.wall;
+    match outcome {
+        Ok(Found::Nothing | Found::Voided) | Err(ProviderError::Refused(_)) => {
+            purchase.become_(PurchaseState::Voided, cx.wall)?;
+            job_cancel(tx, JobKind::LabelPurchase, id.0).await?;
+        }
+        Ok(Found::Label(label)) if !is_anothers(tx, &purchase, label).await? => {
+            purchase.label = Some(label.clone());
+            schedule(tx, cx, &purchase, 0).await?;
+        }
+        Err(ProviderError::Unusable { label, .. }) if !is_anothers(tx, &purchase, label).await? => {
+            purchase.label = Some(label.as_ref().clone());
+            schedule(tx, cx, &purchase, 0).await?;
+        }
+        other => {
+            let error = other.as_ref().err().unwrap_or(&ProviderError::NotOurs);
+            purchase.failure = Some(error.code().to_owned());
+            let wait = match error {
+                ProviderError::Busy(seconds) => i64::from(*seconds),
+                _ => delay(purchase.attempts),
+            };
+            schedule(tx, cx, &purchase, wait).await?;
+        }
+    }
+    store::label_purchase_update(tx, &purchase).await?;
+    record(tx, cx, &purchase, "label.void").await
 }
 
 /// The label if the provider has made it, else a new one: nothing is bought before it was looked for.
@@ -96,7 +163,7 @@ async fn find_or_buy(
 ) -> std::result::Result<BoughtLabel, ProviderError> {
     let shipping = &app.config().shipping;
     let client = shipping.asked(&purchase.carrier_id).ok_or(ProviderError::Unreachable)?;
-    match client.find(request).await? {
+    match client.find(&request.sought).await? {
         Found::Label(label) => Ok(label),
         Found::Voided => Err(ProviderError::Refused("voided_elsewhere".to_owned())),
         Found::Nothing if purchase.attempts > MOST_PURCHASES => {

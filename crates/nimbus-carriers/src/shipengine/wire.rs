@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::Result;
 use crate::{
     labels::{Pharmacy, Signature},
-    provider::{Destination, LabelRequest, LiveRate, ProviderError},
+    provider::{Destination, LabelRequest, LiveRate, ProviderError, Sought},
     services::{bears, service_of},
 };
 
@@ -171,9 +171,9 @@ impl<'a> Purchase<'a> {
         let phone = to.phone.as_deref().unwrap_or(&from.phone);
         Self {
             shipment: Shipment {
-                carrier_id: &request.carrier_id,
-                service_code: &request.service_id,
-                external_shipment_id: &request.external_id,
+                carrier_id: &request.sought.carrier_id,
+                service_code: &request.sought.service_id,
+                external_shipment_id: &request.sought.external_id,
                 ship_date: request.ships_on.to_string(),
                 ship_to: place_of(&to.name, phone, &to.address),
                 ship_from: Place {
@@ -252,8 +252,8 @@ impl Label {
     }
 
     /// The label without its document, if it is the one that was asked for.
-    pub(super) fn check(self, request: &LabelRequest) -> Result<BoughtLabel> {
-        if self.external_shipment_id.as_deref().is_some_and(|id| id != request.external_id) {
+    pub(super) fn check(self, sought: &Sought) -> Result<BoughtLabel> {
+        if self.external_shipment_id.as_deref().is_some_and(|id| id != sought.external_id) {
             return Err(ProviderError::NotOurs);
         }
         match self.status.as_str() {
@@ -267,9 +267,9 @@ impl Label {
         let number = TrackingNumber::parse(&self.tracking_number);
         let reason = match &number {
             Err(_) => Some("no tracking number of any carrier"),
-            Ok(number) if !bears(&request.carrier_id, number) => Some("another carrier's tracking number"),
-            Ok(_) if self.carrier_id != request.carrier_id => Some("another carrier"),
-            Ok(_) if self.service_code != request.service_id => Some("another service"),
+            Ok(number) if !bears(&sought.carrier_id, number) => Some("another carrier's tracking number"),
+            Ok(_) if self.carrier_id != sought.carrier_id => Some("another carrier"),
+            Ok(_) if self.service_code != sought.service_id => Some("another service"),
             Ok(_) => None,
         };
         let kept = number.map_or_else(|_| String::new(), |number| number.as_str().to_owned());
