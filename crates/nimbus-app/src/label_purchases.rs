@@ -134,6 +134,9 @@ async fn keep(
     }
     let outcome = match outcome {
         Ok(label) if is_anothers(tx, &purchase, label).await? => Err(&ProviderError::NotOurs),
+        Err(ProviderError::Unusable { label, .. }) if is_anothers(tx, &purchase, label).await? => {
+            Err(&ProviderError::NotOurs)
+        }
         Ok(label) => Ok(label),
         Err(error) => Err(error),
     };

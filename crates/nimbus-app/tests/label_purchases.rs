@@ -349,6 +349,19 @@ two_engines! {
         scene.assert_one_parcel_paid(order).await;
     }
 
+    async fn another_parcels_label_is_neither_taken_nor_given_back(db: Db) {
+        let scene = Scene::new(db).await;
+        let (first, order) = (scene.filled().await, scene.filled().await);
+        scene.ship(first).await.unwrap();
+        scene.provider.fail_next(Fault::FirstLabel);
+        assert!(matches!(scene.ship(order).await.unwrap_err(), Error::LabelPending));
+        scene.assert_waits(order).await;
+        assert_eq!(scene.purchase().await.failure.as_deref(), Some("not_ours"));
+        scene.assert_one_parcel_paid(first).await;
+        scene.settle().await;
+        assert_eq!((scene.parcels(order).await.len(), scene.provider.paid().len()), (1, 2));
+    }
+
     async fn a_process_that_died_while_it_bought_is_followed_by_another(db: Db) {
         let scene = Scene::new(db).await;
         let order = scene.filled().await;

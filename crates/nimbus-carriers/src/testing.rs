@@ -35,6 +35,9 @@ pub enum Fault {
     ForeignNumber,
     /// Nothing is done for the caller: the reply is another parcel's label.
     OtherLabel,
+    /// Nothing is done for the caller: the reply is the first label ever made, without its external id and by another
+    /// service.
+    FirstLabel,
     /// It is done; the document lies on another host.
     DocumentElsewhere,
     /// It is done; the document cannot be fetched this once, with this status.
@@ -204,6 +207,13 @@ impl StandIn {
                 };
                 return Some(self.shown(&other, None));
             }
+            Some(Fault::FirstLabel) => {
+                let first = self.lock().labels.first().cloned()?;
+                let mut shown = self.described(&first, None);
+                shown["external_shipment_id"] = Value::Null;
+                shown["service_code"] = json!("ups_2nd_day_air");
+                return Some(reply(200, &shown.to_string()));
+            }
             _ => {}
         }
         let label = self.make(&body["shipment"], fault);
@@ -246,8 +256,12 @@ impl StandIn {
     }
 
     fn shown(&self, label: &Label, document: Option<&str>) -> Vec<u8> {
+        reply(200, &self.described(label, document).to_string())
+    }
+
+    fn described(&self, label: &Label, document: Option<&str>) -> Value {
         let own = format!("{}/v1/downloads/10/{}.pdf", self.url(), label.id);
-        let shown = json!({
+        json!({
             "label_id": label.id,
             "status": if label.is_voided { "voided" } else { "completed" },
             "shipment_id": format!("{}0", label.id),
@@ -265,8 +279,7 @@ impl StandIn {
             "trackable": true,
             "tracking_status": "unknown",
             "label_download": {"pdf": document.unwrap_or(&own), "href": document.unwrap_or(&own)},
-        });
-        reply(200, &shown.to_string())
+        })
     }
 
     fn void(&self, path: &str) -> Vec<u8> {
