@@ -77,7 +77,8 @@ pub(crate) async fn make(
         document: None,
     };
     let notes = shipment.notes.as_ref().map(|notes| notes.expose().clone());
-    let plan = LabelPlan { packed: shipment.packed.clone(), notes, weight_oz };
+    let address = shipment.delivery_location.expose().clone();
+    let plan = LabelPlan { packed: shipment.packed.clone(), notes, weight_oz, address };
     let made = LabelPurchase {
         label: Some(label),
         ..new(cx, shipment, LabelProvider::BuiltIn, PurchaseState::Attached, plan)
@@ -216,8 +217,11 @@ async fn waiting(tx: &mut Tx, plan: &LabelPlan) -> Result<Vec<Order>> {
     Ok(found)
 }
 
-/// Every line that the label is for is still filled and in no parcel.
+/// Every line that the label is for is still filled, in no parcel, and goes to the address that is printed on it.
 fn must_wait(orders: &[Order], plan: &LabelPlan) -> Result<()> {
+    if orders.iter().any(|order| order.shipping_address.expose() != &plan.address) {
+        return Err(address_changed());
+    }
     for packed in &plan.packed {
         let line = orders.iter().find_map(|order| order.line(packed.line_id));
         let line = line.ok_or(Refusal::UnknownLine)?;
@@ -226,6 +230,17 @@ fn must_wait(orders: &[Order], plan: &LabelPlan) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn address_changed() -> Error {
+    let message = "The order's address has changed since its label was asked for";
+    let detail = Detail {
+        field: None,
+        reason: Some("address_changed".to_owned()),
+        message: message.to_owned(),
+        facts: Vec::new(),
+    };
+    Error::refused(RefusalCode::InvalidStatusTransition, message, vec![detail])
 }
 
 /// Has a label that no parcel will bear given back.

@@ -25,6 +25,7 @@ use nimbus_core::{
     label::{BoughtLabel, LabelPurchase, PurchaseState},
     money::Cents,
     order::{DeliverySpeed, FillStatus, Order, Shipping as Way},
+    patient::Address,
     phi::Phi,
     prescription::PrescriptionDetail,
     quantity::Quantity,
@@ -32,8 +33,11 @@ use nimbus_core::{
     shipment::Shipment,
 };
 use nimbus_store::{
-    Db, Error as StoreError, label_purchases as store, orders::order_get, shipments::shipments_of_order,
-    testing::master_key, two_engines,
+    Db, Error as StoreError, label_purchases as store,
+    orders::{order_get, order_update},
+    shipments::shipments_of_order,
+    testing::master_key,
+    two_engines,
 };
 use nimbus_webhooks::guard::AddressPolicy;
 use uuid::Uuid;
@@ -192,6 +196,22 @@ impl Scene {
         jobs::run_due(&app(&self.db, &self.provider, A_DAY), None).await.unwrap();
     }
 
+    /// The order goes elsewhere.
+    async fn readdress(&self, order: OrderId, line_1: &'static str) {
+        let clinic = self.seed.clinic_id;
+        let written = self.db.write(move |tx| {
+            Box::pin(async move {
+                let before = order_get(tx, clinic, order).await?.unwrap();
+                let mut after = before.clone();
+                let address =
+                    Address { line_1: line_1.to_owned(), ..before.shipping_address.expose().clone() };
+                after.shipping_address = Phi::new(address);
+                order_update(tx, &before, &after).await
+            })
+        });
+        written.await.map_err(|error: StoreError| error).unwrap();
+    }
+
     async fn parcels(&self, order: OrderId) -> Vec<Shipment> {
         let clinic = self.seed.clinic_id;
         self.db.read(move |tx| Box::pin(shipments_of_order(tx, clinic, order))).await.unwrap()
@@ -219,6 +239,19 @@ impl Scene {
             Box::pin(async move { store::label_purchase_update(tx, &purchase).await })
         });
         written.await.map_err(|error: StoreError| error).unwrap();
+    }
+
+    /// Has the first label on record as bought, by a process that has died since.
+    async fn leave_bought(&self) {
+        let mut left = self.purchase().await;
+        left.become_(PurchaseState::Bought, wall()).unwrap();
+        left.label = Some(BoughtLabel {
+            label_id: Some("se-1".to_owned()),
+            tracking_number: self.provider.paid()[0].1.clone(),
+            cost: Some(Cents(845)),
+            document: Some(Phi::new(b"%PDF-".to_vec())),
+        });
+        self.leave(left).await;
     }
 
     /// The order is filled and in no parcel.
@@ -384,15 +417,7 @@ two_engines! {
         let order = scene.filled().await;
         scene.provider.fail_next(Fault::LostReply);
         scene.ship(order).await.unwrap_err();
-        let mut left = scene.purchase().await;
-        left.become_(PurchaseState::Bought, wall()).unwrap();
-        left.label = Some(BoughtLabel {
-            label_id: Some("se-1".to_owned()),
-            tracking_number: scene.provider.paid()[0].1.clone(),
-            cost: Some(Cents(845)),
-            document: Some(Phi::new(b"%PDF-".to_vec())),
-        });
-        scene.leave(left).await;
+        scene.leave_bought().await;
         let asked = scene.provider.requests().len();
         scene.settle().await;
         scene.assert_one_parcel_paid(order).await;
@@ -435,6 +460,35 @@ two_engines! {
         let parcels = scene.parcels(order).await;
         assert_eq!(parcels.len(), 1);
         assert_eq!(parcels[0].tracking_number.as_deref(), Some(BY_HAND));
+    }
+
+    async fn a_label_to_where_the_order_no_longer_goes_is_given_back(db: Db) {
+        let scene = Scene::new(db).await;
+        let order = scene.filled().await;
+        scene.provider.fail_next(Fault::LostReply);
+        scene.ship(order).await.unwrap_err();
+        scene.readdress(order, "1 New St").await;
+        scene.settle().await;
+        scene.settle().await;
+        scene.assert_waits(order).await;
+        assert!(scene.provider.paid().is_empty(), "a label to the old address is paid for");
+        scene.ship(order).await.unwrap();
+        scene.assert_one_parcel_paid(order).await;
+        let (_, body) = scene.provider.requests().into_iter().rfind(|(line, _)| line == "POST /v1/labels").unwrap();
+        assert_eq!(body["shipment"]["ship_to"]["address_line1"], "1 New St");
+    }
+
+    async fn a_bought_label_to_where_the_order_no_longer_goes_is_given_back(db: Db) {
+        let scene = Scene::new(db).await;
+        let order = scene.filled().await;
+        scene.provider.fail_next(Fault::LostReply);
+        scene.ship(order).await.unwrap_err();
+        scene.leave_bought().await;
+        scene.readdress(order, "1 New St").await;
+        scene.settle().await;
+        scene.settle().await;
+        scene.assert_waits(order).await;
+        assert!(scene.provider.paid().is_empty(), "a label to the old address is paid for");
     }
 
     async fn of_two_at_once_one_buys(db: Db) {

@@ -7,6 +7,7 @@
 use crate::{
     ids::{ClinicId, LabelPurchaseId, ShipmentId},
     money::Cents,
+    patient::Address,
     phi::Phi,
     refusal::Refusal,
     shipment::Packed,
@@ -57,7 +58,7 @@ impl PurchaseState {
 }
 
 /// What the parcel is to hold, as staff asked for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct LabelPlan {
     /// At least one.
     pub packed: Vec<Packed>,
@@ -65,6 +66,8 @@ pub struct LabelPlan {
     pub notes: Option<String>,
     /// In ounces.
     pub weight_oz: u32,
+    /// What is printed on it; the parcel goes nowhere else.
+    pub address: Address,
 }
 
 /// A label as its provider made it.

@@ -168,6 +168,8 @@ struct LabelPlanDocument {
     packed: Vec<Packed>,
     notes: Option<String>,
     weight_oz: u32,
+    #[serde(with = "AddressDocument")]
+    address: Address,
 }
 
 /// Pairs of order and line.

@@ -83,7 +83,8 @@ async fn begin(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Asked> {
     };
     let planned = parcel(cx, &orders[0], planned)?;
     let weight_oz = weight(cx, command.weight_oz, &orders);
-    let plan = LabelPlan { packed, notes: command.notes.clone(), weight_oz };
+    let address = orders[0].shipping_address.expose().clone();
+    let plan = LabelPlan { packed, notes: command.notes.clone(), weight_oz, address };
     let purchase = LabelPurchase {
         busy_until: cx.wall.plus_seconds(BUSY_SECONDS),
         ..new(cx, &planned, LabelProvider::ShipEngine, PurchaseState::Requested, plan)
@@ -134,7 +135,7 @@ pub(super) async fn request_of(
     let recipient = Recipient {
         name: format!("{} {}", profile.first_name, profile.last_name),
         phone: phone(profile),
-        address: order.shipping_address.expose().clone(),
+        address: plan.address.clone(),
     };
     Ok(LabelRequest {
         sought: sought(purchase),

@@ -3,6 +3,7 @@
 use nimbus_core::{
     label::{BoughtLabel, LabelPlan, LabelProvider, LabelPurchase, PurchaseState},
     money::Cents,
+    patient::Address,
     phi::Phi,
     shipment::Packed,
     us::State,
@@ -35,7 +36,16 @@ two_engines! {
 }
 
 fn purchase(clinic_id: nimbus_core::ids::ClinicId, packed: &[Packed]) -> LabelPurchase {
-    let plan = LabelPlan { packed: packed.to_vec(), notes: Some("Leave at door".to_owned()), weight_oz: 12 };
+    let address = Address {
+        line_1: "456 Oak Ave".to_owned(),
+        line_2: None,
+        line_3: None,
+        city: "Austin".to_owned(),
+        state: "TX".to_owned(),
+        postal_code: "78702".to_owned(),
+    };
+    let notes = Some("Leave at door".to_owned());
+    let plan = LabelPlan { packed: packed.to_vec(), notes, weight_oz: 12, address };
     LabelPurchase {
         id: id(),
         clinic_id,
