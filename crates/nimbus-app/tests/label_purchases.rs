@@ -491,6 +491,24 @@ two_engines! {
         assert!(scene.provider.paid().is_empty(), "a label to the old address is paid for");
     }
 
+    async fn lines_do_not_wait_for_ever_for_a_purchase_that_cannot_be_looked_for(db: Db) {
+        let scene = Scene::new(db).await;
+        let order = scene.filled().await;
+        scene.provider.fail_next(Fault::FindFails(401));
+        scene.ship(order).await.unwrap_err();
+        let left = scene.purchase().await;
+        scene.leave(LabelPurchase { attempts: 10, ..left }).await;
+        scene.settle().await;
+        let given_up = scene.purchase().await;
+        assert_eq!(given_up.state, PurchaseState::VoidPending);
+        scene.ship(order).await.unwrap();
+        assert_eq!(scene.provider.paid().len(), 2);
+        scene.settle().await;
+        scene.settle().await;
+        let parcel = scene.assert_one_parcel_paid(order).await;
+        assert_ne!(parcel.id, given_up.shipment_id);
+    }
+
     async fn of_two_at_once_one_buys(db: Db) {
         let scene = Scene::new(db).await;
         let order = scene.filled().await;
