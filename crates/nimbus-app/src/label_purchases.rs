@@ -10,7 +10,7 @@ mod settle;
 
 use nimbus_carriers::provider::ProviderError;
 use nimbus_core::{
-    ids::LabelPurchaseId,
+    ids::{ClinicId, LabelPurchaseId},
     label::{BoughtLabel, LabelPlan, LabelProvider, LabelPurchase, PurchaseState},
     order::{FillStatus, Order},
     phi::Phi,
@@ -261,9 +261,20 @@ pub(crate) async fn give_back(tx: &mut Tx, cx: &Cx, parcel: &Shipment) -> Result
     }
 }
 
+/// Has every label given back that was paid for a clinic, or may have been.
+pub(crate) async fn give_back_all(tx: &mut Tx, cx: &Cx, clinic: ClinicId) -> Result<()> {
+    for id in store::label_purchases_standing(tx, clinic, LabelProvider::ShipEngine).await? {
+        let Some(mut purchase) = store::label_purchase_get_any(tx, id).await? else { continue };
+        void(tx, cx, &mut purchase).await?;
+    }
+    Ok(())
+}
+
 async fn void(tx: &mut Tx, cx: &Cx, purchase: &mut LabelPurchase) -> Result<()> {
+    // Whoever is asking the provider just now is to be done before the label is looked for.
+    let asked_until = Some(purchase.busy_until).filter(|_| purchase.state == PurchaseState::Requested);
     purchase.become_(PurchaseState::VoidPending, cx.wall)?;
-    purchase.busy_until = cx.wall;
+    purchase.busy_until = asked_until.unwrap_or(cx.wall);
     match purchase.provider {
         // Nobody was paid.
         LabelProvider::BuiltIn => purchase.become_(PurchaseState::Voided, cx.wall)?,

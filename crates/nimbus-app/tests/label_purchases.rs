@@ -22,7 +22,7 @@ use nimbus_carriers::{
 use nimbus_core::{
     access::{Environment, Scope, Scopes, SystemActor},
     ids::{KeyId, LabelPurchaseId, OrderId, PartnerId, ShipmentId},
-    label::{BoughtLabel, LabelPurchase, PurchaseState},
+    label::{BoughtLabel, LabelProvider, LabelPurchase, PurchaseState},
     money::Cents,
     order::{DeliverySpeed, FillStatus, Order, Shipping as Way},
     patient::Address,
@@ -507,6 +507,28 @@ two_engines! {
         scene.settle().await;
         let parcel = scene.assert_one_parcel_paid(order).await;
         assert_ne!(parcel.id, given_up.shipment_id);
+    }
+
+    async fn a_reset_gives_back_what_was_paid(db: Db) {
+        let scene = Scene::new(db).await;
+        let (attached, lost, failed) = (scene.filled().await, scene.filled().await, scene.filled().await);
+        scene.ship(attached).await.unwrap();
+        scene.provider.fail_next(Fault::LostReply);
+        scene.ship(lost).await.unwrap_err();
+        scene.provider.fail_next(Fault::Status(503));
+        scene.ship(failed).await.unwrap_err();
+        let call = Call::system(SystemActor::CommandLine);
+        let clinic = scene.seed.clinic_id;
+        sandbox::reset::reset(&scene.app, &call, Some(clinic), |was| text(was.clinic_id)).await.unwrap();
+        for _ in 0..2 {
+            scene.settle().await;
+        }
+        assert_eq!((scene.provider.made(), scene.provider.paid().len()), (2, 0));
+        let standing = scene.db.read(move |tx| {
+            Box::pin(store::label_purchases_standing(tx, clinic, LabelProvider::ShipEngine))
+        });
+        assert!(standing.await.unwrap().is_empty());
+        assert_eq!(scene.purchase().await.state, PurchaseState::Voided);
     }
 
     async fn of_two_at_once_one_buys(db: Db) {

@@ -162,3 +162,15 @@ pub async fn label_purchase_by_label(
     let row = tx.query_opt(sql, &[provider.as_str().into(), label_id.into()]).await?;
     row.map(|row| row.columns().take()).transpose()
 }
+
+/// The purchases of a clinic whose label may have been paid for and is not given back yet.
+pub async fn label_purchases_standing(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    provider: LabelProvider,
+) -> Result<Vec<LabelPurchaseId>> {
+    let sql = "select id from label_purchases
+        where clinic_id = $1 and provider = $2 and state in ('requested', 'bought', 'attached') order by id";
+    let rows = tx.query(sql, &[clinic.into(), provider.as_str().into()]).await?;
+    rows.iter().map(|row| row.columns().take()).collect()
+}

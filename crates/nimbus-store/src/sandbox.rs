@@ -30,7 +30,7 @@ const DELETED: &[(&str, &str)] = &[
 ];
 
 /// The tables of a tenant that a reset leaves as they are: who calls and what is configured, what was told and
-/// delivered (so that the ledger stays balanced), labels that are being paid for (their own jobs finish or void them),
+/// delivered (so that the ledger stays balanced), labels that were paid for (their own jobs give them back),
 /// what fills took from stock, and what is on record.
 pub const KEPT: &[&str] = &[
     "api_keys",

@@ -8,6 +8,7 @@ use crate::{
     App,
     actor::Call,
     error::{Error, Result},
+    label_purchases,
     outbox::Changes,
     unit::{Cx, Prepared, Render, Reply},
 };
@@ -44,6 +45,7 @@ async fn delete(tx: &mut Tx, cx: &Cx, clinic: ClinicId) -> Result<()> {
     let found = tenants::clinic_get(tx, clinic).await?;
     found.filter(|clinic| clinic.deleted_at.is_none()).ok_or(Error::NotFound("Clinic"))?;
     let held = cx.call.idempotency.as_ref().map(|held| (cx.call.actor.owner(), held.key.as_str()));
+    label_purchases::give_back_all(tx, cx, clinic).await?;
     store::clinic_data_delete(tx, clinic, held).await?;
     let mut changes = Changes::default();
     changes.audit.push(cx.audit(Some(clinic), "sandbox.reset", "clinic", Some(clinic.0)));
