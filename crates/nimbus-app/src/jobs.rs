@@ -34,6 +34,8 @@ use crate::{
 const POLL: Duration = Duration::from_secs(1);
 /// Jobs claimed at once.
 const BATCH: u32 = 50;
+/// Labels that one process has dealings with its provider over at once. What is due beyond them waits out its lease.
+const MOST_LABELS: usize = 50;
 /// A job that its worker did not finish is claimed again after this.
 const LEASE_SECONDS: i64 = 60;
 /// A call of the robot that fails is made again after a minute, twice as long each time, at most a day.
@@ -47,15 +49,18 @@ pub async fn run(app: App, stop: CancellationToken) {
     let robot = robot(&app);
     let mut poll = tokio::time::interval(POLL);
     poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut labels = JoinSet::new();
     loop {
         tokio::select! {
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => break,
             _ = poll.tick() => {}
         }
-        if let Err(error) = run_due(&app, robot.as_ref()).await {
+        while labels.try_join_next().is_some() {}
+        if let Err(error) = start_due(&app, robot.as_ref(), &mut labels).await {
             tracing::error!(%error, "due jobs could not be worked");
         }
     }
+    while labels.join_next().await.is_some() {}
 }
 
 /// The onboarding robot's client, if one is configured.
@@ -70,8 +75,21 @@ fn robot(app: &App) -> Option<OnboardingClient> {
     }
 }
 
-/// Works what is due now; answers how much that was.
+/// Works what is due now, to its end; answers how much that was.
 pub async fn run_due(app: &App, robot: Option<&OnboardingClient>) -> Result<usize> {
+    let mut labels = JoinSet::new();
+    let count = start_due(app, robot, &mut labels).await;
+    while labels.join_next().await.is_some() {}
+    count
+}
+
+/// Works what is due now. A label's provider may be slow, and nothing that is due waits for it, now or next time:
+/// those jobs go on among `labels`.
+pub async fn start_due(
+    app: &App,
+    robot: Option<&OnboardingClient>,
+    labels: &mut JoinSet<()>,
+) -> Result<usize> {
     let (due, now, token) = (app.clock().now(), wall(), Uuid::now_v7());
     let is_sandbox = app.environment() == Environment::Sandbox;
     let claimed = app
@@ -89,13 +107,13 @@ pub async fn run_due(app: &App, robot: Option<&OnboardingClient>) -> Result<usiz
         })
         .await?;
     let count = claimed.len();
-    // Providers may be slow: what else is due does not wait for them.
-    let mut labels = JoinSet::new();
     for job in claimed {
         let worked = match job.kind {
             JobKind::OnboardingCall => onboard(app, job.clone(), robot).await,
             JobKind::LabelPurchase => {
-                labels.spawn(settle(app.clone(), job));
+                if labels.len() < MOST_LABELS {
+                    labels.spawn(settle(app.clone(), job));
+                }
                 continue;
             }
             JobKind::PrescriptionExpire | JobKind::RefillDue | JobKind::SandboxStep => {
@@ -112,7 +130,6 @@ pub async fn run_due(app: &App, robot: Option<&OnboardingClient>) -> Result<usiz
             tracing::error!(%error, kind = job.kind.as_str(), job_id = %job.id, "a job failed");
         }
     }
-    labels.join_all().await;
     Ok(count)
 }
 

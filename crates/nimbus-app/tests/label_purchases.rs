@@ -40,16 +40,23 @@ use nimbus_store::{
     two_engines,
 };
 use nimbus_webhooks::guard::AddressPolicy;
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 const DEADLINE: Duration = Duration::from_millis(700);
+/// Longer than any test takes.
+const FOREVER: Duration = Duration::from_secs(120);
 /// Later than any retry.
 const A_DAY: i64 = 1;
 /// The number of a parcel whose label staff got elsewhere.
 const BY_HAND: &str = "1Z999AA10123456784";
 
 fn app(db: &Db, provider: &StandIn, days_later: i64) -> App {
-    let client = ShipEngine::new(&provider.url(), KEY, true).unwrap().with_deadline(DEADLINE);
+    app_with(db, provider, days_later, DEADLINE)
+}
+
+fn app_with(db: &Db, provider: &StandIn, days_later: i64, deadline: Duration) -> App {
+    let client = ShipEngine::new(&provider.url(), KEY, true).unwrap().with_deadline(deadline);
     let config = Config {
         carrier_feeds: nimbus_app::carrier_feed::CarrierFeeds::default(),
         environment: Environment::Sandbox,
@@ -529,6 +536,19 @@ two_engines! {
         });
         assert!(standing.await.unwrap().is_empty());
         assert_eq!(scene.purchase().await.state, PurchaseState::Voided);
+    }
+
+    async fn timed_work_does_not_wait_for_a_provider_that_hangs(db: Db) {
+        let scene = Scene::new(db).await;
+        let order = scene.filled().await;
+        scene.provider.fail_next(Fault::Status(503));
+        scene.ship(order).await.unwrap_err();
+        scene.provider.fail_next(Fault::Hang);
+        let patient = app_with(&scene.db, &scene.provider, A_DAY, FOREVER);
+        let mut labels = JoinSet::new();
+        let started = jobs::start_due(&patient, None, &mut labels);
+        tokio::time::timeout(DEADLINE * 20, started).await.expect("it waits for the provider").unwrap();
+        assert_eq!(labels.len(), 1, "the label is being bought");
     }
 
     async fn of_two_at_once_one_buys(db: Db) {
