@@ -147,7 +147,9 @@ pub struct Created {
 /// Packs filled, unshipped lines of the orders into a parcel with a label: every one, or those named.
 pub async fn create(app: &App, call: &Call, command: Create, render: Render<Created>) -> Result<Reply> {
     call.staff(WORKERS)?;
-    gates::label::hold_unfit(app, call, &command.orders, command.lines.as_deref()).await?;
+    if !app.is_answered(call).await? {
+        gates::label::hold_unfit(app, call, &command.orders, command.lines.as_deref()).await?;
+    }
     if command.tracking_number.is_none() && app.config().shipping.asked(&command.carrier_id).is_some() {
         return label_purchases::buy(app, call, command, render).await;
     }

@@ -222,6 +222,23 @@ impl App {
         reply
     }
 
+    /// Whether the call's idempotency key has its reply already: a change in more than one transaction does nothing
+    /// before it has asked.
+    pub(crate) async fn is_answered(&self, call: &Call) -> Result<bool> {
+        let cx = Arc::new(Cx::new(self, call));
+        let asked = self.db().read(move |tx| {
+            let cx = Arc::clone(&cx);
+            Box::pin(async move {
+                let Some(idempotency) = &cx.call.idempotency else { return Ok(false) };
+                let (owner, clinic) = cx.call.idempotency_owner();
+                let stored =
+                    idempotency::idempotency_get(tx, owner, &idempotency.key, clinic, cx.wall).await?;
+                Ok(stored.is_some())
+            })
+        });
+        asked.await
+    }
+
     /// The first half of a change that waits for something outside the database: claims the idempotency key and
     /// runs the job, in a transaction of its own, so that none is open while it waits. Until [`App::conclude`], or
     /// for [`CLAIM_SECONDS`], a repeat is told that the request is still running.
