@@ -13,8 +13,8 @@ use nimbus_core::{
     time::Ts,
 };
 use nimbus_store::{
-    Db, Engine, Result, Tx, deliveries, deliveries::DeliveryState, orders, page::Page, patients,
-    practitioners, prescriptions, refills, shipments, tenants, two_engines,
+    Db, Engine, Result, Tx, clinic_drugs, deliveries, deliveries::DeliveryState, orders, page::Page,
+    patients, practitioners, prescriptions, refills, shipments, tenants, two_engines,
 };
 use uuid::Uuid;
 
@@ -227,6 +227,7 @@ async fn ask_all(tx: &mut Tx, scene: &Scene) -> Result<()> {
         }
     }
     shipments::shipments_by_tracking_any(tx, Some("c"), "1Z").await.ok();
+    clinic_drugs::clinic_drug_exists_any(tx, "own-1").await.ok();
     for page in pages(tx, "select id from patients order by created_at limit 1 offset 10000").await? {
         for status in [None, Some(PatientStatus::Inactive)] {
             patients::patient_list(tx, clinic, status, None, &page).await.ok();
