@@ -247,6 +247,7 @@ pub async fn vials(app: &App, call: &Call, id: OrderId, line: Option<LineId>) ->
         .read(call, (id, line), |tx, cx, &(id, line)| {
             Box::pin(async move {
                 let order = orders::order_get_any(tx, id).await?.ok_or(NO_ORDER)?;
+                let cx = &cx.of_clinic(tx, order.clinic_id).await?;
                 let audit = cx.audit(Some(order.clinic_id), "vial_label.read", "order", Some(id.0));
                 Ok((vial_facts(tx, cx, &order, line).await?, vec![audit]))
             })

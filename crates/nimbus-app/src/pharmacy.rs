@@ -48,6 +48,10 @@ pub async fn queue(app: &App, call: &Call, queue: Queue) -> Result<Slice<Order>>
     app.read(call, queue, |tx, cx, queue| {
         Box::pin(async move {
             let Queue { clinic, status, hold, refrigerated, controlled, min_age_hours, page } = queue;
+            let cx = &match clinic {
+                Some(clinic) => cx.of_clinic(tx, *clinic).await?,
+                None => cx.clone(),
+            };
             let aged = min_age_hours.map(|hours| cx.now.plus_seconds(-3600 * i64::from(hours)));
             let until = [aged, page.created_until].into_iter().flatten().min();
             let page = &Page { created_until: until, ..page.clone() };
