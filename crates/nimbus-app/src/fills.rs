@@ -104,7 +104,7 @@ async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Followed> {
     let mut changes = Changes::default();
     let asked = Check::new(Stage::Intake, &order, std::slice::from_ref(&prescription));
     let found = gates::ask_where_strict(tx, cx, asked).await?;
-    gates::must_be_taken(cx, &found, |_| None)?;
+    gates::must_be_taken(cx, &order, &found, |_| None)?;
     let stops = gates::stops(&found);
     let order = orders::insert(tx, cx, &order, &stops, ("order.create", None), &mut changes).await?;
     changes.write(tx, cx).await?;

@@ -4,7 +4,7 @@ pub(crate) mod label;
 
 use std::collections::HashSet;
 
-use nimbus_carriers::{CARRIERS, Carrier, Service, calendar, service_of};
+use nimbus_carriers::{CARRIERS, Carrier, Service, rates, service_of};
 use nimbus_core::{
     access::Environment,
     gates::{self, Blame, Case, Finding, Gate, Stage, Way},
@@ -169,12 +169,12 @@ async fn licenses_of(tx: &mut Tx, cx: &Cx, order: &Order) -> Result<Vec<LicenseC
 /// How long the parcel is on its way: by the service of the label, else by what the order asks for.
 fn way(cx: &Cx, order: &Order, service: Option<&Service>) -> Way {
     if let Some(service) = service {
-        let spans_rest = calendar::transit(service, cx.today).spans_weekend_or_holiday;
-        return Way { transit_days: service.transit_days, spans_rest };
+        let way = way_by(cx, order, service);
+        return Way { transit_days: way.transit_days, spans_rest: way.transit.spans_weekend_or_holiday };
     }
     let transit_days = match &order.shipping {
         Shipping::Service { carrier_id, service_id } => {
-            service_of(carrier_id, service_id).map(|service| service.transit_days)
+            service_of(carrier_id, service_id).map(|service| way_by(cx, order, service).transit_days)
         }
         Shipping::Speed(DeliverySpeed::NextDay) => Some(1),
         Shipping::Speed(DeliverySpeed::BusinessDay) => None,
@@ -182,6 +182,13 @@ fn way(cx: &Cx, order: &Order, service: Option<&Service>) -> Way {
     // Without a service it may be the slowest.
     let slowest = CARRIERS.iter().flat_map(|carrier| carrier.services).map(|it| it.transit_days).max();
     Way { transit_days: transit_days.or(slowest).unwrap_or(u32::MAX), spans_rest: false }
+}
+
+/// How a parcel to where the order goes travels by a service, if its label is made now.
+pub(crate) fn way_by(cx: &Cx, order: &Order, service: &Service) -> rates::Way {
+    let config = cx.app.config();
+    let (shipping, to) = (&config.shipping, State::parse(&order.shipping_address.expose().state).ok());
+    shipping.rates.way(service, shipping.from, to, cx.now.datetime_in(&config.pharmacy_zone))
 }
 
 /// What holds lines: everything strict that was found.
@@ -228,11 +235,11 @@ pub(crate) fn warnings(found: &[Found], line: LineName) -> Vec<String> {
 }
 
 /// Refuses an order that is not taken as it is.
-pub(crate) fn must_be_taken(cx: &Cx, found: &[Found], line: LineName) -> Result<()> {
+pub(crate) fn must_be_taken(cx: &Cx, order: &Order, found: &[Found], line: LineName) -> Result<()> {
     let refused: Vec<&Found> =
         found.iter().filter(|it| it.is_strict && it.finding.is_refused_at_intake).collect();
     let days = cx.app.rules().on(cx.today).gates.temperature.max_transit_days;
-    let fast = |service: &Service| service.transit_days <= days;
+    let fast = |service: &Service| way_by(cx, order, service).transit_days <= days;
     refuse(&refused, line, services_that(fast))
 }
 

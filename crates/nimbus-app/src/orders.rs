@@ -151,7 +151,7 @@ async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Created> {
         ..Check::new(Stage::Intake, &order, &made)
     };
     let found = gates::ask(tx, cx, asked).await?;
-    gates::must_be_taken(cx, &found, line_name)?;
+    gates::must_be_taken(cx, &order, &found, line_name)?;
     warnings.extend(gates::warnings(&found, line_name));
     prescriptions::prescription_insert_many(tx, &made).await?;
     let mut changes = Changes::default();

@@ -1,6 +1,5 @@
 //! Shipments: packed by staff, followed by partners, and what their way means for the orders in them.
 
-use nimbus_carriers::Service;
 use nimbus_core::{
     access::Scope,
     event::{Event, Fact},
@@ -9,8 +8,6 @@ use nimbus_core::{
     phi::Phi,
     refusal::Refusal,
     shipment::{self, Packed, QUIET_DAYS, Scan, Shipment, ShipmentStatus},
-    time::Date,
-    us::State,
 };
 use nimbus_store::{
     Tx, orders,
@@ -309,7 +306,7 @@ pub(crate) fn parcel(cx: &Cx, order: &Order, new: NewParcel<'_>) -> Result<Shipm
         delivery_location: order.shipping_address.clone(),
         notes: new.notes.map(Phi::new),
         ships_at: cx.now,
-        estimated_delivery_date: Some(arrives_on(cx, service, order)),
+        estimated_delivery_date: Some(gates::way_by(cx, order, service).transit.arrives_on),
         latest_scan_at: None,
         cancellation_reason: None,
         cancelled_at: None,
@@ -318,18 +315,6 @@ pub(crate) fn parcel(cx: &Cx, order: &Order, new: NewParcel<'_>) -> Result<Shipm
         updated_at: cx.now,
         packed: new.packed,
     })
-}
-
-/// The day a parcel arrives at the latest whose label is made now.
-fn arrives_on(cx: &Cx, service: &Service, order: &Order) -> Date {
-    let (config, to) = (cx.app.config(), State::parse(&order.shipping_address.expose().state));
-    let (rates, from) = (&config.shipping.rates, config.shipping.from);
-    let ships_on = rates.ships_on(service, cx.now.datetime_in(&config.pharmacy_zone));
-    let quote = to.ok().and_then(|to| rates.quote(service.id, from, to, rates.weight_oz));
-    match quote {
-        Some(quote) => quote.transit(ships_on).arrives_on,
-        None => nimbus_carriers::estimated_delivery(service, ships_on),
-    }
 }
 
 pub struct Cancel {

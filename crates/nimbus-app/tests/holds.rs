@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use nimbus_app::{
-    Actor, App, Call, Config, Error, PartnerActor, Rendered, Reply,
+    Actor, App, Call, Config, Error, PartnerActor, RefusalCode, Rendered, Reply,
     clock::{Clock, wall},
     fills,
     formulary::{self, Add},
@@ -117,22 +117,31 @@ impl Scene {
         Call { actor: Actor::Partner(actor), ..staff() }
     }
 
-    /// An order that goes by express, so that what is cold may go.
-    async fn order(&self, lines: Vec<orders::NewLine>) -> Order {
+    async fn asked(
+        &self,
+        lines: Vec<orders::NewLine>,
+        shipping: Way,
+        to: Option<Address>,
+    ) -> Result<Order, Error> {
         let command = orders::Create {
             clinic_id: self.seed.clinic_id,
             patient_id: self.seed.patient_id,
             practitioner_id: self.seed.practitioner_id,
-            shipping: Way::Speed(DeliverySpeed::NextDay),
+            shipping,
             refrigerated: false,
             shipment_group: None,
             notes: None,
-            shipping_address: None,
+            shipping_address: to,
             lines,
             warnings: Vec::new(),
         };
-        let made = orders::create(&self.app, &self.partner(), command, |made| text(made.order.id)).await;
-        self.read(order_of(&made.unwrap())).await
+        let made = orders::create(&self.app, &self.partner(), command, |made| text(made.order.id)).await?;
+        Ok(self.read(order_of(&made)).await)
+    }
+
+    /// An order that goes by express, so that what is cold may go.
+    async fn order(&self, lines: Vec<orders::NewLine>) -> Order {
+        self.asked(lines, Way::Speed(DeliverySpeed::NextDay), None).await.unwrap()
     }
 
     /// An order for a prescription on file.
@@ -267,5 +276,21 @@ two_engines! {
         let shipping = Some(Way::Speed(DeliverySpeed::NextDay));
         let order = scene.fill(prescription_id, address("Austin", "TX", "78702"), shipping).await;
         assert!(order.refrigerated, "the fill before was of an order that was not");
+    }
+
+    async fn the_cold_is_as_long_on_its_way_as_its_zone_is_far(db: Db) {
+        let scene = Scene::new(db).await;
+        let two_days = Way::Service { carrier_id: "se-3818360".to_owned(), service_id: "fedex_2day".to_owned() };
+        let cold = || vec![line("Test Cold", "1 mg/mL")];
+        scene.asked(cold(), two_days.clone(), None).await.unwrap();
+        // It is three days to Hawaii.
+        let to = Some(address("Honolulu", "HI", "96813"));
+        let Err(Error::Refused { code, details, .. }) = scene.asked(cold(), two_days, to).await else {
+            panic!("it is too slow");
+        };
+        assert_eq!(code, RefusalCode::ServiceNotAvailable);
+        let would_do: Vec<&str> = details.iter().flat_map(|it| &it.facts)
+            .filter(|(name, _)| *name == "service_id").map(|(_, id)| id.as_str()).collect();
+        assert!(would_do.contains(&"fedex_priority_overnight") && !would_do.contains(&"fedex_2day"), "{would_do:?}");
     }
 }

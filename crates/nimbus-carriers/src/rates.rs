@@ -65,6 +65,15 @@ struct WeightClass {
     prices: Vec<Cents>,
 }
 
+/// When a parcel leaves and how long it takes. The gates, the estimate and the label all go by this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Way {
+    pub ships_on: Date,
+    /// In business days, at most.
+    pub transit_days: u32,
+    pub transit: Transit,
+}
+
 /// What a service costs for a parcel, and how long it takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quote {
@@ -129,6 +138,15 @@ impl RateTable {
         services.filter_map(|service| self.quote(service.id, from, to, weight_oz)).collect()
     }
 
+    /// The way of a parcel whose label is made at this local time. Where the state is not known, or the table has no
+    /// price to it, it takes as long as the service does within the contiguous states.
+    pub fn way(&self, service: &Service, from: State, to: Option<State>, made: DateTime) -> Way {
+        let quote = to.and_then(|to| self.quote(service.id, from, to, self.weight_oz));
+        let transit_days = quote.map_or(service.transit_days, |quote| quote.transit_days);
+        let ships_on = self.ships_on(service, made);
+        Way { ships_on, transit_days, transit: transit_of(transit_days, service.holidays, ships_on) }
+    }
+
     /// The day on which a parcel leaves whose label is made at this local time.
     pub fn ships_on(&self, service: &Service, made: DateTime) -> Date {
         let late = self.services.get(service.id).is_some_and(|rates| made.time() > rates.cut_off);
@@ -187,6 +205,25 @@ mod tests {
         assert!(at(1120).is_some());
         assert_eq!(at(1121), None);
         assert_eq!(price("pigeon", State::Tx, State::Ny, 1), None);
+    }
+
+    #[test]
+    fn a_way_begins_after_the_cut_off_and_is_as_long_as_the_zone_is_far() {
+        let table = RateTable::example();
+        let way = |service, to, day: Date, hour| {
+            table.way(service_of("se-3818360", service).unwrap(), State::Tx, to, day.at(hour, 0, 0, 0))
+        };
+        let thursday = date(2026, 11, 5);
+        let told = |way: Way| {
+            let Transit { arrives_on, spans_weekend_or_holiday } = way.transit;
+            (way.ships_on.to_string(), arrives_on.to_string(), spans_weekend_or_holiday)
+        };
+        let overnight = |hour| told(way("fedex_priority_overnight", Some(State::Tx), thursday, hour));
+        assert_eq!(overnight(17), ("2026-11-05".to_owned(), "2026-11-06".to_owned(), false));
+        assert_eq!(overnight(18), ("2026-11-06".to_owned(), "2026-11-09".to_owned(), true));
+        for (to, days) in [(Some(State::Ny), 2), (Some(State::Hi), 3), (Some(State::Ak), 3), (None, 2)] {
+            assert_eq!(way("fedex_2day", to, thursday, 9).transit_days, days, "{to:?}");
+        }
     }
 
     #[test]

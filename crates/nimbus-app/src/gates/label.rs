@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use nimbus_carriers::{Service, calendar};
+use nimbus_carriers::Service;
 use nimbus_core::{
     access::SystemActor,
     gates::{Gate, Stage},
@@ -12,7 +12,7 @@ use nimbus_core::{
 };
 use nimbus_store::{Tx, orders, prescriptions};
 
-use super::{Check, Found, ask, ask_where_strict, field, refuse, services_that, stops};
+use super::{Check, Found, ask, ask_where_strict, field, refuse, services_that, stops, way_by};
 use crate::{
     App, actor::Call, consequences::order_changed, error::Result, outbox::Changes, shipments::MAX_ORDERS,
     unit::Cx,
@@ -85,8 +85,15 @@ pub(crate) async fn must_stay_cold(
     }
     let is_packed = |it: &Found| packed.iter().any(|packed| packed.line_id == it.line_id);
     found.retain(|it| it.finding.gate == Gate::Temperature && is_packed(it));
-    let (days, today) = (cx.app.rules().on(cx.today).gates.temperature.max_transit_days, cx.today);
-    let lawful = services_that(|it| it.transit_days <= days && calendar::keeps_cold(it, today));
+    let days = cx.app.rules().on(cx.today).gates.temperature.max_transit_days;
+    // Orders of one parcel go to one address.
+    let keeps_cold = |service: &Service| {
+        orders
+            .first()
+            .map(|order| way_by(cx, order, service))
+            .is_some_and(|way| way.transit_days <= days && !way.transit.spans_weekend_or_holiday)
+    };
+    let lawful = services_that(keeps_cold);
     let strict: Vec<&Found> = found.iter().filter(|it| it.is_strict).collect();
     refuse(&strict, |_| None, lawful)?;
     let mut told = HashSet::new();
