@@ -81,6 +81,15 @@ impl Paper {
             Self::PackingSlip => "packing_slip.read",
         }
     }
+
+    /// The action of whoever opens it by a link.
+    const fn opening(self) -> &'static str {
+        match self {
+            Self::Label => "label.open",
+            Self::Barcode => "barcode.open",
+            Self::PackingSlip => "packing_slip.open",
+        }
+    }
 }
 
 /// A parcel with everything that its papers may name.
@@ -307,9 +316,9 @@ pub fn link(app: &App, token: &str, kind: LinkKind) -> Result<Opened> {
 pub async fn open_paper(app: &App, call: &Call, opened: Opened, paper: Paper) -> Result<Vec<u8>> {
     must_be_signed(call)?;
     let parcel = app
-        .read(call, opened, |tx, cx, &opened| {
+        .read(call, (opened, paper), |tx, cx, &(opened, paper)| {
             Box::pin(async move {
-                let (shipment, audit) = linked(tx, cx, opened, "label.open").await?;
+                let (shipment, audit) = linked(tx, cx, opened, paper.opening()).await?;
                 Ok((parcel(tx, shipment).await?, vec![audit]))
             })
         })
