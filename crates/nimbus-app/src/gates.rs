@@ -169,8 +169,7 @@ async fn licenses_of(tx: &mut Tx, cx: &Cx, order: &Order) -> Result<Vec<LicenseC
 /// How long the parcel is on its way: by the service of the label, else by what the order asks for.
 fn way(cx: &Cx, order: &Order, service: Option<&Service>) -> Way {
     if let Some(service) = service {
-        let way = way_by(cx, order, service);
-        return Way { transit_days: way.transit_days, spans_rest: way.transit.spans_weekend_or_holiday };
+        return way_on_label(cx, order, service);
     }
     let transit_days = match &order.shipping {
         Shipping::Service { carrier_id, service_id } => {
@@ -181,7 +180,11 @@ fn way(cx: &Cx, order: &Order, service: Option<&Service>) -> Way {
     };
     // Without a service it may be the slowest.
     let slowest = CARRIERS.iter().flat_map(|carrier| carrier.services).map(|it| it.transit_days).max();
-    Way { transit_days: transit_days.or(slowest).unwrap_or(u32::MAX), spans_rest: false }
+    Way {
+        transit_days: transit_days.or(slowest).unwrap_or(u32::MAX),
+        spans_weekend: false,
+        spans_holiday: false,
+    }
 }
 
 /// How a parcel to where the order goes travels by a service, if its label is made now.
@@ -189,6 +192,13 @@ pub(crate) fn way_by(cx: &Cx, order: &Order, service: &Service) -> rates::Way {
     let config = cx.app.config();
     let (shipping, to) = (&config.shipping, State::parse(&order.shipping_address.expose().state).ok());
     shipping.rates.way(service, shipping.from, to, cx.now.datetime_in(&config.pharmacy_zone))
+}
+
+/// The same as the gates look at it.
+fn way_on_label(cx: &Cx, order: &Order, service: &Service) -> Way {
+    let way = way_by(cx, order, service);
+    let (spans_weekend, spans_holiday) = (way.transit.spans_weekend, way.transit.spans_holiday);
+    Way { transit_days: way.transit_days, spans_weekend, spans_holiday }
 }
 
 /// What holds lines: everything strict that was found.

@@ -7,7 +7,7 @@
 use jiff::civil::Weekday;
 use nimbus_core::time::{Date, add_days};
 
-use crate::services::{CARRIERS, Carrier, Service};
+use crate::services::Service;
 
 /// The days besides weekends on which a carrier delivers nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,12 +24,11 @@ pub enum Holidays {
 pub struct Transit {
     /// The day it arrives at the latest.
     pub arrives_on: Date,
-    /// Whether a weekend or a federal holiday lies between the day it leaves and the day it arrives, or on either.
-    pub spans_weekend_or_holiday: bool,
+    /// Whether a weekend lies between the day it leaves and the day it arrives, or on either.
+    pub spans_weekend: bool,
+    /// Whether a federal holiday does.
+    pub spans_holiday: bool,
 }
-
-/// The longest a refrigerated parcel may be on its way, in business days.
-pub const COLD_TRANSIT_DAYS: u32 = 2;
 
 /// The way of a parcel within the contiguous states that is handed over on `ships_on`.
 pub fn transit(service: &Service, ships_on: Date) -> Transit {
@@ -39,33 +38,23 @@ pub fn transit(service: &Service, ships_on: Date) -> Transit {
 /// The way of a parcel that takes so many business days. Weekends and holidays do not count, nor the day it leaves.
 pub fn transit_of(business_days: u32, holidays: Holidays, ships_on: Date) -> Transit {
     let mut day = ships_on;
-    let mut spans = rests(day);
+    let is_rest = |day| (is_weekend(day), is_holiday(Holidays::Federal, day));
+    let (mut spans_weekend, mut spans_holiday) = is_rest(day);
     let mut left = business_days;
     while left > 0 && day < Date::MAX {
         day = add_days(day, 1);
-        spans |= rests(day);
+        let (weekend, holiday) = is_rest(day);
+        (spans_weekend, spans_holiday) = (spans_weekend || weekend, spans_holiday || holiday);
         if delivers(holidays, day) {
             left -= 1;
         }
     }
-    Transit { arrives_on: day, spans_weekend_or_holiday: spans }
+    Transit { arrives_on: day, spans_weekend, spans_holiday }
 }
 
 /// The day on which a parcel handed over on `ships_on` arrives at the latest.
 pub fn estimated_delivery(service: &Service, ships_on: Date) -> Date {
     transit(service, ships_on).arrives_on
-}
-
-/// Whether a refrigerated parcel may leave by this service on this day.
-pub fn keeps_cold(service: &Service, ships_on: Date) -> bool {
-    service.transit_days <= COLD_TRANSIT_DAYS && !transit(service, ships_on).spans_weekend_or_holiday
-}
-
-/// The services by which a refrigerated parcel may leave on this day, with their carriers.
-pub fn cold_services(ships_on: Date) -> impl Iterator<Item = (&'static Carrier, &'static Service)> {
-    let each =
-        CARRIERS.iter().flat_map(|carrier| carrier.services.iter().map(move |service| (carrier, service)));
-    each.filter(move |(_, service)| keeps_cold(service, ships_on))
 }
 
 /// Whether a carrier of these holidays delivers on this day.
@@ -80,10 +69,6 @@ pub fn first_working_day(holidays: Holidays, day: Date) -> Date {
         day = add_days(day, 1);
     }
     day
-}
-
-fn rests(day: Date) -> bool {
-    !delivers(Holidays::Federal, day)
 }
 
 fn is_weekend(day: Date) -> bool {
@@ -144,9 +129,10 @@ mod tests {
         parse_date(text).unwrap()
     }
 
-    fn arrives(carrier: &str, service: &str, ships_on: &str) -> (String, bool) {
+    /// The day of arrival, and whether a weekend and a holiday are on the way.
+    fn arrives(carrier: &str, service: &str, ships_on: &str) -> (String, bool, bool) {
         let way = transit(service_of(carrier, service).unwrap(), day(ships_on));
-        (way.arrives_on.to_string(), way.spans_weekend_or_holiday)
+        (way.arrives_on.to_string(), way.spans_weekend, way.spans_holiday)
     }
 
     #[test]
@@ -205,40 +191,21 @@ mod tests {
         let friday = "2026-01-16";
         let cases = [
             // The Monday is Martin Luther King's: FedEx delivers, the Postal Service does not.
-            ("se-3818360", "fedex_priority_overnight", friday, "2026-01-19", true),
-            ("se-3818360", "fedex_ground", friday, "2026-01-23", true),
-            ("se-11225", "usps_priority_mail_express", friday, "2026-01-21", true),
-            ("se-11226", "ups_next_day_air", "2026-11-25", "2026-11-27", true),
-            ("se-11226", "ups_2nd_day_air", "2026-11-17", "2026-11-19", false),
-            ("ameriship", "ameriship_overnight", "2026-12-31", "2027-01-04", true),
+            ("se-3818360", "fedex_priority_overnight", friday, "2026-01-19", (true, true)),
+            ("se-3818360", "fedex_ground", friday, "2026-01-23", (true, true)),
+            ("se-11225", "usps_priority_mail_express", friday, "2026-01-21", (true, true)),
+            ("se-11226", "ups_next_day_air", "2026-11-25", "2026-11-27", (false, true)),
+            ("se-11226", "ups_2nd_day_air", "2026-11-17", "2026-11-19", (false, false)),
+            ("se-11226", "ups_next_day_air", "2026-11-20", "2026-11-23", (true, false)),
+            ("ameriship", "ameriship_overnight", "2026-12-31", "2027-01-04", (true, true)),
         ];
-        for (carrier, service, ships_on, arrives_on, spans) in cases {
+        for (carrier, service, ships_on, arrives_on, (weekend, holiday)) in cases {
             assert_eq!(
                 arrives(carrier, service, ships_on),
-                (arrives_on.to_owned(), spans),
+                (arrives_on.to_owned(), weekend, holiday),
                 "{service} {ships_on}"
             );
         }
-    }
-
-    #[test]
-    fn cold_parcels_leave_only_when_they_arrive_before_a_rest() {
-        let ids =
-            |ships_on: &str| cold_services(day(ships_on)).map(|(_, service)| service.id).collect::<Vec<_>>();
-        let overnight = ["ameriship_overnight", "fedex_priority_overnight", "ups_next_day_air"];
-        let all = [
-            "ameriship_overnight",
-            "fedex_2day",
-            "fedex_priority_overnight",
-            "usps_priority_mail_express",
-            "ups_2nd_day_air",
-            "ups_next_day_air",
-        ];
-        assert_eq!(ids("2026-11-17"), all, "a Tuesday");
-        assert_eq!(ids("2026-11-19"), overnight, "a Thursday");
-        assert_eq!(ids("2026-11-20"), [""; 0], "a Friday");
-        assert_eq!(ids("2026-11-24"), overnight, "two days before Thanksgiving");
-        assert_eq!(ids("2026-11-25"), [""; 0], "the day before Thanksgiving");
     }
 
     #[test]

@@ -12,5 +12,5 @@ pub mod shipengine;
 pub mod testing;
 pub mod tracking_words;
 
-pub use calendar::{Transit, cold_services, estimated_delivery, transit};
+pub use calendar::{Transit, estimated_delivery, transit};
 pub use services::{CARRIERS, Carrier, Service, bears, carrier, delivery_method, service_of};

@@ -215,8 +215,7 @@ mod tests {
         };
         let thursday = date(2026, 11, 5);
         let told = |way: Way| {
-            let Transit { arrives_on, spans_weekend_or_holiday } = way.transit;
-            (way.ships_on.to_string(), arrives_on.to_string(), spans_weekend_or_holiday)
+            (way.ships_on.to_string(), way.transit.arrives_on.to_string(), way.transit.spans_weekend)
         };
         let overnight = |hour| told(way("fedex_priority_overnight", Some(State::Tx), thursday, hour));
         assert_eq!(overnight(17), ("2026-11-05".to_owned(), "2026-11-06".to_owned(), false));

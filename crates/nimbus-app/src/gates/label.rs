@@ -12,7 +12,7 @@ use nimbus_core::{
 };
 use nimbus_store::{Tx, orders, prescriptions};
 
-use super::{Check, Found, ask, ask_where_strict, field, refuse, services_that, stops, way_by};
+use super::{Check, Found, ask, ask_where_strict, field, refuse, services_that, stops, way_on_label};
 use crate::{
     App, actor::Call, consequences::order_changed, error::Result, outbox::Changes, shipments::MAX_ORDERS,
     unit::Cx,
@@ -85,13 +85,10 @@ pub(crate) async fn must_stay_cold(
     }
     let is_packed = |it: &Found| packed.iter().any(|packed| packed.line_id == it.line_id);
     found.retain(|it| it.finding.gate == Gate::Temperature && is_packed(it));
-    let days = cx.app.rules().on(cx.today).gates.temperature.max_transit_days;
+    let rule = &cx.app.rules().on(cx.today).gates.temperature;
     // Orders of one parcel go to one address.
     let keeps_cold = |service: &Service| {
-        orders
-            .first()
-            .map(|order| way_by(cx, order, service))
-            .is_some_and(|way| way.transit_days <= days && !way.transit.spans_weekend_or_holiday)
+        orders.first().is_some_and(|order| way_on_label(cx, order, service).keeps_cold(rule))
     };
     let lawful = services_that(keeps_cold);
     let strict: Vec<&Found> = found.iter().filter(|it| it.is_strict).collect();

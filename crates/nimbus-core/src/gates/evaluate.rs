@@ -9,7 +9,7 @@ use crate::{
     patient::{Address, PatientProfile, Species},
     prescription::{DrugSchedule, Prescription},
     quantity::Quantity,
-    rules::{Gates, LicenseCategory, Provision},
+    rules::{Gates, LicenseCategory, Provision, TemperatureGate},
 };
 
 /// How far a fill has come when the gates are asked.
@@ -28,8 +28,21 @@ pub enum Stage {
 pub struct Way {
     /// In business days, at most.
     pub transit_days: u32,
-    /// Whether it spans a weekend or a holiday. Nobody knows before the day on which the label is made.
-    pub spans_rest: bool,
+    /// Whether it spans a weekend. Nobody knows before the day on which the label is made.
+    pub spans_weekend: bool,
+    /// Whether it spans a holiday, likewise.
+    pub spans_holiday: bool,
+}
+
+impl Way {
+    /// Whether what is refrigerated may travel so.
+    pub const fn keeps_cold(self, rule: &TemperatureGate) -> bool {
+        self.transit_days <= rule.max_transit_days && !self.rests_too_long(rule)
+    }
+
+    const fn rests_too_long(self, rule: &TemperatureGate) -> bool {
+        (self.spans_weekend && !rule.allow_weekend) || (self.spans_holiday && !rule.allow_holiday)
+    }
 }
 
 /// One line, with everything that gates look at.
@@ -145,7 +158,7 @@ fn temperature(case: &Case<'_>) -> Vec<Finding> {
         );
         findings.push(found(Blame::Service, message));
     }
-    if case.stage == Stage::Label && case.way.spans_rest && !(rule.allow_weekend && rule.allow_holiday) {
+    if case.stage == Stage::Label && case.way.rests_too_long(rule) {
         let message = "What is refrigerated is not on its way over a weekend or holiday.";
         findings.push(found(Blame::Service, message.to_owned()));
     }

@@ -107,7 +107,7 @@ fn sample() -> Sample {
         address: Phi::new(address("9 Elm St")),
         stage: Stage::Work,
         doubt: None,
-        way: Way { transit_days: 5, spans_rest: false },
+        way: Way { transit_days: 5, spans_weekend: false, spans_holiday: false },
         has_dea: true,
         licenses: LicenseCategory::ALL.to_vec(),
         has_original: false,
@@ -165,13 +165,30 @@ fn what_is_cold_travels_two_days_and_over_no_weekend() {
     let cold = |days, spans_rest, stage| {
         move |it: &mut Sample| {
             it.prescription.refrigerated = true;
-            (it.way, it.stage) = (Way { transit_days: days, spans_rest }, stage);
+            (it.way, it.stage) =
+                (Way { transit_days: days, spans_weekend: spans_rest, spans_holiday: false }, stage);
         }
     };
     check(cold(2, false, Stage::Label), &[]);
     check(cold(2, true, Stage::Label), &[COLD]);
     check(cold(2, true, Stage::Work), &[]);
     check(cold(3, true, Stage::Label), &[COLD, COLD]);
+}
+
+#[test]
+fn the_pack_says_how_long_and_over_what_rest_the_cold_travels() {
+    let mut rule = pack("1", "2026-01-01").gates.temperature;
+    let way = |transit_days, spans_weekend, spans_holiday| Way { transit_days, spans_weekend, spans_holiday };
+    let kept = |rule: &TemperatureGate| {
+        [way(2, false, false), way(2, true, false), way(2, false, true), way(3, false, false)]
+            .map(|way| way.keeps_cold(rule))
+    };
+    assert_eq!(kept(&rule), [true, false, false, false]);
+    rule.allow_weekend = true;
+    assert_eq!(kept(&rule), [true, true, false, false]);
+    rule.allow_holiday = true;
+    rule.max_transit_days = 3;
+    assert_eq!(kept(&rule), [true, true, true, true]);
 }
 
 #[test]
@@ -345,7 +362,7 @@ fn any_sample() -> impl Strategy<Value = Sample> {
         it.prescription.schedule = DrugSchedule::ALL[drug.2];
         it.prescription.quantity = Quantity::from_thousandths(drug.3).unwrap();
         it.prescription.days_supply = drug.4;
-        it.way = Way { transit_days: way.0, spans_rest: way.1 };
+        it.way = Way { transit_days: way.0, spans_weekend: way.1, spans_holiday: way.1 };
         it.stage = [Stage::Intake, Stage::Work, Stage::Label][way.2];
         (it.has_dea, it.has_original) = (facts.0, facts.1);
         it.patient = patient(Species::ALL[facts.2]);
@@ -382,7 +399,7 @@ proptest! {
         let mut better = sample;
         better.licenses = LicenseCategory::ALL.to_vec();
         (better.has_dea, better.has_original) = (true, true);
-        better.way = Way { transit_days: 1, spans_rest: false };
+        better.way = Way { transit_days: 1, spans_weekend: false, spans_holiday: false };
         prop_assert!(found(&better).len() <= before);
     }
 
