@@ -1,5 +1,7 @@
 //! What is printed for a parcel or a prescription: for staff, and for whoever holds a signed link.
 
+use std::collections::BTreeSet;
+
 pub use nimbus_carriers::labels::Pharmacy;
 use nimbus_carriers::labels::{
     LabelError, LabelFacts, PackedItem, PackingFacts, Signature, VialFacts, barcode_png, discard_after,
@@ -15,8 +17,11 @@ use nimbus_core::{
     shipment::{Shipment, ShipmentStatus},
 };
 use nimbus_store::{
-    Tx, audit::AuditEntry, label_purchases, orders, patients, practitioners, prescriptions, shipments,
-    tenants, tenants::PartnerStatus,
+    Tx,
+    audit::AuditEntry,
+    inventory::{LineLot, lots_of_order},
+    label_purchases, orders, patients, practitioners, prescriptions, shipments, tenants,
+    tenants::PartnerStatus,
 };
 
 use crate::{
@@ -98,6 +103,8 @@ struct Parcel {
     orders: Vec<Order>,
     prescriptions: Vec<Prescription>,
     patient: PatientProfile,
+    /// The inventory lots that its lines were filled from.
+    lots: Vec<LineLot>,
     /// The PDF of whoever sold the label, where it is not drawn here.
     bought: Option<Vec<u8>>,
 }
@@ -122,12 +129,14 @@ async fn parcel(tx: &mut Tx, shipment: Shipment) -> Result<Parcel> {
         return Err(NO_LABEL);
     }
     let clinic = shipment.clinic_id;
-    let mut packed = Vec::new();
+    let (mut packed, mut lots) = (Vec::new(), Vec::new());
     for id in shipment.orders() {
         packed.extend(orders::order_get(tx, clinic, id).await?);
+        lots.extend(lots_of_order(tx, clinic, id).await?);
     }
-    let in_parcel = |line: &&Line| shipment.packed.iter().any(|packed| packed.line_id == line.id);
-    let lines = packed.iter().flat_map(|order: &Order| &order.lines).filter(in_parcel);
+    let in_parcel = |id: LineId| shipment.packed.iter().any(|packed| packed.line_id == id);
+    lots.retain(|lot| in_parcel(lot.line_id));
+    let lines = packed.iter().flat_map(|order: &Order| &order.lines).filter(|line| in_parcel(line.id));
     let ids: Vec<_> = lines.map(|line| line.prescription_id).collect();
     let prescriptions = prescriptions::prescription_get_many(tx, clinic, &ids).await?;
     let patient = patients::patient_get(tx, clinic, shipment.patient_id).await?.ok_or(NO_LABEL)?;
@@ -136,7 +145,8 @@ async fn parcel(tx: &mut Tx, shipment: Shipment) -> Result<Parcel> {
         .filter(|purchase| purchase.state == PurchaseState::Attached)
         .and_then(|purchase| purchase.label?.document)
         .map(nimbus_core::phi::Phi::into_inner);
-    Ok(Parcel { shipment, orders: packed, prescriptions, patient: patient.profile.into_inner(), bought })
+    let patient = patient.profile.into_inner();
+    Ok(Parcel { shipment, orders: packed, prescriptions, patient, lots, bought })
 }
 
 /// Draws a paper beside the requests of others: it takes some milliseconds of computing.
@@ -185,7 +195,7 @@ impl Parcel {
             tracking_number: shipment.tracking_number.clone(),
             reference: shipment.id.prefixed(),
             orders: self.orders.iter().map(|order| order.id.prefixed()).collect(),
-            lots: Vec::new(),
+            lots: numbers(self.lots.iter()),
             cold_chain: self.is_cold(),
             signature: Signature::for_drugs(self.prescriptions.iter().map(|it| it.schedule)),
             ships_on: shipment.ships_at.date_in(&app.config().pharmacy_zone),
@@ -219,6 +229,11 @@ impl Parcel {
             quantity: quantity(line, prescription),
         })
     }
+}
+
+/// The lots' numbers, each once.
+fn numbers<'a>(lots: impl Iterator<Item = &'a LineLot>) -> Vec<String> {
+    lots.map(|lot| lot.lot_number.clone()).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Whom a parcel is for: an animal's is for its owner.
@@ -280,10 +295,16 @@ async fn vial_facts(tx: &mut Tx, cx: &Cx, order: &Order, wanted: Option<LineId>)
     let (patient, prescriber) = (patient.profile.expose(), prescriber.profile.expose());
     let ids: Vec<_> = lines.iter().map(|line| line.prescription_id).collect();
     let prescriptions = prescriptions::prescription_get_many(tx, clinic, &ids).await?;
+    let lots = lots_of_order(tx, clinic, order.id).await?;
     let facts = lines.into_iter().filter_map(|line| {
         let prescription = prescriptions.iter().find(|it| it.id == line.prescription_id)?;
         let detail = prescription.detail.expose();
         let filled_on = line.filled_on.unwrap_or(cx.today);
+        let lots = || lots.iter().filter(|lot| lot.line_id == line.id);
+        let lot_expires = lots().map(|lot| lot.expires_on).min();
+        // The date of a compounded lot is what it was given when it was made: the policy stands in for one unknown.
+        let beyond_use = (prescription.compounded && lot_expires.is_none())
+            .then(|| cx.app.rules().on(filled_on).gates.compounding.beyond_use_days);
         Some(VialFacts {
             pharmacy: cx.app.config().labels.pharmacy.clone(),
             patient: taker(patient),
@@ -295,8 +316,8 @@ async fn vial_facts(tx: &mut Tx, cx: &Cx, order: &Order, wanted: Option<LineId>)
             quantity: quantity(line, prescription),
             refills_left: prescription.refills_remaining(),
             filled_on,
-            discard_after: discard_after(filled_on, None, None),
-            lots: Vec::new(),
+            discard_after: discard_after(filled_on, lot_expires, beyond_use),
+            lots: numbers(lots()),
             schedule: prescription.schedule,
             refrigerated: order.refrigerated || prescription.refrigerated,
         })

@@ -236,6 +236,7 @@ fn compounding(section: &mut Table<'_>, ids: &Ids) -> Option<CompoundingGate> {
     let provision = provision(section, ids);
     let min_reason_length = section.number("min_reason_length", 1..=200);
     let refused = section.phrases("refused");
+    let beyond_use_days = section.number("beyond_use_days", 1..=180);
     let codes = Ids::default();
     let reasons = section.sections("reasons", |section| {
         let (code, meaning) = (section.text("code", 40), section.text("meaning", 200));
@@ -251,6 +252,7 @@ fn compounding(section: &mut Table<'_>, ids: &Ids) -> Option<CompoundingGate> {
         min_reason_length: min_reason_length?,
         reasons: reasons?,
         refused: refused?,
+        beyond_use_days: beyond_use_days?,
     })
 }
 

@@ -66,6 +66,7 @@ fn the_shipped_pack_says_what_the_law_says() {
     assert_eq!((pack.thresholds.percent, pack.thresholds.controlled_percent), (75, 85));
     assert_eq!((pack.thresholds.review_window_days, pack.thresholds.assumed_days_supply), (7, 30));
     assert_eq!((gates.temperature.max_transit_days, gates.compounding.min_reason_length), (2, 10));
+    assert_eq!(gates.compounding.beyond_use_days, 35);
     assert_eq!(gates.veterinary.food_producing, [Species::Swine]);
     assert_eq!(gates.license.categories, LicenseCategory::ALL);
     assert!(gates.compounding.refused.iter().any(|word| word == "n/a"));
@@ -92,6 +93,7 @@ fn what_is_wrong_is_named_with_its_line() {
     refused("citation = \"12 AAC 52.470\"", "citation = \" \"", "refills.citation must be a text");
     refused("id = \"alaska-unscheduled\"", "id = \"texas-unscheduled\"", "is that of another rule");
     refused("lasts_days = 90\n", "\n", "refills.lasts_months is missing");
+    refused("beyond_use_days = 35", "beyond_use_days = 181", "must be a whole number from 1 to 180");
     refused("effective_from = 2026-01-01", "effective_from = 2026-02-30", "");
     refused("effective_from = 2026-01-01", "effective_from = \"2026-01-01\"", "effective_from must be a day");
     refused(

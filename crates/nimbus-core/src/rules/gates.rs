@@ -36,6 +36,8 @@ pub struct CompoundingGate {
     pub reasons: Vec<CodedReason>,
     /// Words that are no reason, in lower case, such as `n/a`.
     pub refused: Vec<String>,
+    /// Days from its fill for which a compounded drug may be used whose lot says no date.
+    pub beyond_use_days: u32,
 }
 
 /// A reason that is understood without more words.

@@ -88,6 +88,7 @@ pub fn pack(version: &str, effective_from: &str) -> RulesPack {
                 min_reason_length: 10,
                 reasons: vec![CodedReason { code: "allergy".to_owned(), meaning: "Allergy".to_owned() }],
                 refused: vec!["n/a".to_owned()],
+                beyond_use_days: 35,
             },
             days_supply: DaysSupplyGate { provision: provision("days-supply"), factor: 2 },
             controlled: ControlledGate {

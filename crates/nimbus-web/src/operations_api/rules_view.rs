@@ -104,6 +104,9 @@ pub struct CompoundingView {
     /// Words that are no reason.
     #[schema(example = json!(["n/a"]))]
     pub refused: Vec<String>,
+    /// Days from its fill for which a compounded drug may be used whose lot says no date.
+    #[schema(example = 35)]
+    pub beyond_use_days: u32,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -241,6 +244,7 @@ impl From<&Gates> for GatesView {
                 min_reason_length: compounding.min_reason_length,
                 reasons: compounding.reasons.iter().map(reason).collect(),
                 refused: compounding.refused.clone(),
+                beyond_use_days: compounding.beyond_use_days,
             },
             days_supply: DaysSupplyView {
                 rule: RuleView::from(&gates.days_supply.provision),

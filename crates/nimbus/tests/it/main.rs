@@ -21,6 +21,7 @@ mod inventory;
 mod labels;
 mod lifecycle;
 mod limits;
+mod lots_printed;
 mod orders_api;
 mod partner_api;
 mod people;
