@@ -26,13 +26,13 @@ use nimbus_core::{
     ids::{KeyId, LabelPurchaseId, OrderId, PartnerId, ShipmentId},
     label::{BoughtLabel, LabelPurchase, PurchaseState},
     money::Cents,
-    order::{DeliverySpeed, FillStatus, Order, Shipping as Way},
+    order::{DeliverySpeed, FillStatus, HoldReason, Order, Shipping as Way},
     patient::Address,
     phi::Phi,
     prescription::PrescriptionDetail,
     quantity::Quantity,
     rate::KeyRates,
-    shipment::Shipment,
+    shipment::{Shipment, ShipmentStatus},
 };
 use nimbus_store::{
     Db, Error as StoreError, label_purchases as store,
@@ -108,7 +108,7 @@ impl Scene {
             practitioner_id: self.seed.practitioner_id,
             shipping: Way::Speed(DeliverySpeed::BusinessDay),
             refrigerated: false,
-            shipment_group: None,
+            shipment_group: Some("one box".to_owned()),
             notes: None,
             shipping_address: None,
             lines: vec![orders::NewLine {
@@ -160,8 +160,13 @@ impl Scene {
 
     /// Staff make a parcel of an order.
     async fn ship(&self, order: OrderId) -> Result<ShipmentId> {
+        self.ship_all(&[order]).await
+    }
+
+    /// Staff make a parcel of orders.
+    async fn ship_all(&self, orders: &[OrderId]) -> Result<ShipmentId> {
         let command = shipments::Create {
-            orders: vec![order],
+            orders: orders.to_vec(),
             lines: None,
             carrier_id: "se-11226".to_owned(),
             service_id: "ups_ground".to_owned(),
@@ -318,6 +323,32 @@ two_engines! {
         assert!(scene.provider.paid().is_empty(), "a cancelled parcel is paid for");
         scene.ship(order).await.unwrap();
         assert_eq!(scene.provider.paid().len(), 1);
+    }
+
+    async fn a_parcel_that_a_hold_or_a_cancellation_empties_gives_its_label_back(db: Db) {
+        let scene = Scene::new(db).await;
+        for act in [StaffAct::Hold(HoldReason::Address), StaffAct::Cancel] {
+            let order = scene.filled().await;
+            let parcel = scene.ship(order).await.unwrap();
+            scene.assert_one_parcel_paid(order).await;
+            scene.work(order, act).await;
+            let parcels = scene.parcels(order).await;
+            assert_eq!(parcels.iter().filter(|it| it.id == parcel).count(), parcels.len());
+            assert!(parcels.iter().all(|it| it.status == ShipmentStatus::Cancelled), "{parcels:?}");
+            assert_eq!(scene.purchase().await.state, PurchaseState::VoidPending);
+            scene.settle().await;
+            assert_eq!(scene.purchase().await.state, PurchaseState::Voided);
+            assert!(scene.provider.paid().is_empty(), "a parcel that nothing is in is paid for");
+        }
+    }
+
+    async fn a_parcel_that_something_is_left_in_keeps_its_label(db: Db) {
+        let scene = Scene::new(db).await;
+        let orders = [scene.filled().await, scene.filled().await];
+        scene.ship_all(&orders).await.unwrap();
+        scene.work(orders[0], StaffAct::Cancel).await;
+        scene.settle().await;
+        scene.assert_one_parcel_paid(orders[1]).await;
     }
 
     async fn whatever_the_answer_one_label_is_paid_in_the_end(db: Db) {
