@@ -176,7 +176,8 @@ impl MagicDrug {
     pub const fn effect(self) -> &'static str {
         match self {
             Self::TestC3 => {
-                "A C-III drug: the line is held until staff bind the record of a valid prescription to it."
+                "A C-III drug: the line is held until staff bind the record of a valid prescription to it, and \
+                 while its prescriber has no DEA number."
             }
             Self::TestCold => {
                 "A refrigerated drug: a service that is too slow for it is refused, naming those that would do."
@@ -193,7 +194,9 @@ impl MagicState {
     pub const fn effect(self) -> &'static str {
         match self {
             Self::Alaska => "The pharmacy has no licence there: lines shipped to it are held.",
-            Self::Hawaii => "Express services only: ground services are not offered there.",
+            Self::Hawaii => {
+                "UPS and FedEx offer no ground service there, and the gates are as strict as in production."
+            }
         }
     }
 }

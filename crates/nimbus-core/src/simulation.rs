@@ -122,9 +122,10 @@ fn work(order: &Order, at: FillStatus, surname: Option<MagicSurname>) -> Step {
     }
 }
 
-/// The tracking number of a parcel that the simulation makes.
-pub fn tracking_number(surname: Option<MagicSurname>) -> MagicTracking {
-    surname.map_or(MagicTracking::Delivered, MagicSurname::parcel)
+/// The tracking number that a parcel gets from the simulation: one that is to be delivered has an ordinary number of
+/// its carrier.
+pub fn tracking_number(surname: Option<MagicSurname>) -> Option<MagicTracking> {
+    surname.map(MagicSurname::parcel).filter(|way| *way != MagicTracking::Delivered)
 }
 
 /// The scans of a parcel, in order.
@@ -153,7 +154,7 @@ fn status_after(
     surname: Option<MagicSurname>,
 ) -> Option<ShipmentStatus> {
     let named = number.and_then(MagicTracking::parse);
-    let way = scans(named.unwrap_or(tracking_number(surname)));
+    let way = scans(named.or(tracking_number(surname)).unwrap_or(MagicTracking::Delivered));
     let next = match way.iter().position(|status| *status == at) {
         Some(place) => way.get(place + 1),
         None if at == ShipmentStatus::LabelCreated => way.first(),
@@ -201,6 +202,13 @@ mod tests {
             assert_eq!(way(None, Some(surname)), expect(surname.parcel()), "{surname}");
         }
         assert_eq!(way(Some("794644774000"), None), expect(MagicTracking::Delivered));
+    }
+
+    #[test]
+    fn only_a_named_ending_has_a_magic_number() {
+        assert_eq!(tracking_number(None), None);
+        assert_eq!(tracking_number(Some(MagicSurname::HoldStock)), None);
+        assert_eq!(tracking_number(Some(MagicSurname::ParcelLost)), Some(MagicTracking::Lost));
     }
 
     #[test]

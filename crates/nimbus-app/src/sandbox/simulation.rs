@@ -193,7 +193,7 @@ async fn pack(tx: &mut Tx, cx: &Cx, order: &Order, surname: Option<MagicSurname>
         lines: None,
         carrier_id: carrier_id.to_owned(),
         service_id: service_id.to_owned(),
-        tracking_number: Some(tracking_number(surname).as_str().to_owned()),
+        tracking_number: tracking_number(surname).map(|number| number.as_str().to_owned()),
         weight_oz: None,
         notes: None,
         warnings: Vec::new(),

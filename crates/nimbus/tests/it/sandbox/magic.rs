@@ -1,12 +1,13 @@
 //! Every magic value does what its sentence says, driven from the list that partners read; likely patient data is
 //! warned of.
 
+use nimbus_core::{sandbox_magic::MagicTracking, us::State};
 use serde_json::{Value, json};
 
 use super::{advance, log, names, order, patient, patient_body, told};
 use crate::support::{
-    Engine, Seed, Server, repository,
-    story::{line, text},
+    Engine, Reply, Seed, Server, repository,
+    story::{Ordered, line, order_body, text},
     webhooks::Scene,
 };
 
@@ -39,9 +40,8 @@ fn show(scene: &Scene, kind: &str, value: &str) {
         }
         "patient_last_name" => surname(scene, value),
         "tracking_number" => tracking(scene, value),
-        // What the gates do with these is shown where the gates are.
-        "medication" => assert!(["Test C3", "Test Cold", "Test Copy503A"].contains(&value), "{value}"),
-        "ship_to_state" => assert!(["AK", "HI"].contains(&value), "{value}"),
+        "medication" => medication(scene, value),
+        "ship_to_state" => ship_to_state(scene, value),
         other => panic!("a {other} is not tried"),
     }
 }
@@ -141,6 +141,122 @@ fn surname(scene: &Scene, value: &str) {
     }
 }
 
+/// Where a parcel from Texas is on its way for five days by ground.
+fn far() -> Value {
+    json!({"shipping_address":
+        {"addressLine1": "1 Pine St", "city": "Seattle", "state": "WA", "postalCode": "98101"}})
+}
+
+/// An order of one line, changed.
+fn try_order(scene: &Scene, line: Value, change: &Value) -> Reply {
+    let mut body = order_body(&scene.seed, &[line]);
+    for (name, value) in change.as_object().expect("an object") {
+        body[name] = value.clone();
+    }
+    scene.partner.post("/medication-order", &body)
+}
+
+/// The refusal's first reason, and every service that it names.
+fn reason_and_services(error: &Value) -> (String, Vec<(String, String)>) {
+    let details = error["details"].as_array().expect("details");
+    let named = details.iter().filter(|it| it["reason"] == "would_do");
+    let services = named.map(|it| (text(&it["carrier_id"]), text(&it["service_id"]))).collect();
+    (text(&details[0]["reason"]), services)
+}
+
+fn open_holds(read: &Value) -> Vec<String> {
+    let holds = read["holds"].as_array().expect("holds").iter();
+    holds.filter(|hold| hold["released_at"].is_null()).map(|hold| text(&hold["reason"])).collect()
+}
+
+fn medication(scene: &Scene, value: &str) {
+    // Letter case does not matter.
+    let mut wanted = line(&value.to_uppercase());
+    match value {
+        "Test C3" => {
+            let order = Ordered::read(try_order(scene, wanted, &json!({})).data());
+            let read = || scene.partner.read_order(&order.id);
+            assert_eq!(open_holds(&read()), ["awaiting_valid_prescription", "prescriber_outreach"]);
+            let registration = json!({"dea_number": "BT1234563"});
+            scene
+                .partner
+                .patch(&format!("/practitioner/{}", scene.seed.practitioner_id), &registration)
+                .data();
+            assert_eq!(open_holds(&read()), ["awaiting_valid_prescription"]);
+            let (steps, waits) = advance(&scene.partner, &order.id, Some("filled"));
+            assert_eq!((steps.len(), waits.as_slice()), (0, &["awaiting_valid_prescription".to_owned()][..]));
+            let original = json!({"kind": "electronic", "reference": "erx 7", "signature_verified": true,
+                "received_at": "2026-01-15T10:30:00Z"});
+            let bind = format!("/pharmacy/prescriptions/{}/bind-original", order.prescriptions[0]);
+            scene.staff.post(&bind, &original).data();
+            assert!(open_holds(&read()).is_empty());
+            advance(&scene.partner, &order.id, Some("filled"));
+            assert_eq!(read()["status"], "filled");
+        }
+        "Test Cold" => {
+            let refused = try_order(scene, wanted.clone(), &far());
+            let (reason, services) = reason_and_services(refused.refused(400, "SERVICE_NOT_AVAILABLE"));
+            assert_eq!(reason, "temperature");
+            assert!(services.len() > 3, "{services:?}");
+            for (carrier, service) in services {
+                let mut by = far();
+                (by["carrier_id"], by["service_id"]) = (json!(carrier), json!(service));
+                let taken = try_order(scene, wanted.clone(), &by);
+                assert_eq!(taken.data()["status"], "pending", "{service}");
+            }
+        }
+        "Test Copy503A" => {
+            let refused = try_order(scene, wanted.clone(), &json!({}));
+            let (reason, _) = reason_and_services(refused.refused(400, "ORDER_REJECTED"));
+            assert_eq!(reason, "compounding");
+            for reason in ["allergy", "The strength that is needed is not sold"] {
+                wanted["reason_for_compounding"] = json!(reason);
+                assert_eq!(try_order(scene, wanted.clone(), &json!({})).data()["status"], "pending");
+            }
+        }
+        other => panic!("{other} is not tried"),
+    }
+}
+
+fn ship_to_state(scene: &Scene, value: &str) {
+    let address = json!({"addressLine1": "1 Main St", "city": "Town", "state": value, "postalCode": "99801"});
+    let there = json!({"shipping_address": address});
+    let taken = Ordered::read(try_order(scene, line("Lisinopril"), &there).data());
+    let read = scene.partner.read_order(&taken.id);
+    match value {
+        "AK" => {
+            assert_eq!((&read["status"], open_holds(&read)), (&json!("on_hold"), vec!["license".to_owned()]));
+            let (steps, waits) = advance(&scene.partner, &taken.id, Some("delivered"));
+            assert_eq!((steps.len(), waits), (0, vec!["license".to_owned()]));
+        }
+        "HI" => {
+            assert_eq!((&read["status"], open_holds(&read)), (&json!("pending"), Vec::new()));
+            let mut body = patient_body(&scene.seed, "Islander");
+            body["addresses"] = json!([address]);
+            let islander = text(&scene.partner.post("/patient", &body).data()["patient_id"]);
+            for (carrier, expected) in [
+                ("se-11226", ["ups_2nd_day_air", "ups_next_day_air"]),
+                ("se-3818360", ["fedex_2day", "fedex_priority_overnight"]),
+            ] {
+                let listed = scene.partner.get(&format!("/carriers/{carrier}/services?patientId={islander}"));
+                let ids: Vec<_> =
+                    listed.data().as_array().expect("a list").iter().map(|it| text(&it["id"])).collect();
+                assert_eq!(ids, expected);
+            }
+            // What is refrigerated is refused by ground here, and warned of elsewhere.
+            let cold = json!({"shipping_address": address, "is_refrigerated": true});
+            let refused = try_order(scene, line("Lisinopril"), &cold);
+            let (reason, _) = reason_and_services(refused.refused(400, "SERVICE_NOT_AVAILABLE"));
+            assert_eq!(reason, "temperature");
+            let mut cold = far();
+            cold["is_refrigerated"] = json!(true);
+            let warned = try_order(scene, line("Lisinopril"), &cold);
+            assert!(warned.data()["warnings"].to_string().contains("refrigerated"), "{}", warned.body);
+        }
+        other => panic!("{other} is not tried"),
+    }
+}
+
 /// The number typed by staff decides, whatever the patient is called.
 fn tracking(scene: &Scene, value: &str) {
     let (id, _) = order(&scene.partner, &scene.seed, &scene.seed.patient_id, 30);
@@ -178,6 +294,44 @@ fn every_value_does_what_its_sentence_says() {
     assert_eq!(ready["medication_order_id"], scene.seed.medication_order_id.as_str());
     let strangers = scene.server.stranger(&scene.seed).get("/sandbox/fixtures").data().clone();
     assert_eq!((&strangers["fixtures"], &strangers["ready_made"]), (&found["fixtures"], &Value::Null));
+}
+
+/// Numbers that are made here count on past the magic ones, and what bears them is delivered.
+#[test]
+fn ordinary_parcels_have_ordinary_numbers_of_their_carrier() {
+    let scene = Scene::start(Engine::Sqlite);
+    let mut numbers = Vec::new();
+    for (carrier, service, begins) in [
+        ("se-11226", "ups_ground", "1ZNIMBUS03"),
+        ("se-11226", "ups_ground", "1ZNIMBUS03"),
+        ("se-3818360", "fedex_2day", "7900"),
+        ("se-11225", "usps_priority_mail", "94"),
+        ("ameriship", "ameriship_ground", "AMSNIMBUS"),
+    ] {
+        let by = json!({"carrier_id": carrier, "service_id": service});
+        let made = Ordered::read(try_order(&scene, line("Lisinopril"), &by).data());
+        advance(&scene.partner, &made.id, Some("delivered"));
+        let read = scene.partner.read_order(&made.id);
+        let number = text(&read["shipments"][0]["tracking_number"]);
+        assert!(number.starts_with(begins) && MagicTracking::parse(&number).is_none(), "{number}");
+        assert_eq!(read["status"], "delivered");
+        numbers.push(number);
+    }
+    assert_ne!(numbers[0], numbers[1]);
+}
+
+/// The seed gives the pharmacy every licence everywhere but in Alaska.
+#[test]
+fn a_sandbox_has_licences_for_every_state_but_one() {
+    let scene = Scene::start(Engine::Sqlite);
+    for state in State::ALL {
+        let address = json!({"addressLine1": "1 Main St", "city": "Town", "state": state.code(), "postalCode": "78702"});
+        let made = try_order(&scene, line("Lisinopril"), &json!({"shipping_address": address}));
+        let read = scene.partner.read_order(&text(&made.data()["medication_order_id"]));
+        let warned = made.data()["warnings"].to_string().to_lowercase().contains("licen");
+        let is_held = open_holds(&read) == ["license"];
+        assert_eq!((warned, is_held), (false, *state == State::Ak), "{state}: {}", made.body);
+    }
 }
 
 /// The guide's table is the list.
