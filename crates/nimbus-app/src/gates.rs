@@ -191,7 +191,7 @@ fn way(cx: &Cx, order: &Order, service: Option<&Service>) -> Way {
 pub(crate) fn way_by(cx: &Cx, order: &Order, service: &Service) -> rates::Way {
     let config = cx.app.config();
     let (shipping, to) = (&config.shipping, State::parse(&order.shipping_address.expose().state).ok());
-    shipping.rates.way(service, shipping.from, to, cx.now.datetime_in(&config.pharmacy_zone))
+    shipping.rates.promised_way(service, shipping.from, to, cx.now.datetime_in(&config.pharmacy_zone))
 }
 
 /// The same as the gates look at it.

@@ -143,6 +143,17 @@ impl RateTable {
     pub fn way(&self, service: &Service, from: State, to: Option<State>, made: DateTime) -> Way {
         let quote = to.and_then(|to| self.quote(service.id, from, to, self.weight_oz));
         let transit_days = quote.map_or(service.transit_days, |quote| quote.transit_days);
+        self.way_of(service, transit_days, made)
+    }
+
+    /// The same for what must arrive in time: ground to a near zone is quick as a rule, and no carrier promises it,
+    /// so that a way is never shorter than the service's standard.
+    pub fn promised_way(&self, service: &Service, from: State, to: Option<State>, made: DateTime) -> Way {
+        let usual = self.way(service, from, to, made).transit_days;
+        self.way_of(service, usual.max(service.transit_days), made)
+    }
+
+    fn way_of(&self, service: &Service, transit_days: u32, made: DateTime) -> Way {
         let ships_on = self.ships_on(service, made);
         Way { ships_on, transit_days, transit: transit_of(transit_days, service.holidays, ships_on) }
     }
@@ -223,6 +234,11 @@ mod tests {
         for (to, days) in [(Some(State::Ny), 2), (Some(State::Hi), 3), (Some(State::Ak), 3), (None, 2)] {
             assert_eq!(way("fedex_2day", to, thursday, 9).transit_days, days, "{to:?}");
         }
+        let ground = service_of("se-3818360", "fedex_ground").unwrap();
+        let made = thursday.at(9, 0, 0, 0);
+        let near = table.way(ground, State::Tx, Some(State::Tx), made).transit_days;
+        let promised = table.promised_way(ground, State::Tx, Some(State::Tx), made).transit_days;
+        assert!(near < promised && promised == ground.transit_days, "{near}, {promised}");
     }
 
     #[test]
