@@ -64,7 +64,6 @@ pub struct ShipEngineTracking {
     #[schema(example = "2026-01-20T00:00:00Z")]
     pub estimated_delivery_date: Option<String>,
     pub actual_delivery_date: Option<String>,
-    #[schema(max_items = 2000)]
     pub events: Option<Vec<ShipEngineEvent>>,
 }
 
@@ -98,7 +97,6 @@ pub struct EasyPostTracker {
     pub updated_at: Option<String>,
     #[schema(example = "2026-01-20T00:00:00Z")]
     pub est_delivery_date: Option<String>,
-    #[schema(max_items = 2000)]
     pub tracking_details: Option<Vec<EasyPostDetail>>,
 }
 

@@ -56,8 +56,23 @@ fn names(steps: &[(String, String)]) -> Vec<&str> {
     steps.iter().map(|(step, _)| step.as_str()).collect()
 }
 
-/// What the clinic's log of events has, oldest first.
+/// The event log once it has come to rest: on PostgreSQL it ends before the oldest transaction of the whole cluster,
+/// and other tests have theirs.
 fn log(partner: &Client) -> Vec<Value> {
+    let mut seen = log_now(partner);
+    for _ in 0..20 {
+        std::thread::sleep(std::time::Duration::from_millis(700));
+        let again = log_now(partner);
+        if again.len() == seen.len() {
+            return again;
+        }
+        seen = again;
+    }
+    seen
+}
+
+/// What the clinic's log of events has, oldest first.
+fn log_now(partner: &Client) -> Vec<Value> {
     let mut all = Vec::new();
     let mut cursor = String::new();
     loop {
