@@ -15,6 +15,7 @@ use nimbus_core::{
     patient::{PatientProfile, Species},
     prescription::Prescription,
     shipment::{Shipment, ShipmentStatus},
+    time::Date,
 };
 use nimbus_store::{
     Tx,
@@ -177,6 +178,16 @@ impl Parcel {
         known.map_or_else(|| service.clone(), |service| service.name.to_owned())
     }
 
+    /// The day on which the carrier takes it: after the cut-off, or on a day of rest, the next one that it works.
+    fn ships_on(&self, app: &App) -> Date {
+        let (shipment, config) = (&self.shipment, app.config());
+        let made = shipment.ships_at.datetime_in(&config.pharmacy_zone);
+        match nimbus_carriers::service_of(&shipment.carrier_id, &shipment.service_id) {
+            Some(service) => config.shipping.rates.ships_on(service, made),
+            None => made.date(),
+        }
+    }
+
     fn is_cold(&self) -> bool {
         let by_order = self.orders.iter().any(|order| order.refrigerated);
         by_order || self.prescriptions.iter().any(|prescription| prescription.refrigerated)
@@ -198,7 +209,7 @@ impl Parcel {
             lots: numbers(self.lots.iter()),
             cold_chain: self.is_cold(),
             signature: Signature::for_drugs(self.prescriptions.iter().map(|it| it.schedule)),
-            ships_on: shipment.ships_at.date_in(&app.config().pharmacy_zone),
+            ships_on: self.ships_on(app),
         }
     }
 
@@ -213,7 +224,7 @@ impl Parcel {
             tracking_number: shipment.tracking_number.clone(),
             reference: shipment.id.prefixed(),
             cold_chain: self.is_cold(),
-            ships_on: shipment.ships_at.date_in(&app.config().pharmacy_zone),
+            ships_on: self.ships_on(app),
             items: shipment.packed.iter().filter_map(|packed| self.item(packed.line_id)).collect(),
         }
     }

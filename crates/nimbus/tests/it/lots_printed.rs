@@ -3,7 +3,11 @@
 //! page is tested where they are drawn.
 
 use nimbus_app::labels::LabelSettings;
-use nimbus_carriers::labels::{LabelFacts, Signature, VialFacts, shipping_label, vial_labels};
+use nimbus_carriers::{
+    labels::{LabelFacts, Signature, VialFacts, shipping_label, vial_labels},
+    rates::RateTable,
+    service_of,
+};
 use nimbus_core::{
     ids::{OrderId, ShipmentId},
     order::DeliverySpeed,
@@ -163,8 +167,11 @@ fn a_parcel_names_the_lots_of_what_is_in_it() {
             lots: vec![lot.to_owned()],
             cold_chain: false,
             signature: Signature::NotRequired,
-            // As the pharmacy's clock says, which is Chicago's.
-            ships_on: made.date_in(&jiff::tz::TimeZone::get("America/Chicago").expect("a zone")),
+            // When the carrier works next, by the pharmacy's clock, which is Chicago's.
+            ships_on: RateTable::example().ships_on(
+                service_of("se-11226", "ups_ground").expect("UPS goes by ground"),
+                made.datetime_in(&jiff::tz::TimeZone::get("America/Chicago").expect("a zone")),
+            ),
         };
         let printed = staff.get(&format!("/pharmacy/shipments/{shipment}/label"));
         assert_eq!(printed.status, 200, "{}", printed.body);
