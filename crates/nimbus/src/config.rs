@@ -19,7 +19,12 @@ use nimbus_web::Brand;
 use nimbus_webhooks::{guard::AddressPolicy, schedule::RetryScale};
 use serde::Deserialize;
 
-use crate::{Failure, cli::SettingsArgs, config_shipping::ShippingArgs};
+use crate::{
+    Failure,
+    cli::SettingsArgs,
+    config_file,
+    config_shipping::{self, ShippingArgs},
+};
 
 /// The TOML file.
 #[derive(Default, Deserialize)]
@@ -116,10 +121,6 @@ fn percent(given: Option<u32>) -> Result<Option<u32>, Failure> {
     }
 }
 
-fn not_valid(error: toml::de::Error) -> String {
-    format!("the configuration is not valid: {error}")
-}
-
 /// The published names, but for those that are set.
 fn brand(args: &SettingsArgs, file: &File) -> Brand {
     let published = Brand::default();
@@ -155,17 +156,11 @@ fn pharmacy(args: &SettingsArgs, file: &File) -> Option<Pharmacy> {
 
 impl Settings {
     pub(crate) fn load(args: &SettingsArgs) -> Result<Self, Failure> {
-        let mut table = match &args.config {
-            Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|error| {
-                    format!("the configuration {} cannot be read: {error}", path.display())
-                })?;
-                text.parse::<toml::Table>().map_err(not_valid)?
-            }
-            None => toml::Table::new(),
+        let (shipping, file): (ShippingArgs, File) = match &args.config {
+            Some(path) => config_file::read(path, &config_shipping::NAMES)?,
+            None => Default::default(),
         };
-        let shipping = args.shipping.or(ShippingArgs::take(&mut table).map_err(not_valid)?);
-        let file: File = table.try_into().map_err(not_valid)?;
+        let shipping = args.shipping.or(shipping);
         let (brand, pharmacy) = (brand(args, &file), pharmacy(args, &file));
         let environment = args.environment.clone().or(file.environment);
         let environment = match environment.as_deref() {

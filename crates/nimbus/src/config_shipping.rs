@@ -49,7 +49,7 @@ pub(crate) struct ShippingArgs {
 }
 
 /// The names of these settings in the TOML file.
-const NAMES: [&str; 8] = [
+pub(crate) const NAMES: [&str; 8] = [
     "rates_dir",
     "shipping_provider",
     "shipengine_api_key",
@@ -65,12 +65,6 @@ fn given(text: Option<String>) -> Option<String> {
 }
 
 impl ShippingArgs {
-    /// Takes these settings out of the TOML file, whose others are read elsewhere.
-    pub(crate) fn take(file: &mut toml::Table) -> Result<Self, toml::de::Error> {
-        let own = NAMES.iter().filter_map(|name| Some(((*name).to_owned(), file.remove(*name)?)));
-        own.collect::<toml::Table>().try_into()
-    }
-
     /// What is given here, else there; the secret from the environment.
     pub(crate) fn or(&self, file: Self) -> Self {
         let of = self.clone();
@@ -169,10 +163,6 @@ mod tests {
     fn the_file_names_every_setting() {
         let shown: Vec<&str> = ShippingArgs::default().shown().into_iter().map(|(name, _)| name).collect();
         assert_eq!(shown, NAMES);
-        let mut file: toml::Table = "log = \"info\"\nups_account = \"A1B2C3\"\n".parse().unwrap();
-        let args = ShippingArgs::take(&mut file).unwrap();
-        assert_eq!(args.ups_account.as_deref(), Some("A1B2C3"));
-        assert_eq!(file.keys().collect::<Vec<_>>(), ["log"]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod admin;
 mod boot;
 mod cli;
 mod config;
+mod config_file;
 mod config_shipping;
 mod demo;
 mod doctor;

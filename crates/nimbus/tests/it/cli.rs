@@ -117,8 +117,13 @@ fn flags_go_before_environment_before_file() {
     assert_eq!(value("log").as_deref(), Some("debug"), "{shown}");
     assert_eq!(value("rate_limit_writes").as_deref(), Some("0"), "{shown}");
     assert_eq!(value("rate_limit_reads").as_deref(), Some("7"), "{shown}");
-    std::fs::write(&file, "no_such_setting = 1\n").expect("our folder");
-    assert!(!store.output(&["config", "check"]).status.success(), "an unknown setting is refused");
+    for (wrong, told) in [("no_such_setting = 1", "unknown field"), ("usps_account = 9", "usps_account: ")] {
+        std::fs::write(&file, format!("log = \"warn\"\n{wrong}\n")).expect("our folder");
+        let output = store.output(&["config", "check"]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "{wrong}");
+        assert!(said.contains(&format!("{}:2: {told}", file.display())), "{said}");
+    }
 }
 
 #[test]
