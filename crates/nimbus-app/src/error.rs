@@ -110,6 +110,15 @@ impl Error {
     }
 }
 
+/// An answer that decides the request, a refusal too, apart from what went wrong on the way to one.
+pub(crate) fn refusal_apart<T>(answer: Result<T>) -> Result<Result<T>> {
+    match answer {
+        Err(error @ (Error::Invalid(_) | Error::Refused { .. })) => Ok(Err(error)),
+        Err(error) => Err(error),
+        Ok(found) => Ok(Ok(found)),
+    }
+}
+
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         let (reason, facts) = match &refusal {

@@ -20,7 +20,7 @@ use crate::{
     App,
     actor::{Call, READERS, WORKERS},
     consequences::order_changed,
-    error::{Error, Result},
+    error::{Error, Result, refusal_apart},
     gates, label_purchases, orders as orders_app,
     outbox::Changes,
     sandbox::simulation,
@@ -141,24 +141,56 @@ pub struct Created {
     pub warnings: Vec<String>,
 }
 
-/// Packs filled, unshipped lines of the orders into a parcel with a label: every one, or those named.
+/// Packs filled, unshipped lines of the orders into a parcel with a label: every one, or those named. What may not be
+/// filled any more is held, whether or not a parcel is made of the rest.
 pub async fn create(app: &App, call: &Call, command: Create, render: Render<Created>) -> Result<Reply> {
     call.staff(WORKERS)?;
-    if !app.is_answered(call).await? {
-        gates::label::hold_unfit(app, call, &command.orders, command.lines.as_deref()).await?;
-    }
     if command.tracking_number.is_none() && app.config().shipping.asked(&command.carrier_id).is_some() {
         return label_purchases::buy(app, call, command, render).await;
     }
-    app.write(call, command, render, |tx, cx, command| Box::pin(create_in(tx, cx, command))).await
+    app.write_or_refuse(call, command, render, |tx, cx, command| {
+        Box::pin(async move {
+            match plan_of_fit(tx, cx, command).await? {
+                Ok(plan) => make(tx, plan, command).await.map(Ok),
+                Err(refusal) => Ok(Err(refusal)),
+            }
+        })
+    })
+    .await
 }
 
 pub(crate) async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Created> {
-    let found = load(tx, &command.orders).await?;
-    let packed = pack(&found, command.lines.as_deref())?;
-    let cx = &cx.of_clinic(tx, found[0].clinic_id).await?;
+    let plan = plan(tx, cx, command).await?;
+    make(tx, plan, command).await
+}
+
+/// A parcel that may be made: its orders, what of them goes in, and what is warned of.
+pub(crate) struct Plan {
+    /// By the clock of the orders' clinic.
+    pub(crate) cx: Cx,
+    pub(crate) orders: Vec<Order>,
+    pub(crate) packed: Vec<Packed>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Holds what a gate stops, and plans a parcel of the rest. Where that is refused, the holds are to stay.
+pub(crate) async fn plan_of_fit(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Result<Plan>> {
+    gates::label::hold_unfit(tx, cx, &command.orders, command.lines.as_deref()).await?;
+    refusal_apart(plan(tx, cx, command).await)
+}
+
+/// Reads alone.
+async fn plan(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Plan> {
+    let orders = load(tx, &command.orders).await?;
+    let packed = pack(&orders, command.lines.as_deref())?;
+    let cx = cx.of_clinic(tx, orders[0].clinic_id).await?;
     let mut warnings = command.warnings.clone();
-    warnings.extend(must_stay_cold(tx, cx, &found, &packed, command).await?);
+    warnings.extend(must_stay_cold(tx, &cx, &orders, &packed, command).await?);
+    Ok(Plan { cx, orders, packed, warnings })
+}
+
+async fn make(tx: &mut Tx, plan: Plan, command: &Create) -> Result<Created> {
+    let Plan { cx, orders, packed, warnings } = plan;
     let new = NewParcel {
         id: ShipmentId(Uuid::now_v7()),
         carrier_id: &command.carrier_id,
@@ -167,16 +199,16 @@ pub(crate) async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<
         notes: command.notes.clone(),
         packed,
     };
-    let mut shipment = parcel(cx, &found[0], new)?;
+    let mut shipment = parcel(&cx, &orders[0], new)?;
     if shipment.tracking_number.is_none() {
-        label_purchases::make(tx, cx, &mut shipment, command.weight_oz, &found).await?;
+        label_purchases::make(tx, &cx, &mut shipment, command.weight_oz, &orders).await?;
     }
-    put(tx, cx, &found, &shipment).await?;
+    put(tx, &cx, &orders, &shipment).await?;
     Ok(Created { shipment, warnings })
 }
 
 /// Refuses a service that what is refrigerated cannot go by, or warns of it.
-pub(crate) async fn must_stay_cold(
+async fn must_stay_cold(
     tx: &mut Tx,
     cx: &Cx,
     found: &[Order],
@@ -254,7 +286,7 @@ pub(crate) async fn load(tx: &mut Tx, ids: &[OrderId]) -> Result<Vec<Order>> {
 }
 
 /// The lines that go into the parcel: those named, each of which must be filled and not packed, or every such line.
-pub(crate) fn pack(orders: &[Order], named: Option<&[LineId]>) -> Result<Vec<Packed>> {
+fn pack(orders: &[Order], named: Option<&[LineId]>) -> Result<Vec<Packed>> {
     let can_be_packed = |line: &Line| line.status == FillStatus::Filled && line.shipment_id.is_none();
     let all = || orders.iter().flat_map(|order| order.lines.iter().map(move |line| (order, line)));
     for (index, id) in named.unwrap_or_default().iter().enumerate() {

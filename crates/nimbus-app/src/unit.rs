@@ -194,49 +194,48 @@ impl App {
         C: Send + Sync + 'static,
         T: Send + Sync + 'static,
     {
-        let cx = Arc::new(Cx::new(self, call));
-        let (command, committed) = (Arc::new(command), Arc::clone(&cx));
-        let reply = self
-            .db()
-            .write(move |tx| {
-                let (cx, command) = (Arc::clone(&cx), Arc::clone(&command));
-                Box::pin(async move {
-                    let Some(idempotency) = cx.call.idempotency.clone() else {
-                        let outcome = job(tx, &cx, &command).await?;
-                        return Ok(Reply { rendered: render(&outcome), replayed: false });
-                    };
-                    let expires = cx.wall.plus_seconds(IDEMPOTENCY_HOURS * 3600);
-                    if let Some(reply) = claim(tx, &cx, &idempotency, expires).await? {
-                        return Ok(reply);
-                    }
-                    let outcome = job(tx, &cx, &command).await?;
-                    let rendered = render(&outcome);
-                    complete(tx, &cx, &idempotency, &rendered).await?;
-                    Ok(Reply { rendered, replayed: false })
-                })
+        self.commit(call, command, move |tx, cx, command| {
+            Box::pin(async move {
+                if let Some(reply) = claim(tx, cx, IDEMPOTENCY_HOURS * 3600).await? {
+                    return Ok(reply);
+                }
+                let rendered = render(&job(tx, cx, command).await?);
+                complete(tx, cx, &rendered).await?;
+                Ok(Reply { rendered, replayed: false })
             })
-            .await;
-        if reply.is_ok() {
-            committed.committed();
-        }
-        reply
+        })
+        .await
     }
 
-    /// Whether the call's idempotency key has its reply already: a change in more than one transaction does nothing
-    /// before it has asked.
-    pub(crate) async fn is_answered(&self, call: &Call) -> Result<bool> {
-        let cx = Arc::new(Cx::new(self, call));
-        let asked = self.db().read(move |tx| {
-            let cx = Arc::clone(&cx);
+    /// As [`App::write`], of a job that may refuse and have what it wrote stay: its inner error. The key is free then,
+    /// as after any refusal.
+    pub(crate) async fn write_or_refuse<C, T>(
+        &self,
+        call: &Call,
+        command: C,
+        render: Render<T>,
+        job: Job<C, Result<T>>,
+    ) -> Result<Reply>
+    where
+        C: Send + Sync + 'static,
+        T: Send + Sync + 'static,
+    {
+        let written = self.commit(call, command, move |tx, cx, command| {
             Box::pin(async move {
-                let Some(idempotency) = &cx.call.idempotency else { return Ok(false) };
-                let (owner, clinic) = cx.call.idempotency_owner();
-                let stored =
-                    idempotency::idempotency_get(tx, owner, &idempotency.key, clinic, cx.wall).await?;
-                Ok(stored.is_some())
+                if let Some(reply) = claim(tx, cx, IDEMPOTENCY_HOURS * 3600).await? {
+                    return Ok(Ok(reply));
+                }
+                match job(tx, cx, command).await? {
+                    Ok(outcome) => {
+                        let rendered = render(&outcome);
+                        complete(tx, cx, &rendered).await?;
+                        Ok(Ok(Reply { rendered, replayed: false }))
+                    }
+                    Err(refusal) => release(tx, cx).await.map(|()| Err(refusal)),
+                }
             })
         });
-        asked.await
+        written.await?
     }
 
     /// The first half of a change that waits for something outside the database: claims the idempotency key and
@@ -247,21 +246,40 @@ impl App {
         C: Send + Sync + 'static,
         T: Send + 'static,
     {
-        let (cx, command) = (Arc::new(Cx::new(self, call)), Arc::new(command));
-        self.db()
-            .write(move |tx| {
-                let (cx, command) = (Arc::clone(&cx), Arc::clone(&command));
-                Box::pin(async move {
-                    if let Some(idempotency) = &cx.call.idempotency {
-                        let expires = cx.wall.plus_seconds(CLAIM_SECONDS);
-                        if let Some(reply) = claim(tx, &cx, idempotency, expires).await? {
-                            return Ok(Prepared::Answered(reply));
-                        }
-                    }
-                    job(tx, &cx, &command).await.map(Prepared::Begun)
-                })
+        self.commit(call, command, move |tx, cx, command| {
+            Box::pin(async move {
+                if let Some(reply) = claim(tx, cx, CLAIM_SECONDS).await? {
+                    return Ok(Prepared::Answered(reply));
+                }
+                job(tx, cx, command).await.map(Prepared::Begun)
             })
-            .await
+        })
+        .await
+    }
+
+    /// As [`App::prepare`], of a job that may refuse and have what it wrote stay: see [`App::write_or_refuse`].
+    pub(crate) async fn prepare_or_refuse<C, T>(
+        &self,
+        call: &Call,
+        command: C,
+        job: Job<C, Result<T>>,
+    ) -> Result<Prepared<T>>
+    where
+        C: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let prepared = self.commit(call, command, move |tx, cx, command| {
+            Box::pin(async move {
+                if let Some(reply) = claim(tx, cx, CLAIM_SECONDS).await? {
+                    return Ok(Ok(Prepared::Answered(reply)));
+                }
+                match job(tx, cx, command).await? {
+                    Ok(begun) => Ok(Ok(Prepared::Begun(begun))),
+                    Err(refusal) => release(tx, cx).await.map(|()| Err(refusal)),
+                }
+            })
+        });
+        prepared.await?
     }
 
     /// The second half: writes what came of it, and the reply under the claimed key.
@@ -275,18 +293,13 @@ impl App {
     where
         T: Send + Sync + 'static,
     {
-        let (cx, outcome) = (Arc::new(Cx::new(self, call)), Arc::new(outcome));
-        self.db()
-            .write(move |tx| {
-                let (cx, outcome) = (Arc::clone(&cx), Arc::clone(&outcome));
-                Box::pin(async move {
-                    job(tx, &cx, &outcome).await?;
-                    let rendered = render(&outcome);
-                    keep_reply(tx, &cx, &rendered).await?;
-                    Ok(Reply { rendered, replayed: false })
-                })
+        self.commit(call, outcome, move |tx, cx, outcome| {
+            Box::pin(async move {
+                job(tx, cx, outcome).await?;
+                keep_reply(tx, cx, render(outcome)).await
             })
-            .await
+        })
+        .await
     }
 
     /// As [`App::conclude`], where the job itself makes the outcome.
@@ -301,24 +314,13 @@ impl App {
         C: Send + Sync + 'static,
         T: Send + Sync + 'static,
     {
-        let cx = Arc::new(Cx::new(self, call));
-        let (command, committed) = (Arc::new(command), Arc::clone(&cx));
-        let reply = self
-            .db()
-            .write(move |tx| {
-                let (cx, command) = (Arc::clone(&cx), Arc::clone(&command));
-                Box::pin(async move {
-                    let outcome = job(tx, &cx, &command).await?;
-                    let rendered = render(&outcome);
-                    keep_reply(tx, &cx, &rendered).await?;
-                    Ok(Reply { rendered, replayed: false })
-                })
+        self.commit(call, command, move |tx, cx, command| {
+            Box::pin(async move {
+                let outcome = job(tx, cx, command).await?;
+                keep_reply(tx, cx, render(&outcome)).await
             })
-            .await;
-        if reply.is_ok() {
-            committed.committed();
-        }
-        reply
+        })
+        .await
     }
 
     /// A write of the platform itself, which no surface renders.
@@ -327,19 +329,28 @@ impl App {
         C: Send + Sync + 'static,
         T: Send + 'static,
     {
-        let cx = Arc::new(Cx::new(self, call));
-        let (command, committed) = (Arc::new(command), Arc::clone(&cx));
-        let outcome = self
-            .db()
-            .write(move |tx| {
-                let (cx, command) = (Arc::clone(&cx), Arc::clone(&command));
-                Box::pin(async move { job(tx, &cx, &command).await })
+        self.commit(call, command, job).await
+    }
+
+    /// One transaction, after which the dispatcher is woken if the job has asked for it.
+    async fn commit<C, T, J>(&self, call: &Call, command: C, job: J) -> Result<T>
+    where
+        C: Send + Sync + 'static,
+        T: Send + 'static,
+        J: for<'a> Fn(&'a mut Tx, &'a Cx, &'a C) -> BoxFuture<'a, Result<T>> + Send + Sync + 'static,
+    {
+        let unit = Arc::new((Cx::new(self, call), command, job));
+        let begun = Arc::clone(&unit);
+        let outcome = self.db().write(move |tx| {
+            let unit = Arc::clone(&begun);
+            Box::pin(async move {
+                let (cx, command, job) = &*unit;
+                job(tx, cx, command).await
             })
-            .await;
-        if outcome.is_ok() {
-            committed.committed();
-        }
-        outcome
+        });
+        let outcome = outcome.await?;
+        unit.0.committed();
+        Ok(outcome)
     }
 
     /// Runs a read, and then writes its audit rows: nobody sees patient data before it is on record.
@@ -379,20 +390,29 @@ impl App {
 }
 
 /// Stores the reply under a key that was claimed for a while only, and keeps it as long as others.
-async fn keep_reply(tx: &mut Tx, cx: &Cx, rendered: &Rendered) -> Result<()> {
-    let Some(idempotency) = &cx.call.idempotency else { return Ok(()) };
-    complete(tx, cx, idempotency, rendered).await?;
-    let (owner, _) = cx.call.idempotency_owner();
-    let expires = cx.wall.plus_seconds(IDEMPOTENCY_HOURS * 3600);
-    Ok(idempotency::idempotency_keep(tx, owner, &idempotency.key, expires).await?)
+async fn keep_reply(tx: &mut Tx, cx: &Cx, rendered: Rendered) -> Result<Reply> {
+    complete(tx, cx, &rendered).await?;
+    if let Some(Idempotency { key, .. }) = &cx.call.idempotency {
+        let (owner, _) = cx.call.idempotency_owner();
+        let expires = cx.wall.plus_seconds(IDEMPOTENCY_HOURS * 3600);
+        idempotency::idempotency_keep(tx, owner, key, expires).await?;
+    }
+    Ok(Reply { rendered, replayed: false })
 }
 
-/// Stores the reply under the key that was claimed.
-async fn complete(tx: &mut Tx, cx: &Cx, idempotency: &Idempotency, rendered: &Rendered) -> Result<()> {
+/// Stores the reply under the key that was claimed, if the call has one.
+async fn complete(tx: &mut Tx, cx: &Cx, rendered: &Rendered) -> Result<()> {
+    let Some(Idempotency { key, .. }) = &cx.call.idempotency else { return Ok(()) };
     let (owner, clinic) = cx.call.idempotency_owner();
-    let (key, status) = (idempotency.key.as_str(), rendered.status);
     let (body, location) = (rendered.body.as_slice(), rendered.location.as_deref());
-    Ok(idempotency::idempotency_complete(tx, owner, key, clinic, status, body, location).await?)
+    Ok(idempotency::idempotency_complete(tx, owner, key, clinic, rendered.status, body, location).await?)
+}
+
+/// Gives up the call's claim: a repeat is decided anew.
+pub(crate) async fn release(tx: &mut Tx, cx: &Cx) -> Result<()> {
+    let Some(Idempotency { key, .. }) = &cx.call.idempotency else { return Ok(()) };
+    let (owner, _) = cx.call.idempotency_owner();
+    Ok(idempotency::idempotency_release(tx, owner, key).await?)
 }
 
 /// A claim that waited too long waited for the request that holds the key.
@@ -421,18 +441,20 @@ where
     }
 }
 
-/// Claims an idempotency key for this transaction, or answers what was answered before, which may hold patient data
-/// and is put on record. A second request with the same key waits here for the first to commit or roll back.
-async fn claim(tx: &mut Tx, cx: &Cx, idempotency: &Idempotency, expires: Ts) -> Result<Option<Reply>> {
+/// Claims the call's idempotency key, if it has one, for so many seconds, or answers what was answered before, which
+/// may hold patient data and is put on record. A second request with the same key waits here for the first to commit
+/// or roll back.
+async fn claim(tx: &mut Tx, cx: &Cx, seconds: i64) -> Result<Option<Reply>> {
+    let Some(Idempotency { key, fingerprint }) = &cx.call.idempotency else { return Ok(None) };
     let (owner, clinic) = cx.call.idempotency_owner();
-    let (key, fingerprint) = (idempotency.key.as_str(), &idempotency.fingerprint);
+    let expires = cx.wall.plus_seconds(seconds);
     let claimed = idempotency::idempotency_claim(tx, owner, key, clinic, fingerprint, cx.wall, expires).await;
     if claimed.map_err(still_running)? {
         return Ok(None);
     }
     let stored = idempotency::idempotency_get(tx, owner, key, clinic, cx.wall).await?;
     match stored {
-        Some(stored) if stored.fingerprint == fingerprint => {
+        Some(stored) if stored.fingerprint == *fingerprint => {
             let of_clinic = Some(clinic).filter(|clinic| *clinic != PLATFORM);
             let audit = cx.audit(of_clinic, "idempotency.replay", "reply", None);
             audit_statements(&[audit]).into_iter().for_each(|statement| tx.at_commit(statement));

@@ -16,6 +16,9 @@ const MAX_BODY: usize = 1 << 20;
 /// How long a reply that never comes is held back; every deadline is over by then.
 const FOREVER: Duration = Duration::from_secs(120);
 
+/// How often a label that waits looks whether it still has to.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
 /// What goes wrong with one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -61,6 +64,7 @@ struct Label {
 #[derive(Default)]
 struct Books {
     labels: Vec<Label>,
+    is_slow: bool,
     faults: VecDeque<Fault>,
     document_fails: Option<u16>,
     find_fails: Option<u16>,
@@ -102,6 +106,11 @@ impl StandIn {
     /// The next label that is asked for goes wrong so; several in turn.
     pub fn fail_next(&self, fault: Fault) {
         self.lock().faults.push_back(fault);
+    }
+
+    /// Labels that are asked for wait, until this is taken back.
+    pub fn be_slow(&self, slow: bool) {
+        self.lock().is_slow = slow;
     }
 
     /// Whether labels are taken back.
@@ -180,6 +189,9 @@ impl StandIn {
     }
 
     fn buy(&self, body: &Value) -> Option<Vec<u8>> {
+        while self.lock().is_slow {
+            thread::sleep(LOOK_AGAIN);
+        }
         let fault = self.lock().faults.pop_front();
         match fault {
             Some(Fault::Hang) => {

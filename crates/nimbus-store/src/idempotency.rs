@@ -121,6 +121,12 @@ pub async fn idempotency_keep(tx: &mut Tx, owner: Uuid, key: &str, expires_at: T
     tx.execute(sql, &[owner.into(), key.into(), expires_at.into()]).await.map(drop)
 }
 
+/// Frees a claimed key that has no reply: whoever claims it next decides anew.
+pub async fn idempotency_release(tx: &mut Tx, owner: Uuid, key: &str) -> Result<()> {
+    let sql = "delete from idempotency where owner = $1 and key = $2 and status = 0";
+    tx.execute(sql, &[owner.into(), key.into()]).await.map(drop)
+}
+
 /// Deletes expired replies, at most `limit`; how many.
 pub async fn idempotency_purge(tx: &mut Tx, now: Ts, limit: u32) -> Result<u64> {
     let sql = "delete from idempotency where (owner, key) in (

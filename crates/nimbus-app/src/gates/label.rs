@@ -13,29 +13,20 @@ use nimbus_core::{
 use nimbus_store::{Tx, orders, prescriptions};
 
 use super::{Check, Found, ask, ask_where_strict, field, refuse, services_that, stops, way_on_label};
-use crate::{
-    App, actor::Call, consequences::order_changed, error::Result, outbox::Changes, shipments::MAX_ORDERS,
-    unit::Cx,
-};
+use crate::{consequences::order_changed, error::Result, outbox::Changes, shipments::MAX_ORDERS, unit::Cx};
 
-/// Puts lines on hold that a gate stops before a label: those named, or all that are filled. In a transaction of its
-/// own: the label may be refused, and the holds stay.
+/// Puts lines on hold that a gate stops before a label: those named, or all that are filled. The label may be refused,
+/// and the holds stay.
 pub(crate) async fn hold_unfit(
-    app: &App,
-    call: &Call,
+    tx: &mut Tx,
+    cx: &Cx,
     orders: &[OrderId],
     lines: Option<&[LineId]>,
 ) -> Result<()> {
-    let command = (orders.to_vec(), lines.map(<[LineId]>::to_vec));
-    app.act(call, command, |tx, cx, (ids, lines)| {
-        Box::pin(async move {
-            for &id in ids.iter().take(MAX_ORDERS) {
-                hold_unfit_of(tx, cx, id, lines.as_deref()).await?;
-            }
-            Ok(())
-        })
-    })
-    .await
+    for &id in orders.iter().take(MAX_ORDERS) {
+        hold_unfit_of(tx, cx, id, lines).await?;
+    }
+    Ok(())
 }
 
 async fn hold_unfit_of(tx: &mut Tx, cx: &Cx, id: OrderId, lines: Option<&[LineId]>) -> Result<()> {

@@ -21,8 +21,8 @@ use crate::{
     App,
     actor::Call,
     error::{Detail, Error, RefusalCode, Result},
-    shipments::{Create, Created, NewParcel, load, must_stay_cold, pack, parcel},
-    unit::{Cx, Prepared, Render, Reply},
+    shipments::{Create, Created, NewParcel, Plan, load, parcel, plan_of_fit},
+    unit::{Cx, Prepared, Render, Reply, release},
 };
 
 /// What is asked of the provider, and for which purchase.
@@ -39,8 +39,8 @@ pub(crate) async fn buy(app: &App, call: &Call, command: Create, render: Render<
 }
 
 async fn buy_and_attach(app: App, call: Call, command: Create, render: Render<Created>) -> Result<Reply> {
-    let begun = app.prepare(&call, command, |tx, cx, command| Box::pin(begin(tx, cx, command))).await?;
-    let Asked { id, request, warnings } = match begun {
+    let begun = app.prepare_or_refuse(&call, command, |tx, cx, command| Box::pin(begin(tx, cx, command)));
+    let Asked { id, request, warnings } = match begun.await? {
         Prepared::Begun(asked) => asked,
         Prepared::Answered(reply) => return Ok(reply),
     };
@@ -50,7 +50,15 @@ async fn buy_and_attach(app: App, call: Call, command: Create, render: Render<Cr
     if let Err(error) = &outcome {
         tracing::warn!(%error, purchase_id = %id, "a label was not bought at once");
     }
-    let kept = app.act(&call, (id, outcome), |tx, cx, (id, outcome)| Box::pin(keep(tx, cx, *id, outcome)));
+    let kept = app.act(&call, (id, outcome), |tx, cx, (id, outcome)| {
+        Box::pin(async move {
+            let kept = keep(tx, cx, *id, outcome).await?;
+            if matches!(kept, Kept::Refused(_)) {
+                release(tx, cx).await?;
+            }
+            Ok(kept)
+        })
+    });
     match kept.await? {
         Kept::Bought => {}
         Kept::Refused(code) => return Err(refused(&code)),
@@ -61,18 +69,24 @@ async fn buy_and_attach(app: App, call: Call, command: Create, render: Render<Cr
     });
     let attached = attached.await;
     if attached.as_ref().is_err_and(|error| !error.is_temporary()) {
-        app.act(&call, id, |tx, cx, &id| Box::pin(give_up(tx, cx, id))).await?;
+        let given_up = app.act(&call, id, |tx, cx, &id| {
+            Box::pin(async move {
+                give_up(tx, cx, id).await?;
+                release(tx, cx).await
+            })
+        });
+        given_up.await?;
     }
     attached
 }
 
-/// Puts the purchase on record, with somebody to finish it should this process die.
-async fn begin(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Asked> {
-    let orders = load(tx, &command.orders).await?;
-    let packed = pack(&orders, command.lines.as_deref())?;
-    let cx = &cx.of_clinic(tx, orders[0].clinic_id).await?;
-    let mut warnings = command.warnings.clone();
-    warnings.extend(must_stay_cold(tx, cx, &orders, &packed, command).await?);
+/// Puts the purchase on record, with somebody to finish it should this process die. A refusal leaves what was held.
+async fn begin(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Result<Asked>> {
+    let Plan { cx, orders, packed, warnings } = match plan_of_fit(tx, cx, command).await? {
+        Ok(plan) => plan,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let cx = &cx;
     let planned = NewParcel {
         id: ShipmentId(Uuid::now_v7()),
         carrier_id: &command.carrier_id,
@@ -90,7 +104,7 @@ async fn begin(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Asked> {
         ..new(cx, &planned, LabelProvider::ShipEngine, PurchaseState::Requested, plan)
     };
     if !store::label_purchase_insert(tx, &purchase).await? {
-        return Err(pending());
+        return Ok(Err(pending()));
     }
     // Whoever held the claim before may have made the parcel since the orders were read.
     let orders = load(tx, &command.orders).await?;
@@ -98,7 +112,7 @@ async fn begin(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Asked> {
     schedule(tx, cx, &purchase, BUSY_SECONDS).await?;
     record(tx, cx, &purchase, "label.request").await?;
     let request = request_of(tx, cx, &purchase, &orders).await?;
-    Ok(Asked { id: purchase.id, request, warnings })
+    Ok(Ok(Asked { id: purchase.id, request, warnings }))
 }
 
 fn pending() -> Error {

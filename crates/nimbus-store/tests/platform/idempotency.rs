@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use nimbus_core::ids::ClinicId;
 use nimbus_store::{
     Db, Engine, Error, Result, Tx,
-    idempotency::{idempotency_claim, idempotency_complete, idempotency_get, idempotency_purge},
+    idempotency::{
+        idempotency_claim, idempotency_complete, idempotency_get, idempotency_purge, idempotency_release,
+    },
     keyring::PLATFORM,
     two_engines,
 };
@@ -136,6 +138,8 @@ async fn told(tx: &mut Tx) -> Result<()> {
     assert!(idempotency_claim(tx, owner, "k", clinic, &[1; 32], now(), after(60)).await?);
     assert!(idempotency_get(tx, owner, "k", clinic, now()).await?.is_none(), "not answered yet");
     assert!(!idempotency_claim(tx, owner, "k", clinic, &[2; 32], now(), after(60)).await?);
+    idempotency_release(tx, owner, "k").await?;
+    assert!(idempotency_claim(tx, owner, "k", clinic, &[1; 32], now(), after(60)).await?, "it was freed");
     idempotency_complete(tx, owner, "k", clinic, 201, REPLY, Some("/orders/ord_1")).await?;
     let stored = idempotency_get(tx, owner, "k", clinic, after(59)).await?.unwrap();
     assert_eq!((stored.status, stored.reply.as_slice()), (201, REPLY));
@@ -147,6 +151,8 @@ async fn told(tx: &mut Tx) -> Result<()> {
 
     answered(tx, other, "k", clinic).await?;
     answered(tx, owner, "l", clinic).await?;
+    idempotency_release(tx, owner, "k").await?;
+    assert!(idempotency_get(tx, owner, "k", clinic, after(59)).await?.is_some(), "what was answered stays");
     assert!(idempotency_get(tx, owner, "k", clinic, after(60)).await?.is_none(), "expired");
     assert!(!idempotency_claim(tx, owner, "k", clinic, &[3; 32], after(59), after(99)).await?);
     assert!(idempotency_claim(tx, owner, "k", clinic, &[3; 32], after(60), after(99)).await?, "taken anew");

@@ -23,6 +23,7 @@ mod lifecycle;
 mod limits;
 mod lots_printed;
 mod orders_api;
+mod parcels_once;
 mod partner_api;
 mod people;
 mod privacy;
