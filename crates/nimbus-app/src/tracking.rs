@@ -100,7 +100,9 @@ async fn report_in(tx: &mut Tx, cx: &Cx, told: &Notification) -> Result<Taken> {
 fn by_clock_ahead(told: &Notification, ahead_us: i64) -> Notification {
     const DAY_US: i64 = 86_400 * 1_000_000;
     let seen = told.seen.iter().map(|seen| Seen { at: seen.at.plus_micros(ahead_us), ..seen.clone() });
-    let estimate = told.estimate.map(|day| add_days(day, ahead_us / DAY_US));
+    // The nearest day: a clock that is moved by thirty days is a moment less than that ahead.
+    let days = (ahead_us + DAY_US / 2).div_euclid(DAY_US);
+    let estimate = told.estimate.map(|day| add_days(day, days));
     Notification { seen: seen.collect(), estimate, ..told.clone() }
 }
 
@@ -183,5 +185,7 @@ mod tests {
         let month_ahead = by_clock_ahead(&told, 30 * 86_400 * 1_000_000 + 5);
         assert_eq!(month_ahead.seen[0].at, at.plus_days(30).plus_micros(5));
         assert_eq!(month_ahead.estimate, parse_date("2026-02-19"));
+        let nearly = by_clock_ahead(&told, 30 * 86_400 * 1_000_000 - 5);
+        assert_eq!(nearly.estimate, parse_date("2026-02-19"));
     }
 }

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Engine, Partner, Seed, Server, Staff,
-    story::{Ordered, line, text},
+    story::{Ordered, WORK, line, text},
     two_engines,
 };
 
@@ -62,8 +62,19 @@ impl Printed<'_> {
     /// What the vial of a line is to say, with these lots, and discarded on the day that follows from the fill's.
     fn vial(&self, index: usize, wanted: &Value, lots: &[&str], discard: impl Fn(Date) -> Date) -> VialFacts {
         let request = self.partner.get(&format!("/medication-request/{}", self.order.lines[index]));
+        let filled_on = parse_date(&text(&request.data()["filled_on"])).expect("a day");
+        let facts = self.vial_of(index, wanted, filled_on);
+        VialFacts {
+            discard_after: discard(filled_on),
+            lots: lots.iter().map(|lot| (*lot).to_owned()).collect(),
+            ..facts
+        }
+    }
+
+    /// What the vial of a line is to say that is filled on a day, from no lot that is known.
+    fn vial_of(&self, index: usize, wanted: &Value, filled_on: Date) -> VialFacts {
+        let request = self.partner.get(&format!("/medication-request/{}", self.order.lines[index]));
         let request = request.data();
-        let filled_on = parse_date(&text(&request["filled_on"])).expect("a day");
         VialFacts {
             pharmacy: LabelSettings::default().pharmacy,
             patient: "Jamie Rivera".to_owned(),
@@ -75,8 +86,8 @@ impl Printed<'_> {
             quantity: format!("{} {}", wanted["quantity"], text(&wanted["unit_of_measure"])),
             refills_left: 3,
             filled_on,
-            discard_after: discard(filled_on),
-            lots: lots.iter().map(|lot| (*lot).to_owned()).collect(),
+            discard_after: add_months(filled_on, 12),
+            lots: Vec::new(),
             schedule: DrugSchedule::Unscheduled,
             refrigerated: false,
         }
@@ -122,6 +133,20 @@ two_engines! {
         let order = filled(&partner, &staff, &seed, &[capsules()]);
         let printed = Printed { partner: &partner, staff: &staff, order: &order };
         printed.vials_are(&[printed.vial(0, &capsules(), &["C-1"], |_| made)]);
+    }
+
+    fn before_its_fill_a_vial_has_the_day_of_the_clinics_clock(engine) {
+        let (server, seed) = Server::seeded(engine);
+        let (partner, staff) = (server.partner(&seed), server.staff(&seed));
+        let moved = partner.post("/sandbox/clock", &json!({"advance_days": 30})).data().clone();
+        let order = partner.order_of(&seed, &[tablets()]);
+        for act in WORK.iter().filter(|act| **act != "fill") {
+            staff.work(&order.id, act);
+        }
+        let printed = Printed { partner: &partner, staff: &staff, order: &order };
+        let zone = jiff::tz::TimeZone::get("America/Chicago").expect("a zone");
+        let today = Ts::parse(&text(&moved["now"])).expect("a time").date_in(&zone);
+        printed.vials_are(&[printed.vial_of(0, &tablets(), today)]);
     }
 }
 

@@ -84,6 +84,27 @@ two_engines! {
         assert!(now(&partner) >= time(&again["now"]));
     }
 
+    fn the_age_of_an_order_is_of_its_clinics_clock(engine) {
+        let (server, seed) = Server::seeded(engine);
+        let (partner, staff) = (server.partner(&seed), server.staff(&seed));
+        let (id, _) = monthly(&partner, &seed);
+        let aged = |filter: &str| {
+            let reply = staff.get(&format!("/pharmacy/orders?min_age_hours=48{filter}"));
+            reply.data().as_array().expect("a list").iter().any(|order| order["id"] == id)
+        };
+        let (ours, others) = (format!("&clinic_id={}", seed.clinic_id), format!("&clinic_id={}", seed.other_clinic_id));
+        move_by(&server.partner(&seed), 1);
+        assert!(!aged(&ours), "it is a day old");
+        move_by(&partner, 2);
+        assert!(aged(&ours) && !aged(&others));
+        assert!(!aged(""), "orders of all clinics have the age of the deployment's clock");
+        // What is made now is new again.
+        let (anew, _) = order(&partner, &seed, &patient(&partner, &seed, "Newcomer"), 11);
+        let reply = staff.get(&format!("/pharmacy/orders?min_age_hours=1{ours}"));
+        let found = reply.data().as_array().expect("a list").clone();
+        assert!(found.iter().any(|it| it["id"] == id) && found.iter().all(|it| it["id"] != anew), "{found:?}");
+    }
+
     fn two_requests_at_once_do_everything_once_and_in_order(engine) {
         let scene = hourly(engine);
         let patients: Vec<String> =

@@ -12,7 +12,7 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
-use nimbus_core::time::Ts;
+use nimbus_core::{sandbox_magic::MagicTracking, time::Ts};
 use serde_json::{Value, json};
 use ureq::http::Method;
 
@@ -20,6 +20,9 @@ use super::{ONE, OTHER, Scene};
 use crate::support::{
     Anonymous, Engine, Reply, Server, Store, eventually, server::EASYPOST_SECRET, story::text, two_engines,
 };
+
+/// Another parcel's number, which no magic value is.
+const THIRD: &str = "1Z999AA10123456793";
 
 /// So many hours ago, as carriers write it.
 fn ago(hours: i64) -> String {
@@ -181,6 +184,48 @@ two_engines! {
         assert_eq!(scene.notified(OTHER, &[detail(2, "in_transit", "Waco")]), (false, 0, false));
         let reply = easypost(&scene.server.anonymous(), "/api/carriers/fedex/events", &tracker(ONE, &[detail(1, "delivered", "x")]));
         assert_eq!(reply.data()["matched"], false, "another carrier's");
+    }
+
+    fn a_report_is_dated_by_the_clock_of_the_parcels_clinic(engine) {
+        let scene = Scene::new(engine);
+        let ahead = |clinic: &str| {
+            let body = json!({"clinic_id": clinic, "advance_days": 30});
+            scene.staff.post("/sandbox/clock", &body).data();
+        };
+        ahead(&scene.seed.other_clinic_id);
+        let (near, _) = scene.shipped(THIRD);
+        ahead(&scene.seed.clinic_id);
+        let (parcel, order) = scene.shipped(ONE);
+        let seen = detail(2, "delivered", "Waco");
+        let mut told = tracker(ONE, std::slice::from_ref(&seen));
+        told["result"]["est_delivery_date"] = json!("2031-05-06T00:00:00Z");
+        let reply = easypost(&scene.server.anonymous(), "/api/carriers/ups/events", &told);
+        assert_eq!(reply.data()["moved"], true);
+        let at = Ts::parse(&text(&seen["datetime"])).expect("a time").plus_days(30);
+        let tracking = scene.partner.get(&format!("/shipment/{parcel}/tracking")).data().clone();
+        let dated = Ts::parse(&text(&tracking["events"][0]["occurred_at"])).expect("a time");
+        assert!(dated.seconds().abs_diff(at.seconds()) < 60, "{dated} {at}");
+        assert_eq!(scene.shipment(&parcel)["estimated_delivery_date"], "2031-06-05");
+        let read = scene.partner.read_order(&order);
+        let moves: Vec<Ts> = read["status_history"].as_array().expect("a history").iter()
+            .map(|row| Ts::parse(&text(&row["at"])).expect("a time")).collect();
+        assert!(read["status"] == "delivered" && moves.is_sorted(), "{read}");
+
+        // What was packed before its clinic's clock was moved is of that clock too: the report is as late as it is.
+        assert_eq!(scene.notified(THIRD, &[detail(1, "in_transit", "Waco")]), (true, 1, true));
+        let tracking = scene.partner.get(&format!("/shipment/{near}/tracking")).data().clone();
+        let at = Ts::parse(&text(&tracking["events"][0]["occurred_at"])).expect("a time");
+        assert!(at > Ts::from_micros(jiff::Timestamp::now().as_microsecond()).plus_days(29), "{at}");
+    }
+
+    fn no_carrier_speaks_of_a_simulated_parcel(engine) {
+        let scene = Scene::new(engine);
+        for magic in MagicTracking::ALL {
+            let (parcel, order) = scene.shipped(magic.as_str());
+            let seen = [detail(2, "in_transit", "Dallas"), detail(1, "delivered", "Waco")];
+            assert_eq!(scene.notified(magic.as_str(), &seen), (false, 0, false), "{magic}");
+            assert_eq!((scene.scans(&parcel), scene.status(&order)), (Vec::new(), "filled".to_owned()), "{magic}");
+        }
     }
 
     fn a_cancelled_label_that_travels_is_noted(engine) {
