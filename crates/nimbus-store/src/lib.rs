@@ -32,6 +32,7 @@ pub mod rate_usage;
 pub mod refill_thresholds;
 pub mod refills;
 mod rows;
+pub mod rules_packs;
 pub mod sandbox;
 mod seal;
 pub mod settings;

@@ -216,6 +216,12 @@ pub async fn clinic_clock(tx: &mut Tx, id: ClinicId) -> Result<i64> {
     row.map_or(Ok(0), |row| row.columns().take())
 }
 
+/// How far the clock is ahead of the deployment's that is furthest, in microseconds.
+pub async fn clinic_clock_furthest(tx: &mut Tx) -> Result<i64> {
+    let row = tx.query_one("select max(clock_ahead_us) from clinics where clock_ahead_us > 0", &[]).await?;
+    Ok(row.columns().take::<Option<i64>>()?.unwrap_or(0))
+}
+
 /// As [`clinic_clock`], and nobody else moves it until this transaction ends; `None` for a clinic that there is not.
 pub async fn clinic_clock_lock(tx: &mut Tx, id: ClinicId) -> Result<Option<i64>> {
     let sql = "update clinics set clock_ahead_us = clock_ahead_us where id = $1 and deleted_at is null

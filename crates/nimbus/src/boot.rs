@@ -1,8 +1,13 @@
 //! What every command starts with: logging, the store, the application.
 
-use std::io::IsTerminal;
+use std::{io::IsTerminal, net::SocketAddr};
 
-use nimbus_app::{App, Config, Onboarding, clock::Clock};
+use nimbus_app::{
+    App, Config, Onboarding,
+    clock::Clock,
+    rules::{self, Problems},
+};
+use nimbus_core::rules::Packs;
 use nimbus_store::{Db, migrate as migrations};
 use tracing_subscriber::EnvFilter;
 
@@ -33,11 +38,27 @@ pub(crate) async fn connect(settings: &Settings) -> Result<Db, Failure> {
         return Ok(Db::open_postgres(url, master, settings.database_connections).await?);
     }
     std::fs::create_dir_all(&settings.data_dir)?;
-    Ok(Db::open_sqlite(&settings.data_dir.join("nimbus.db"), master).await?)
+    Ok(Db::open_sqlite(&settings.sqlite_file(), master).await?)
+}
+
+/// The application of a server that listens there, or of what writes as one, over a store of this version. The rules
+/// that it decides by from now on are put on record.
+///
+/// # Errors
+/// `Problems` of packs that are on record with other rules.
+pub(crate) async fn start(settings: &Settings, db: &Db, listens: Option<SocketAddr>) -> Result<App, Failure> {
+    let sources = settings.rules_sources()?;
+    let app = app_by(settings, db.clone(), rules::read(&sources)?, listens)?;
+    let problems = rules::keep(&app, rules::marks(&sources)?).await?;
+    if problems.is_empty() { Ok(app) } else { Err(Problems(problems).into()) }
 }
 
 /// The application over a store.
 pub(crate) fn app(settings: &Settings, db: Db) -> Result<App, Failure> {
+    app_by(settings, db, settings.rules()?, None)
+}
+
+fn app_by(settings: &Settings, db: Db, rules: Packs, listens: Option<SocketAddr>) -> Result<App, Failure> {
     let onboarding = settings
         .onboarding_token
         .clone()
@@ -45,12 +66,12 @@ pub(crate) fn app(settings: &Settings, db: Db) -> Result<App, Failure> {
     let config = Config {
         environment: settings.environment,
         pharmacy_zone: settings.pharmacy_zone()?,
-        rules: settings.rules()?,
+        rules,
         formulary: settings.formulary()?,
         thresholds: settings.thresholds,
         address_policy: settings.address_policy(),
         onboarding,
-        labels: settings.labels()?,
+        labels: settings.labels(listens)?,
         pharmacy_feed_secret: settings.pharmacy_feed_secret.clone(),
         carrier_feeds: settings.carrier_feeds()?,
         rates: settings.rates,

@@ -1,6 +1,6 @@
 //! Settings: flags before environment before the TOML file; what is unsafe in production is refused.
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Uri};
 use jiff::tz::TimeZone;
@@ -10,7 +10,7 @@ use nimbus_app::{
     labels::{LabelSettings, Pharmacy},
     limits::Rates,
     links::{LABEL_HOURS, LONGEST_LABEL_HOURS, outlives_retries},
-    rules,
+    rules::{self, Source},
 };
 use nimbus_carriers::provider::Shipping;
 use nimbus_core::{access::Environment, eligibility::OwnThresholds, formulary::Formulary, rules::Packs};
@@ -104,6 +104,8 @@ pub(crate) struct Settings {
     /// Origins whose pages may call; checked.
     cors_origins: Vec<String>,
     pub(crate) brand: Brand,
+    /// Whether the sandbox's host is set, and not the published one.
+    names_sandbox: bool,
     pub(crate) log: Option<String>,
     pub(crate) log_json: bool,
 }
@@ -162,6 +164,8 @@ impl Settings {
         };
         let shipping = args.shipping.or(shipping);
         let (brand, pharmacy) = (brand(args, &file), pharmacy(args, &file));
+        let names_sandbox = args.sandbox_host.as_ref().or(file.sandbox_host.as_ref());
+        let names_sandbox = names_sandbox.is_some_and(|host| !host.is_empty());
         let environment = args.environment.clone().or(file.environment);
         let environment = match environment.as_deref() {
             None => Environment::Sandbox,
@@ -214,6 +218,7 @@ impl Settings {
             )?,
             shipping,
             brand,
+            names_sandbox,
             log: args.log.clone().or(file.log),
             log_json: match log_format.as_deref() {
                 None | Some("text") => false,
@@ -229,6 +234,7 @@ impl Settings {
         self.database_url = None;
         self.allow_local_webhooks = true;
         self.sandbox_auto_advance = 0;
+        (self.names_sandbox, self.behind_proxy) = (false, false);
         self.data_dir = self.data_dir.join("demo");
         self
     }
@@ -299,10 +305,23 @@ impl Settings {
 
     /// The rules packs of the folder set, or those of the program.
     pub(crate) fn rules(&self) -> Result<Packs, Failure> {
+        Ok(rules::read(&self.rules_sources()?)?)
+    }
+
+    pub(crate) fn rules_sources(&self) -> Result<Vec<Source>, Failure> {
         match &self.rules_dir {
-            Some(folder) => Ok(rules::read(&rules::sources_of(folder)?)?),
-            None => Ok(rules::shipped()),
+            Some(folder) => Ok(rules::sources_of(folder)?),
+            None => Ok(rules::shipped_sources()),
         }
+    }
+
+    /// Whether there is a database: one of PostgreSQL is taken to be.
+    pub(crate) fn has_store(&self) -> bool {
+        self.database_url.is_some() || self.sqlite_file().exists()
+    }
+
+    pub(crate) fn sqlite_file(&self) -> PathBuf {
+        self.data_dir.join("nimbus.db")
     }
 
     /// The drugs that the pharmacy dispenses: of the file, or the built-in list.
@@ -314,26 +333,38 @@ impl Settings {
         Ok(formulary::parse(&name, &text, self.environment)?)
     }
 
-    /// Who sends parcels, and where links to labels lead: to the host of the environment, over TLS but on this machine.
-    pub(crate) fn labels(&self) -> Result<LabelSettings, Failure> {
+    /// Who sends parcels, and where links to labels lead from a server that listens there.
+    pub(crate) fn labels(&self, listens: Option<SocketAddr>) -> Result<LabelSettings, Failure> {
         if !outlives_retries(self.link_hours) || self.link_hours > LONGEST_LABEL_HOURS {
             return Err(format!(
                 "link_hours must outlast the last retry of a webhook and be at most {LONGEST_LABEL_HOURS}"
             )
             .into());
         }
-        let host = match self.environment {
-            Environment::Sandbox => &self.brand.sandbox_host,
-            Environment::Production => &self.brand.production_host,
-        };
-        let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
-        let is_local = self.environment == Environment::Sandbox && (is_local(name) || is_local(host));
         let example = LabelSettings::default();
         Ok(LabelSettings {
             pharmacy: self.pharmacy.clone().unwrap_or(example.pharmacy),
-            public_url: format!("{}://{host}", if is_local { "http" } else { "https" }),
+            public_url: self.public_url(listens),
             link_hours: self.link_hours,
         })
+    }
+
+    /// The host of the environment over TLS, or over HTTP on this machine. A sandbox whose host nobody set is where it
+    /// listens, unless it has a proxy before it. What a request says of its host is not asked: links are told to others.
+    fn public_url(&self, listens: Option<SocketAddr>) -> String {
+        let host = match self.environment {
+            Environment::Production => return format!("https://{}", self.brand.production_host),
+            Environment::Sandbox => &self.brand.sandbox_host,
+        };
+        match listens.filter(|_| !self.names_sandbox && !self.behind_proxy) {
+            Some(address) if address.ip().is_unspecified() => format!("http://localhost:{}", address.port()),
+            Some(address) => format!("http://{address}"),
+            None => {
+                let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
+                let is_local = is_local(name) || is_local(host);
+                format!("{}://{host}", if is_local { "http" } else { "https" })
+            }
+        }
     }
 
     /// Who makes labels, what parcels cost, and where they come from.
@@ -474,90 +505,10 @@ pub(crate) fn check(settings: &Settings) -> Result<(), Failure> {
     settings.rules()?;
     settings.formulary()?;
     settings.retry_scale()?;
-    settings.labels()?;
+    settings.labels(None)?;
     settings.carrier_feeds()?;
     settings.refuse_unsafe()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn production(args: SettingsArgs) -> Settings {
-        let args = SettingsArgs { environment: Some("production".to_owned()), ..args };
-        Settings::load(&args).unwrap()
-    }
-
-    #[test]
-    fn production_refuses_unsafe_settings_and_says_why() {
-        let settings = production(SettingsArgs {
-            allow_local_webhooks: Some(true),
-            rate_limit_writes: Some(0),
-            retry_scale: Some("1/60".to_owned()),
-            sandbox_auto_advance: Some(5),
-            ..SettingsArgs::default()
-        });
-        let refusal = settings.refuse_unsafe().unwrap_err().to_string();
-        for word in [
-            "allow_local_webhooks",
-            "master key",
-            "TLS",
-            "rate limits",
-            "retry_scale",
-            "sandbox_auto_advance",
-            "pharmacy's name",
-        ] {
-            assert!(refusal.contains(word), "{word} is missing in: {refusal}");
-        }
-    }
-
-    #[test]
-    fn production_with_key_and_proxy_is_accepted() {
-        let settings = production(SettingsArgs {
-            master_key_file: Some("/run/secrets/master.key".into()),
-            behind_proxy: Some(true),
-            ..named_pharmacy()
-        });
-        assert!(settings.refuse_unsafe().is_ok());
-        assert_eq!(settings.labels().unwrap().public_url, "https://api.nimbus-os.com");
-    }
-
-    fn named_pharmacy() -> SettingsArgs {
-        let text = |text: &str| Some(text.to_owned());
-        SettingsArgs {
-            pharmacy_name: text("Example Pharmacy"),
-            pharmacy_address_line_1: text("1 Sample Street"),
-            pharmacy_city: text("Austin"),
-            pharmacy_state: text("TX"),
-            pharmacy_postal_code: text("78701"),
-            pharmacy_phone: text("(512) 555-0199"),
-            ..SettingsArgs::default()
-        }
-    }
-
-    #[test]
-    fn half_a_pharmacy_is_none() {
-        let half = SettingsArgs { pharmacy_phone: Some(" ".to_owned()), ..named_pharmacy() };
-        assert!(production(half).refuse_unsafe().unwrap_err().to_string().contains("pharmacy's name"));
-    }
-
-    #[test]
-    fn links_lead_to_the_sandbox_and_outlive_the_retries() {
-        let sandbox = |host: &str, hours| {
-            let args =
-                SettingsArgs { sandbox_host: Some(host.to_owned()), link_hours: hours, ..named_pharmacy() };
-            Settings::load(&args).unwrap().labels()
-        };
-        for (host, url) in [
-            ("sandbox.example.com", "https://sandbox.example.com"),
-            ("127.0.0.1:8080", "http://127.0.0.1:8080"),
-            ("[::1]:8080", "http://[::1]:8080"),
-        ] {
-            assert_eq!(sandbox(host, None).unwrap().public_url, url);
-        }
-        for hours in [0, 24, 43, 721] {
-            assert!(sandbox("localhost", Some(hours)).is_err(), "{hours}");
-        }
-        assert_eq!(sandbox("localhost", Some(48)).unwrap().link_hours, 48);
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@ use nimbus_app::operations;
 use nimbus_store::migrate;
 use serde_json::json;
 
-use crate::{Failure, boot, config::Settings};
+use crate::{Failure, boot, config::Settings, rules::as_on_record};
 
 /// One check: its name, and what is wrong, if anything is.
 type Check = (&'static str, Result<String, String>);
@@ -28,6 +28,9 @@ pub(crate) async fn doctor(settings: &Settings, as_json: bool) -> Result<(), Fai
             ));
             let app = boot::app(settings, db.clone())?;
             checks.push(("deliveries", ledger(&app).await));
+            let compared = as_on_record(&app, &settings.rules_sources()?).await;
+            let compared = compared.map(|()| "as on record".to_owned());
+            checks.push(("rules", compared.map_err(|failure| failure.to_string())));
             db.close().await;
         }
     }

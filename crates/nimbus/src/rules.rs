@@ -2,7 +2,12 @@
 
 use std::{fmt::Write, path::PathBuf};
 
-use nimbus_app::{actor::Call, decisions, rules};
+use nimbus_app::{
+    App,
+    actor::Call,
+    decisions,
+    rules::{self, Problems, Source},
+};
 use nimbus_core::{
     access::SystemActor,
     decision::{Decision, DecisionSubject, Ruling},
@@ -18,19 +23,34 @@ use crate::{Failure, boot, cli::RulesCommand, config::Settings};
 
 pub(crate) async fn rules(settings: &Settings, command: RulesCommand) -> Result<(), Failure> {
     match command {
-        RulesCommand::Check { files } => check(settings, &files),
+        RulesCommand::Check { files } => check(settings, &files).await,
         RulesCommand::Show { on } => show(settings, on.as_deref()),
         RulesCommand::Explain { id } => explain(settings, &id).await,
     }
 }
 
-/// Reads packs that are to stand side by side, or says everything that is wrong with them.
-fn check(settings: &Settings, files: &[PathBuf]) -> Result<(), Failure> {
-    let packs = if files.is_empty() { settings.rules()? } else { rules::read(&rules::sources(files)?)? };
+/// Reads packs that are to stand side by side, or says everything that is wrong with them; where there is a store, what
+/// it has on record of them too.
+async fn check(settings: &Settings, files: &[PathBuf]) -> Result<(), Failure> {
+    let sources = if files.is_empty() { settings.rules_sources()? } else { rules::sources(files)? };
+    let packs = rules::read(&sources)?;
+    if settings.has_store() {
+        let db = boot::connect(settings).await?;
+        let app = boot::app(settings, db.clone())?;
+        let compared = as_on_record(&app, &sources).await;
+        db.close().await;
+        compared?;
+    }
     for pack in packs.all() {
         println!("{}: in force from {}: {}", pack.version, pack.effective_from, pack.title);
     }
     Ok(())
+}
+
+/// Refuses packs that are on record with other rules.
+pub(crate) async fn as_on_record(app: &App, sources: &[Source]) -> Result<(), Failure> {
+    let problems = rules::changed(app, rules::marks(sources)?).await?;
+    if problems.is_empty() { Ok(()) } else { Err(Problems(problems).into()) }
 }
 
 fn show(settings: &Settings, on: Option<&str>) -> Result<(), Failure> {
@@ -49,14 +69,16 @@ async fn explain(settings: &Settings, text: &str) -> Result<(), Failure> {
     let db = boot::connect(settings).await?;
     let app = boot::app(settings, db.clone())?;
     let found = decisions::find(&app, &Call::system(SystemActor::CommandLine), id).await;
+    let compared = as_on_record(&app, &settings.rules_sources()?).await;
     db.close().await;
     let found = found?;
     if found.is_empty() {
         return Err("no decision is on record for it: the rules were not asked".into());
     }
-    for decision in &found {
-        println!("{}", told(decision, app.rules())?);
-    }
+    let told = found.iter().map(|decision| told(decision, app.rules())).collect::<Result<Vec<_>, _>>()?;
+    // What it came to may be the same, by other words.
+    compared?;
+    println!("{}", told.join("\n"));
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use crate::{Failure, boot, config::Settings};
 
 pub(crate) async fn seed(settings: &Settings, as_json: bool) -> Result<(), Failure> {
     let db = boot::open_store(settings).await?;
-    let app = boot::app(settings, db.clone())?;
+    let app = boot::start(settings, &db, None).await?;
     let seeded = sandbox::seed(&app, &settings.master_key()?).await?;
     let object = to_json(&seeded);
     if as_json {

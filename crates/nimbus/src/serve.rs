@@ -23,7 +23,13 @@ const UPKEEP: Duration = Duration::from_secs(24 * 3600);
 
 pub(crate) async fn serve(settings: &Settings, options: &ServeOptions) -> Result<(), Failure> {
     let db = boot::open_store(settings).await?;
-    let app = boot::app(settings, db.clone())?;
+    let listener = match options.role {
+        ServeRole::Worker => None,
+        ServeRole::All | ServeRole::Api => Some(listen(options.listen).await?),
+    };
+    // What a worker tells leads to the server beside it.
+    let listens = listener.as_ref().map_or(Ok(options.listen), TcpListener::local_addr)?;
+    let app = boot::start(settings, &db, Some(listens)).await?;
     let stop = Stop::default();
     let mut running = Vec::new();
     if options.role != ServeRole::Api {
@@ -39,17 +45,13 @@ pub(crate) async fn serve(settings: &Settings, options: &ServeOptions) -> Result
         )));
     }
     let mut api = None;
-    if options.role != ServeRole::Worker {
-        let listener = TcpListener::bind(options.listen)
-            .await
-            .map_err(|error| format!("cannot listen on {}: {error}", options.listen))?;
-        let address = listener.local_addr()?;
-        tracing::info!(%address, environment = %settings.environment, engine = ?db.engine(), "the API listens");
+    if let Some(listener) = listener {
+        tracing::info!(address = %listens, environment = %settings.environment, engine = ?db.engine(), "the API listens");
         let router = nimbus_web::router(app.clone(), web_settings(settings, &app)?);
         api = Some(tokio::spawn(serve_router(listener, router, stop.api.clone())));
         running.push(tokio::spawn(limits::run(app.clone(), stop.workers.clone())));
         if let Some(path) = &options.port_file {
-            write_port(path, address)?;
+            write_port(path, listens)?;
         }
     }
     signalled().await?;
@@ -69,6 +71,11 @@ pub(crate) async fn serve(settings: &Settings, options: &ServeOptions) -> Result
         tracing::warn!("not everything ended in time; what is unfinished is in the store");
     }
     Ok(())
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    let bound = TcpListener::bind(address).await;
+    Ok(bound.map_err(|error| format!("cannot listen on {address}: {error}"))?)
 }
 
 /// What the surfaces need to know of this deployment.

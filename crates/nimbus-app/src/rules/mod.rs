@@ -4,6 +4,7 @@
 //! right is refused with every reason, each with its file and line; `docs/rules.md` describes the format.
 
 mod pack;
+mod record;
 mod table;
 
 use std::{
@@ -16,6 +17,7 @@ use nimbus_core::{
     time::Date,
 };
 
+pub use self::record::{Mark, changed, keep, marks};
 use self::table::Document;
 use crate::{
     App,

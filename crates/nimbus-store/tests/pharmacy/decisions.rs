@@ -12,6 +12,9 @@ use nimbus_store::{
     Db, Error, Result, Tx,
     decisions::{decision_find_any, decision_statement},
     refill_thresholds::{refill_thresholds_get, refill_thresholds_put},
+    rules_packs::{
+        PackOnRecord, rules_pack_has_decided, rules_pack_insert, rules_pack_list, rules_pack_replace,
+    },
     two_engines,
 };
 use uuid::Uuid;
@@ -37,9 +40,37 @@ two_engines! {
         assert_eq!(found.len(), 1);
     }
 
+    async fn packs_are_on_record_by_version(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(packs(tx))).await.unwrap();
+    }
+
     async fn thresholds_are_a_clinics_own(db: Db) {
         db.write(|tx: &mut Tx| Box::pin(thresholds(tx))).await.unwrap();
     }
+}
+
+async fn packs(tx: &mut Tx) -> Result<()> {
+    let pack = |version: &str, byte: u8, from: &str| PackOnRecord {
+        version: version.to_owned(),
+        digest: [byte; 32],
+        effective_from: day(from),
+    };
+    assert!(rules_pack_list(tx).await?.is_empty());
+    let (first, second) = (pack("2026-01-01", 1, "2026-01-01"), pack("2027-01-01", 2, "2027-01-01"));
+    assert!(rules_pack_insert(tx, &second, now()).await? && rules_pack_insert(tx, &first, now()).await?);
+    assert!(!rules_pack_insert(tx, &pack("2026-01-01", 3, "2026-02-01"), now()).await?);
+    assert_eq!(rules_pack_list(tx).await?, [first.clone(), second]);
+    let later = pack("2027-01-01", 4, "2027-03-01");
+    rules_pack_replace(tx, &later, now()).await?;
+    assert_eq!(rules_pack_list(tx).await?, [first, later]);
+
+    let world = world(tx).await?;
+    assert!(!rules_pack_has_decided(tx, "2026-01-01").await?);
+    let statement = decision_statement(tx, &decision(&world, id())).await?;
+    tx.batch(vec![statement]).await?;
+    assert!(rules_pack_has_decided(tx, "2026-01-01").await?);
+    assert!(!rules_pack_has_decided(tx, "2027-01-01").await?);
+    Ok(())
 }
 
 /// A decision with something in every field.

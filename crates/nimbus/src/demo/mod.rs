@@ -29,17 +29,18 @@ pub(crate) async fn demo(settings: Settings, once: bool) -> Result<(), Failure> 
     let story = Story::new();
     story.title("Nimbus demo: a sandbox on this machine, nothing leaves it");
     let db = boot::open_store(&settings).await?;
-    let app = boot::app(&settings, db.clone())?;
+    let listener = match TcpListener::bind(("127.0.0.1", LIKED_PORT)).await {
+        Ok(listener) => listener,
+        Err(_) => TcpListener::bind(("127.0.0.1", 0)).await?,
+    };
+    let listens = listener.local_addr()?;
+    let app = boot::start(&settings, &db, Some(listens)).await?;
     let seed = sandbox::seed(&app, &settings.master_key()?).await?;
     // A fill of sixty days ago for the refill at the end, made before the receiver subscribes.
     let old_fill =
         sandbox::delivered_fill(&app, seed.clinic_id, seed.practitioner_id, seed.patient_id).await?;
 
-    let listener = match TcpListener::bind(("127.0.0.1", LIKED_PORT)).await {
-        Ok(listener) => listener,
-        Err(_) => TcpListener::bind(("127.0.0.1", 0)).await?,
-    };
-    let base = format!("http://{}", listener.local_addr()?);
+    let base = format!("http://{listens}");
     let stop = Stop::default();
     let router = nimbus_web::router(app.clone(), web_settings(&settings, &app)?);
     let api = tokio::spawn(serve_router(listener, router, stop.api.clone()));

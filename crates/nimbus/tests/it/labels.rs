@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use ureq::http::Method;
 
 use crate::support::{
-    Anonymous, Engine, PATIENCE, Reply, Store,
+    Anonymous, Engine, PATIENCE, Reply, Server, Store,
     receiver::Receiver,
     story::{line, text},
     two_engines,
@@ -21,11 +21,11 @@ use crate::support::{
 /// The seeded patient, their street, and the drugs of these tests: what a tracking page must not hold.
 const PERSONAL: &[&str] = &["jamie", "rivera", "1988", "lisinopril", "testosterone", "patient@"];
 
-/// A link without its host, which is that of the deployment.
+/// A link without its host, which is where the sandbox listens.
 #[track_caller]
-fn path_of(url: &Value) -> String {
+fn path_of(server: &Server, url: &Value) -> String {
     let url = text(url);
-    let path = url.strip_prefix("https://api-sandbox.nimbus-os.com").unwrap_or_else(|| panic!("{url}"));
+    let path = url.strip_prefix(&server.url()).unwrap_or_else(|| panic!("{url}"));
     path.to_owned()
 }
 
@@ -58,7 +58,7 @@ impl Parcel {
 
     #[track_caller]
     fn link(&self, field: &str) -> String {
-        path_of(&self.read()[field])
+        path_of(&self.scene.server, &self.read()[field])
     }
 
     fn anonymous(&self) -> Anonymous {
@@ -141,12 +141,12 @@ two_engines! {
         let parcel = Parcel::of(scene);
         let told = receiver.wait_for_type("shipment:created", PATIENCE).json()["event_data"].clone();
         assert_eq!(told["shipment_id"], json!(parcel.shipment));
-        let label = parcel.anonymous().get(&path_of(&told["shipping_label"]));
+        let label = parcel.anonymous().get(&path_of(&parcel.scene.server, &told["shipping_label"]));
         assert_pdf(&label);
         assert_private(&label);
         // It is the label that staff print.
         assert_eq!(label.bytes, parcel.paper("label").bytes);
-        let barcode = parcel.anonymous().get(&path_of(&told["barcode_url"]));
+        let barcode = parcel.anonymous().get(&path_of(&parcel.scene.server, &told["barcode_url"]));
         assert_png(&barcode);
         assert_private(&barcode);
     }
@@ -162,6 +162,20 @@ fn partners_read_fresh_links_and_staff_none() {
     for field in ["shipping_label", "barcode_url", "tracking_page_url"] {
         assert_eq!(seen.data()[field], Value::Null, "{field}");
     }
+}
+
+#[test]
+fn links_lead_to_the_host_that_is_set_whatever_a_request_says_of_it() {
+    let asked_of = |parcel: &Parcel| {
+        let path = format!("/shipment/{}", parcel.shipment);
+        let reply = parcel.scene.partner.send(Method::GET, &path, &[("host", "elsewhere.example")], None);
+        text(&reply.data()["shipping_label"])
+    };
+    let local = Parcel::labelled(Engine::Sqlite);
+    assert!(asked_of(&local).starts_with(&format!("{}/links/", local.scene.server.url())));
+    let store = Store::sandbox(Engine::Sqlite).with("NIMBUS_SANDBOX_HOST", "sandbox.example.com");
+    let named = Parcel::of(Scene::of(store));
+    assert!(asked_of(&named).starts_with("https://sandbox.example.com/links/"));
 }
 
 #[test]

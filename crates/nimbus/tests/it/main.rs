@@ -31,6 +31,7 @@ mod races;
 mod receivers;
 mod refusals;
 mod rules;
+mod rules_on_record;
 mod sandbox;
 mod shutdown;
 mod tenancy;

@@ -12,19 +12,19 @@ use crate::support::{
     two_engines,
 };
 
-fn shipped() -> String {
+pub(crate) fn shipped() -> String {
     fs::read_to_string(repository("rules/2026-01-01.toml")).expect("the shipped pack")
 }
 
 /// A pack beside the shipped one, in force years later.
-fn later() -> String {
+pub(crate) fn later() -> String {
     let pack = shipped().replace("version = \"2026-01-01\"", "version = \"2040-01-01\"");
     pack.replace("effective_from = 2026-01-01", "effective_from = 2040-01-01")
         .replace("percent = 75", "percent = 99")
 }
 
 /// A folder of packs in the store's own folder.
-fn packs(store: &Store, name: &str, packs: &[(&str, &str)]) -> String {
+pub(crate) fn packs(store: &Store, name: &str, packs: &[(&str, &str)]) -> String {
     let folder: PathBuf = store.folder.path().join(name);
     fs::create_dir(&folder).expect("our folder");
     for (file, text) in packs {
@@ -33,11 +33,11 @@ fn packs(store: &Store, name: &str, packs: &[(&str, &str)]) -> String {
     folder.display().to_string()
 }
 
-fn out(output: &Output) -> String {
+pub(crate) fn out(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-fn err(output: &Output) -> String {
+pub(crate) fn err(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -108,6 +108,11 @@ two_engines! {
         let output = store.output(&["rules", "explain", &pending, "--rules-dir", &edited]);
         assert!(!output.status.success() && out(&output).is_empty(), "{}", out(&output));
         assert!(err(&output).contains("the rules no longer say what was decided: too_soon"), "{}", err(&output));
+        // So is one whose words alone are others.
+        let reworded = packs(store, "reworded", &[("a.toml", &shipped().replace("has left the", "left the"))]);
+        let output = store.output(&["rules", "explain", &refill, "--rules-dir", &reworded]);
+        assert!(!output.status.success() && out(&output).is_empty(), "{}", out(&output));
+        assert!(err(&output).contains("2026-01-01 is on record with other rules"), "{}", err(&output));
         let gone = packs(store, "gone", &[("b.toml", &later())]);
         let output = store.output(&["rules", "explain", &refill, "--rules-dir", &gone]);
         assert!(!output.status.success() && err(&output).contains("not among those at hand"), "{}", err(&output));
