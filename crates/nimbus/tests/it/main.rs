@@ -19,6 +19,7 @@ mod idempotency;
 mod idempotency_property;
 mod inventory;
 mod labels;
+mod licenses;
 mod lifecycle;
 mod limits;
 mod lots_printed;
