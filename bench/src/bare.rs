@@ -89,6 +89,7 @@ pub(crate) async fn serve(arguments: &[String]) -> Result<(), Failure> {
         labels: nimbus_app::labels::LabelSettings::default(),
         carrier_feeds: nimbus_app::carrier_feed::CarrierFeeds::default(),
         shipping: Arc::default(),
+        parcel_reply: nimbus_web::parcel_reply,
     };
     let settings = WebSettings::new(Arc::new(|| Box::pin(async { Ok(()) })));
     let router = measure::router(App::new(db, config, Clock::default()), settings, reply(size.parse()?));

@@ -5,10 +5,12 @@
 //! its lines still wait for it, and given back if they do not. Until then no other label is bought for those lines. A
 //! purchase of which nothing is to be learnt frees them in the end, and is still looked for, to be given back.
 
+mod asked;
+mod attention;
 mod provider;
 mod settle;
 
-use nimbus_carriers::provider::ProviderError;
+use nimbus_carriers::{built_in::NumberError, provider::ProviderError};
 use nimbus_core::{
     access::Environment,
     identifiers::TrackingNumber,
@@ -30,7 +32,8 @@ use nimbus_store::{
 };
 use uuid::Uuid;
 
-pub(crate) use self::{provider::buy, settle::settle};
+pub use self::attention::{List, list_needing_attention};
+pub(crate) use self::{asked::must_not_be_pending, provider::buy, settle::settle};
 use crate::{
     error::{Detail, Error, RefusalCode, Result},
     outbox::Changes,
@@ -79,7 +82,8 @@ pub(crate) async fn make(
     };
     let notes = shipment.notes.as_ref().map(|notes| notes.expose().clone());
     let address = shipment.delivery_location.expose().clone();
-    let plan = LabelPlan { packed: shipment.packed.clone(), notes, weight_oz, address };
+    let packed = shipment.packed.clone();
+    let plan = LabelPlan { packed, notes, weight_oz, address, warnings: Vec::new() };
     let made = LabelPurchase {
         label: Some(label),
         ..new(cx, shipment, LabelProvider::BuiltIn, PurchaseState::Attached, plan)
@@ -95,7 +99,10 @@ async fn next_number(tx: &mut Tx, cx: &Cx, parcel: &Shipment) -> Result<Tracking
     loop {
         let serial = counter_take(tx, SERIALS, 1).await?;
         let number = accounts.number(&parcel.carrier_id, &parcel.service_id, serial);
-        let number = number.map_err(|_| Error::Internal("an account has no tracking number left"))?;
+        let number = number.map_err(|error| match error {
+            NumberError::NoAccount => no_account(),
+            _ => Error::Internal("an account has no tracking number left"),
+        })?;
         let is_magic = MagicTracking::parse(number.as_str()).is_some();
         if !is_magic || cx.app.environment() == Environment::Production {
             return Ok(number);
@@ -118,6 +125,7 @@ fn new(
         state,
         carrier_id: parcel.carrier_id.clone(),
         service_id: parcel.service_id.clone(),
+        asked: None,
         plan: Phi::new(plan),
         label: None,
         failure: None,
@@ -200,7 +208,7 @@ async fn is_anothers(tx: &mut Tx, purchase: &LabelPurchase, label: &BoughtLabel)
 }
 
 /// Makes the parcel that bears a bought label, if its lines still wait for it.
-async fn attach(tx: &mut Tx, cx: &Cx, id: LabelPurchaseId, warnings: &[String]) -> Result<Created> {
+async fn attach(tx: &mut Tx, cx: &Cx, id: LabelPurchaseId) -> Result<(LabelPurchase, Created)> {
     let mut purchase = store::label_purchase_get_any(tx, id).await?.ok_or(BROKEN)?;
     let Some(label) = purchase.label.clone().filter(|_| purchase.state == PurchaseState::Bought) else {
         return Err(Refusal::transition(purchase.state.as_str(), PurchaseState::Attached.as_str()).into());
@@ -221,7 +229,7 @@ async fn attach(tx: &mut Tx, cx: &Cx, id: LabelPurchaseId, warnings: &[String]) 
     purchase.become_(PurchaseState::Attached, cx.wall)?;
     store::label_purchase_update(tx, &purchase).await?;
     job_cancel(tx, JobKind::LabelPurchase, id.0).await?;
-    Ok(Created { shipment, warnings: warnings.to_vec() })
+    Ok((purchase, Created { shipment, warnings: plan.warnings }))
 }
 
 /// The orders of a plan, if every line of it still waits for its label.
@@ -316,6 +324,18 @@ async fn record(tx: &mut Tx, cx: &Cx, purchase: &LabelPurchase, action: &'static
     entry.reason = Some(purchase.state.as_str().to_owned());
     changes.audit.push(entry);
     changes.write(tx, cx).await
+}
+
+/// The refusal of a label of a carrier with which the pharmacy has no account.
+fn no_account() -> Error {
+    let message = "The pharmacy has no account with this carrier: give the number of a label made elsewhere";
+    let detail = Detail {
+        field: Some("carrier_id".to_owned()),
+        reason: Some("no_account".to_owned()),
+        message: message.to_owned(),
+        facts: Vec::new(),
+    };
+    Error::refused(RefusalCode::ServiceNotAvailable, message, vec![detail])
 }
 
 /// The refusal of a label, with the provider's code.

@@ -21,7 +21,7 @@ mod gates;
 pub mod holds;
 pub mod inventory;
 pub mod jobs;
-mod label_purchases;
+pub mod label_purchases;
 pub mod labels;
 pub mod licenses;
 pub mod limits;
@@ -110,6 +110,9 @@ pub struct Config {
     pub auto_advance: Option<Duration>,
     /// Who makes labels, what parcels cost, and where they come from.
     pub shipping: Arc<Shipping>,
+    /// How the surface on which staff make parcels writes one: timed work that finishes a purchase keeps the reply that
+    /// whoever asked for the label did not get.
+    pub parcel_reply: Render<shipments::Created>,
 }
 
 /// The onboarding robot.

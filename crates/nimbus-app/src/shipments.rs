@@ -145,6 +145,8 @@ pub struct Created {
 /// filled any more is held, whether or not a parcel is made of the rest.
 pub async fn create(app: &App, call: &Call, command: Create, render: Render<Created>) -> Result<Reply> {
     call.staff(WORKERS)?;
+    // Before a claim of the key is tried: whoever waits for a label is told so.
+    label_purchases::must_not_be_pending(app, call).await?;
     if command.tracking_number.is_none() && app.config().shipping.asked(&command.carrier_id).is_some() {
         return label_purchases::buy(app, call, command, render).await;
     }

@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// Replies with an `Idempotency-Key` are kept this long.
-const IDEMPOTENCY_HOURS: i64 = 24;
+pub(crate) const IDEMPOTENCY_HOURS: i64 = 24;
 
 /// A change that waits for something outside has so long from its claim of an idempotency key. If its process dies,
 /// the key is free again after that.
@@ -409,10 +409,10 @@ async fn complete(tx: &mut Tx, cx: &Cx, rendered: &Rendered) -> Result<()> {
 }
 
 /// Gives up the call's claim: a repeat is decided anew.
-pub(crate) async fn release(tx: &mut Tx, cx: &Cx) -> Result<()> {
-    let Some(Idempotency { key, .. }) = &cx.call.idempotency else { return Ok(()) };
+async fn release(tx: &mut Tx, cx: &Cx) -> Result<()> {
+    let Some(Idempotency { key, fingerprint }) = &cx.call.idempotency else { return Ok(()) };
     let (owner, _) = cx.call.idempotency_owner();
-    Ok(idempotency::idempotency_release(tx, owner, key).await?)
+    Ok(idempotency::idempotency_release(tx, owner, key, fingerprint).await?)
 }
 
 /// A claim that waited too long waited for the request that holds the key.

@@ -102,6 +102,7 @@ impl Scene {
             auto_advance: None,
             labels: nimbus_app::labels::LabelSettings::default(),
             shipping: Arc::new(Shipping::default()),
+            parcel_reply: |_| nimbus_app::Rendered::new(200, Vec::new()),
         };
         let app = App::new(db.clone(), config, Clock::shifted(0));
         let seed = sandbox::seed(&app, &master_key()).await.unwrap();

@@ -41,6 +41,7 @@ fn app(db: &Db, days_later: i64) -> App {
         rates: Rates::OFF,
         auto_advance: None,
         shipping: Arc::default(),
+        parcel_reply: |_| nimbus_app::Rendered::new(200, Vec::new()),
     };
     App::new(db.clone(), config, Clock::shifted(days_later))
 }

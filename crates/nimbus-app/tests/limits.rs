@@ -35,6 +35,7 @@ fn app(db: &Db) -> App {
         rates: Rates { writes: LIMIT / 10, reads: LIMIT / 10, unauthenticated: 0 },
         auto_advance: None,
         shipping: Arc::default(),
+        parcel_reply: |_| nimbus_app::Rendered::new(200, Vec::new()),
     };
     App::new(db.clone(), config, Clock::default())
 }

@@ -54,6 +54,7 @@ fn app(db: &Db) -> App {
         rates: Rates::OFF,
         auto_advance: None,
         shipping: Arc::default(),
+        parcel_reply: |_| nimbus_app::Rendered::new(200, Vec::new()),
     };
     App::new(db.clone(), config, Clock::default())
 }

@@ -5,24 +5,29 @@
 
 use nimbus_core::identifiers::tracking::{TrackingFormat, TrackingNumber};
 
-/// The accounts under which numbers are given.
+/// The accounts under which numbers are given: `None` where the pharmacy has none with the carrier.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accounts {
     /// The six letters or digits of a UPS shipper number.
-    ups: String,
+    ups: Option<String>,
     /// Up to four digits that begin a FedEx number.
-    fedex: String,
+    fedex: Option<String>,
     /// The nine digits of a USPS Mailer ID.
-    usps: String,
+    usps: Option<String>,
     /// Up to six letters or digits after `AMS` in an Ameriship number.
-    ameriship: String,
+    ameriship: Option<String>,
 }
+
+/// A sandbox's accounts, which are nobody's, in the order of [`ACCOUNT_FORMS`].
+pub const EXAMPLES: [&str; 4] = ["NIMBUS", "7900", "999999999", "NIMBUS"];
+/// What is given in the place of an account that the pharmacy does not have.
+pub const NO_ACCOUNT: &str = "none";
 
 impl Default for Accounts {
     /// A sandbox's accounts, which are nobody's.
     fn default() -> Self {
-        let text = str::to_owned;
-        Self { ups: text("NIMBUS"), fedex: text("7900"), usps: text("999999999"), ameriship: text("NIMBUS") }
+        let [ups, fedex, usps, ameriship] = EXAMPLES.map(|example| Some(example.to_owned()));
+        Self { ups, fedex, usps, ameriship }
     }
 }
 
@@ -31,6 +36,8 @@ impl Default for Accounts {
 pub enum NumberError {
     #[error("there is no such carrier or service")]
     Service,
+    #[error("the pharmacy has no account with the carrier")]
+    NoAccount,
     #[error("the account's numbers are used up")]
     Exhausted,
 }
@@ -44,13 +51,18 @@ pub const ACCOUNT_FORMS: [(&str, &str); 4] = [
 ];
 
 impl Accounts {
-    /// Takes the place of the accounts that are given; `Err` has the name and the form of one that is wrong.
+    /// Takes the place of the accounts that are given, each an account or [`NO_ACCOUNT`]; `Err` has the name and the
+    /// form of one that is wrong.
     pub fn with(mut self, given: [Option<&str>; 4]) -> Result<Self, (&'static str, &'static str)> {
         let alphanumeric = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
         let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
         let slots = [&mut self.ups, &mut self.fedex, &mut self.usps, &mut self.ameriship];
         for (place, (slot, text)) in slots.into_iter().zip(given).enumerate() {
             let Some(text) = text else { continue };
+            if text.eq_ignore_ascii_case(NO_ACCOUNT) {
+                *slot = None;
+                continue;
+            }
             let text = text.to_ascii_uppercase();
             let holds = match place {
                 0 => text.len() == 6 && alphanumeric(&text),
@@ -61,7 +73,7 @@ impl Accounts {
             if !holds {
                 return Err(ACCOUNT_FORMS[place]);
             }
-            *slot = text;
+            *slot = Some(text);
         }
         Ok(self)
     }
@@ -69,7 +81,7 @@ impl Accounts {
     /// The number of the parcel with this serial, which must be given once only.
     ///
     /// # Errors
-    /// For a service that there is not, and when the serial has more digits than the carrier's form leaves.
+    /// For a service that there is not, for a carrier without an account, and when the serial has more digits than the carrier's form leaves.
     pub fn number(
         &self,
         carrier_id: &str,
@@ -82,11 +94,18 @@ impl Accounts {
             let text = format!("{serial:0width$}");
             if serial > 0 && text.len() == width { Ok(text) } else { Err(NumberError::Exhausted) }
         };
+        let account = match carrier_id {
+            "se-11226" => &self.ups,
+            "se-3818360" => &self.fedex,
+            "se-11225" => &self.usps,
+            _ => &self.ameriship,
+        };
+        let account = account.as_deref().ok_or(NumberError::NoAccount)?;
         let (format, text) = match carrier_id {
-            "se-11226" => (Ups1Z, format!("1Z{}{}{}", self.ups, ups_class(service_id), serial_of(7)?)),
-            "se-3818360" => (FedEx12, format!("{}{}", self.fedex, serial_of(11 - self.fedex.len())?)),
-            "se-11225" => (UspsImpb, format!("94{}{}{}", usps_class(service_id), self.usps, serial_of(7)?)),
-            _ => (Unknown, format!("AMS{}{}", self.ameriship, serial_of(9)?)),
+            "se-11226" => (Ups1Z, format!("1Z{account}{}{}", ups_class(service_id), serial_of(7)?)),
+            "se-3818360" => (FedEx12, format!("{account}{}", serial_of(11 - account.len())?)),
+            "se-11225" => (UspsImpb, format!("94{}{account}{}", usps_class(service_id), serial_of(7)?)),
+            _ => (Unknown, format!("AMS{account}{}", serial_of(9)?)),
         };
         if format == Unknown {
             let text = format!("{text}{}", ameriship_check(serial));
@@ -167,6 +186,16 @@ mod tests {
         assert_eq!(with([None, Some("12345"), None, None]), Err("fedex"));
         assert_eq!(with([None, None, Some("12345678X"), None]), Err("usps"));
         assert_eq!(with([None, None, None, Some("")]), Err("ameriship"));
+    }
+
+    #[test]
+    fn without_an_account_no_number_is_given() {
+        let accounts = Accounts::default().with([Some("A1B2C3"), Some("none"), None, Some("NONE")]).unwrap();
+        let number = |carrier, service| accounts.number(carrier, service, 1).map(|it| it.as_str().to_owned());
+        assert!(number("se-11226", "ups_ground").is_ok_and(|number| number.starts_with("1ZA1B2C3")));
+        assert_eq!(number("se-3818360", "fedex_2day"), Err(NumberError::NoAccount));
+        assert!(number("se-11225", "usps_priority_mail").is_ok());
+        assert_eq!(number("ameriship", "ameriship_ground"), Err(NumberError::NoAccount));
     }
 
     proptest! {

@@ -36,6 +36,8 @@ pub struct RateError {
 pub struct RateTable {
     /// As its keeper names it.
     pub version: String,
+    /// Whether its prices are marked as examples, which nobody is to be charged.
+    pub has_examples: bool,
     /// What a parcel is taken to weigh where nobody has said, in ounces.
     pub weight_oz: u32,
     /// What the cold pack adds, in ounces.

@@ -26,6 +26,8 @@ pub enum Fault {
     Hang,
     /// It is done, and the reply is lost on the way.
     LostReply,
+    /// It is done, and the reply is held back until whoever waits for it is gone.
+    HeldReply,
     /// Nothing is done; with the seconds of `Retry-After`.
     TooManyRequests(u32),
     /// Nothing is done.
@@ -231,6 +233,10 @@ impl StandIn {
         let label = self.make(&body["shipment"], fault);
         match fault {
             Some(Fault::LostReply | Fault::FindFails(_)) => None,
+            Some(Fault::HeldReply) => {
+                thread::sleep(FOREVER);
+                None
+            }
             Some(Fault::Garbage) => Some(reply(200, "<html>all is well</html>")),
             Some(Fault::DocumentElsewhere) => Some(self.shown(&label, Some("http://192.0.2.1/label.pdf"))),
             _ => Some(self.shown(&label, None)),

@@ -4,6 +4,8 @@
 //! which the provider knows the label by, and is then finished or voided: never half a shipment, never two labels
 //! paid for one parcel.
 
+use uuid::Uuid;
+
 use crate::{
     ids::{ClinicId, LabelPurchaseId, ShipmentId},
     money::Cents,
@@ -37,6 +39,18 @@ words! {
         /// Nothing was bought, or what was bought could not be given back.
         Failed = "failed",
     }
+
+    /// What staff can do about a purchase that has not come to a good end.
+    pub enum NextStep {
+        /// It is being found out whether the label was made; then the parcel appears, or the lines are free.
+        Wait = "wait",
+        /// The label is being given back. If that does not end, it is to be given back with the provider by hand.
+        BeingGivenBack = "being_given_back",
+        /// Nothing was bought, and the lines wait: what the failure names is to be corrected, or another service chosen.
+        MakeAgain = "make_again",
+        /// It was paid for, no parcel bears it, and the provider did not take it back.
+        ClaimRefund = "claim_refund",
+    }
 }
 
 impl PurchaseState {
@@ -68,6 +82,18 @@ pub struct LabelPlan {
     pub weight_oz: u32,
     /// What is printed on it; the parcel goes nowhere else.
     pub address: Address,
+    /// What the reply is to warn of.
+    pub warnings: Vec<String>,
+}
+
+/// The request that asked for a label under an idempotency key: its reply is kept under that key once there is a parcel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// Whose key it is.
+    pub owner: Uuid,
+    pub key: String,
+    /// Of the method, the path and the body.
+    pub fingerprint: [u8; 32],
 }
 
 /// A label as its provider made it.
@@ -93,6 +119,8 @@ pub struct LabelPurchase {
     pub state: PurchaseState,
     pub carrier_id: String,
     pub service_id: String,
+    /// Where the request had an idempotency key.
+    pub asked: Option<Asked>,
     pub plan: Phi<LabelPlan>,
     pub label: Option<BoughtLabel>,
     /// Why it failed last, as a code.
@@ -120,6 +148,17 @@ impl LabelPurchase {
         self.failure = None;
         self.updated_at = now;
         Ok(())
+    }
+
+    /// What staff can do about it; `None` once it has come to a good end.
+    pub fn next_step(&self) -> Option<NextStep> {
+        match self.state {
+            PurchaseState::Requested | PurchaseState::Bought => Some(NextStep::Wait),
+            PurchaseState::VoidPending => Some(NextStep::BeingGivenBack),
+            PurchaseState::Failed if self.label.is_some() => Some(NextStep::ClaimRefund),
+            PurchaseState::Failed => Some(NextStep::MakeAgain),
+            PurchaseState::Attached | PurchaseState::Voided => None,
+        }
     }
 }
 

@@ -170,6 +170,8 @@ struct LabelPlanDocument {
     weight_oz: u32,
     #[serde(with = "AddressDocument")]
     address: Address,
+    #[serde(default)]
+    warnings: Vec<String>,
 }
 
 /// Pairs of order and line.

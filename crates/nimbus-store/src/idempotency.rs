@@ -115,16 +115,48 @@ pub async fn idempotency_complete(
     }
 }
 
+/// Stores the reply of a request whose claim may have run out: under the key that it claimed, unless another request has
+/// taken that since. Whether it was stored.
+pub async fn idempotency_put(
+    tx: &mut Tx,
+    (owner, key): (Uuid, &str),
+    clinic: ClinicId,
+    stored: &Stored,
+    now: Ts,
+    expires_at: Ts,
+) -> Result<bool> {
+    let sealed = tx.keys(clinic).await?.seal(reply_at(owner, key), &stored.reply);
+    let sql =
+        "insert into idempotency (owner, key, fingerprint, status, reply, location, created_at, expires_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8)
+        on conflict (owner, key) do update
+        set fingerprint = excluded.fingerprint, status = excluded.status, reply = excluded.reply,
+            location = excluded.location, created_at = excluded.created_at, expires_at = excluded.expires_at
+        where idempotency.status = 0 and idempotency.fingerprint = excluded.fingerprint
+            or idempotency.expires_at <= excluded.created_at";
+    let args = [
+        owner.into(),
+        key.into(),
+        stored.fingerprint.as_slice().into(),
+        stored.status.into(),
+        sealed.into(),
+        stored.location.as_deref().into(),
+        now.into(),
+        expires_at.into(),
+    ];
+    Ok(tx.execute(sql, &args).await? == 1)
+}
+
+/// Frees a key that was claimed for a request and has no reply: whoever claims it next decides anew.
+pub async fn idempotency_release(tx: &mut Tx, owner: Uuid, key: &str, fingerprint: &[u8]) -> Result<()> {
+    let sql = "delete from idempotency where owner = $1 and key = $2 and status = 0 and fingerprint = $3";
+    tx.execute(sql, &[owner.into(), key.into(), fingerprint.into()]).await.map(drop)
+}
+
 /// Keeps what stands under a claimed key until another time.
 pub async fn idempotency_keep(tx: &mut Tx, owner: Uuid, key: &str, expires_at: Ts) -> Result<()> {
     let sql = "update idempotency set expires_at = $3 where owner = $1 and key = $2";
     tx.execute(sql, &[owner.into(), key.into(), expires_at.into()]).await.map(drop)
-}
-
-/// Frees a claimed key that has no reply: whoever claims it next decides anew.
-pub async fn idempotency_release(tx: &mut Tx, owner: Uuid, key: &str) -> Result<()> {
-    let sql = "delete from idempotency where owner = $1 and key = $2 and status = 0";
-    tx.execute(sql, &[owner.into(), key.into()]).await.map(drop)
 }
 
 /// Deletes expired replies, at most `limit`; how many.

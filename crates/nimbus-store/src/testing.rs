@@ -126,3 +126,17 @@ impl TestDb {
         Self { db, place, _folder: folder }
     }
 }
+
+/// Has the leases on labels that are being bought run out, as time would: nobody is at them any more, and their jobs are
+/// due.
+pub async fn label_leases_end(db: &Db) {
+    let written = db.write(|tx: &mut Tx| {
+        Box::pin(async move {
+            tx.execute("update label_purchases set busy_until = created_at", &[]).await?;
+            let sql = "update jobs set due_at = created_at, lease_token = null, lease_until = null
+                where kind = 'label_purchase'";
+            tx.execute(sql, &[]).await.map(drop)
+        })
+    });
+    written.await.map_err(|error: crate::Error| error).expect("the leases end");
+}

@@ -243,7 +243,7 @@ fn app_problem(error: &Error, environment: Environment, names: Names) -> Problem
         ),
         Error::LabelPending => {
             let message = "The carrier's system has not answered. Whether it made the label is found out: read the \
-                order again in a minute.";
+                order again in a minute, or send the request again with its Idempotency-Key.";
             let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
             Problem { retry_after: Some(LABEL_RETRY_AFTER_SECONDS), ..problem }
         }

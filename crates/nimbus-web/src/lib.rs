@@ -47,6 +47,7 @@ use crate::lifecycle::{Retirement, Retiring};
 
 pub use brand::Brand;
 pub use openapi::api_document;
+pub use operations_api::shipments::parcel_reply;
 
 /// Asks whether this process can serve: the database answers and migrations are current. `Err` says what is
 /// missing, in a word for the operator.

@@ -15,6 +15,7 @@ use nimbus_core::{
     gates::{Field, Gate as GateName},
     history::Subject,
     inventory::MoveKind,
+    label::{NextStep, PurchaseState},
     order::{DeliverySpeed as Speed, FillStatus, HoldReason as Hold},
     original::OriginalKind as Original,
     patient::{
@@ -101,6 +102,10 @@ sets! {
     /// A rule of eligibility.
     RefillRule: Rule::ALL, Rule::as_str;
     ShipmentStatus: Shipment::ALL, Shipment::wire_word;
+    /// How far the purchase of a label is.
+    LabelPurchaseState: PurchaseState::ALL, PurchaseState::as_str;
+    /// What staff can do about a purchase.
+    LabelNextStep: NextStep::ALL, NextStep::as_str;
     PractitionerStatus: Practitioner::ALL, Practitioner::as_str;
     PatientStatus: Patient::ALL, Patient::as_str;
     Gender: PatientGender::ALL, PatientGender::as_str;

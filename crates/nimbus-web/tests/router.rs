@@ -44,6 +44,7 @@ impl World {
             rates: Rates::OFF,
             auto_advance: None,
             shipping: Arc::default(),
+            parcel_reply: nimbus_web::parcel_reply,
         };
         let app = App::new(db, config, Clock::default());
         let call = Call::system(SystemActor::CommandLine);

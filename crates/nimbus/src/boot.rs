@@ -77,6 +77,7 @@ fn app_by(settings: &Settings, db: Db, rules: Packs, listens: Option<SocketAddr>
         rates: settings.rates,
         auto_advance: settings.auto_advance(),
         shipping: settings.shipping()?,
+        parcel_reply: nimbus_web::parcel_reply,
     };
     Ok(App::new(db, config, Clock::default()))
 }

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use clap::Args;
 use nimbus_carriers::{
-    built_in::Accounts,
+    built_in::{ACCOUNT_FORMS, Accounts, EXAMPLES, NO_ACCOUNT},
     labels::Pharmacy,
     provider::{Provider, Shipping},
     rates::RateTable,
@@ -34,16 +34,16 @@ pub(crate) struct ShippingArgs {
     /// Where ShipEngine is, if not at its public address
     #[arg(long, env = "NIMBUS_SHIPENGINE_URL", global = true)]
     pub(crate) shipengine_url: Option<String>,
-    /// The UPS shipper number of built-in labels: six letters or digits
+    /// The UPS shipper number of built-in labels: six letters or digits, or none
     #[arg(long, env = "NIMBUS_UPS_ACCOUNT", global = true)]
     pub(crate) ups_account: Option<String>,
-    /// What FedEx numbers of built-in labels begin with: one to four digits
+    /// What FedEx numbers of built-in labels begin with: one to four digits, or none
     #[arg(long, env = "NIMBUS_FEDEX_ACCOUNT", global = true)]
     pub(crate) fedex_account: Option<String>,
-    /// The USPS Mailer ID of built-in labels: nine digits
+    /// The USPS Mailer ID of built-in labels: nine digits, or none
     #[arg(long, env = "NIMBUS_USPS_ACCOUNT", global = true)]
     pub(crate) usps_account: Option<String>,
-    /// The Ameriship account of built-in labels: one to six letters or digits
+    /// The Ameriship account of built-in labels: one to six letters or digits, or none
     #[arg(long, env = "NIMBUS_AMERISHIP_ACCOUNT", global = true)]
     pub(crate) ameriship_account: Option<String>,
 }
@@ -89,8 +89,32 @@ impl ShippingArgs {
         }
     }
 
+    /// The table of prices: of the folder set, or the example.
+    fn rates(&self) -> Result<RateTable, Failure> {
+        match &self.rates_dir {
+            Some(folder) => Ok(RateTable::read(folder)?),
+            None => Ok(RateTable::example().clone()),
+        }
+    }
+
+    /// The accounts of built-in labels as they are given, in the order of [`ACCOUNT_FORMS`].
+    fn accounts(&self) -> [Option<&str>; 4] {
+        [&self.ups_account, &self.fedex_account, &self.usps_account, &self.ameriship_account]
+            .map(|account| account.as_deref())
+    }
+
+    /// Whether a label would be made here under an account that is nobody's. ShipEngine makes those of all carriers but
+    /// the last.
+    fn has_example_account(&self) -> bool {
+        let is_example = |place: usize, given: Option<&str>| {
+            given.is_none_or(|account| account.eq_ignore_ascii_case(EXAMPLES[place]))
+        };
+        let here = if self.is_shipengine().unwrap_or(false) { ACCOUNT_FORMS.len() - 1 } else { 0 };
+        self.accounts().into_iter().enumerate().skip(here).any(|(place, given)| is_example(place, given))
+    }
+
     /// What production refuses, each with whether it is so.
-    pub(crate) fn problems(&self) -> [(bool, &'static str); 2] {
+    pub(crate) fn problems(&self) -> [(bool, &'static str); 4] {
         let key = self.shipengine_api_key.as_deref().unwrap_or_default();
         let asked = self.is_shipengine().unwrap_or(false);
         let plain = self.shipengine_url.as_deref().is_some_and(|url| !url.starts_with("https://"));
@@ -100,6 +124,17 @@ impl ShippingArgs {
                 "shipengine_api_key is a test key: its labels carry no parcel",
             ),
             (asked && plain, "shipengine_url must be https"),
+            (
+                self.has_example_account(),
+                "labels made here would bear example accounts, which are nobody's: set ups_account, fedex_account, \
+                 usps_account and ameriship_account (with shipengine the last alone), each to the pharmacy's own or \
+                 to none",
+            ),
+            (
+                self.rates().is_ok_and(|rates| rates.has_examples),
+                "the prices of parcels are examples: name the folder of the pharmacy's own table \
+                 (NIMBUS_RATES_DIR), without its line examples = true",
+            ),
         ]
     }
 
@@ -109,14 +144,10 @@ impl ShippingArgs {
         environment: Environment,
         pharmacy: Option<&Pharmacy>,
     ) -> Result<Arc<Shipping>, Failure> {
-        let rates = match &self.rates_dir {
-            Some(folder) => RateTable::read(folder)?,
-            None => RateTable::example().clone(),
-        };
-        let accounts = [&self.ups_account, &self.fedex_account, &self.usps_account, &self.ameriship_account];
+        let rates = self.rates()?;
         let accounts = Accounts::default()
-            .with(accounts.map(|account| account.as_deref()))
-            .map_err(|(name, form)| format!("{name}_account must be {form}"))?;
+            .with(self.accounts())
+            .map_err(|(name, form)| format!("{name}_account must be {form}, or {NO_ACCOUNT}"))?;
         let provider = match self.is_shipengine()? {
             false => Provider::BuiltIn,
             true => {
@@ -155,6 +186,23 @@ impl ShippingArgs {
 mod tests {
     use super::*;
 
+    impl ShippingArgs {
+        /// A pharmacy's own accounts, and a table of its own that is written to a folder.
+        pub(crate) fn own(folder: &std::path::Path) -> Self {
+            let text = |text: &str| Some(text.to_owned());
+            let table = include_str!("../../../carriers/rates.toml").replace("examples = true\n", "");
+            std::fs::write(folder.join("rates.toml"), table).unwrap();
+            Self {
+                rates_dir: Some(folder.to_owned()),
+                ups_account: text("A1B2C3"),
+                fedex_account: text("none"),
+                usps_account: text("123456789"),
+                ameriship_account: text("none"),
+                ..Self::default()
+            }
+        }
+    }
+
     fn refusal(args: &ShippingArgs, environment: Environment) -> String {
         args.shipping(environment, None).expect_err("refused").to_string()
     }
@@ -189,6 +237,41 @@ mod tests {
         assert!(local.shipping(Environment::Sandbox, None).is_ok());
         assert!(refusal(&local, Environment::Production).contains("URL"));
         assert!(local.problems().iter().all(|(is_problem, _)| *is_problem));
-        assert!(none.problems().iter().all(|(is_problem, _)| !is_problem));
+    }
+
+    #[test]
+    fn production_makes_no_label_under_an_account_that_is_nobodys() {
+        let text = |text: &str| Some(text.to_owned());
+        let folder = tempfile::tempdir().unwrap();
+        let own = ShippingArgs::own(folder.path());
+        assert!(own.shipping(Environment::Production, None).is_ok());
+        let bought = |ameriship: Option<&str>| ShippingArgs {
+            shipping_provider: text("shipengine"),
+            ameriship_account: ameriship.map(str::to_owned),
+            ..ShippingArgs::default()
+        };
+        for (args, expected) in [
+            (own.clone(), false),
+            (ShippingArgs { usps_account: None, ..own.clone() }, true),
+            (ShippingArgs { ups_account: text("nimbus"), ..own }, true),
+            (ShippingArgs::default(), true),
+            (bought(None), true),
+            (bought(Some("ACME")), false),
+        ] {
+            assert_eq!(args.has_example_account(), expected, "{:?}", args.accounts());
+        }
+    }
+
+    #[test]
+    fn production_takes_no_prices_that_are_examples() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = ShippingArgs::own(folder.path());
+        let refuses =
+            |args: &ShippingArgs| args.problems().iter().any(|(is, why)| *is && why.contains("prices"));
+        assert!(!refuses(&own));
+        assert!(refuses(&ShippingArgs { rates_dir: None, ..own.clone() }));
+        let example = include_str!("../../../carriers/rates.toml");
+        std::fs::write(folder.path().join("rates.toml"), example).unwrap();
+        assert!(refuses(&own), "a copy of the example that nobody has looked at");
     }
 }

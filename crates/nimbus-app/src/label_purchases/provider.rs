@@ -15,21 +15,21 @@ use nimbus_store::{Tx, label_purchases as store, patients, prescriptions};
 use uuid::Uuid;
 
 use super::{
-    BROKEN, BUSY_SECONDS, Kept, attach, give_up, keep, must_wait, new, record, refused, schedule, weight,
+    BROKEN, BUSY_SECONDS, Kept, asked, attach, give_up, keep, must_wait, new, record, refused, schedule,
+    weight,
 };
 use crate::{
     App,
     actor::Call,
     error::{Detail, Error, RefusalCode, Result},
     shipments::{Create, Created, NewParcel, Plan, load, parcel, plan_of_fit},
-    unit::{Cx, Prepared, Render, Reply, release},
+    unit::{Cx, Prepared, Render, Reply},
 };
 
 /// What is asked of the provider, and for which purchase.
-struct Asked {
+struct Begun {
     id: LabelPurchaseId,
     request: LabelRequest,
-    warnings: Vec<String>,
 }
 
 /// Buys a label and makes its parcel. Once it has begun it runs to its end, whether or not the caller waits.
@@ -40,8 +40,8 @@ pub(crate) async fn buy(app: &App, call: &Call, command: Create, render: Render<
 
 async fn buy_and_attach(app: App, call: Call, command: Create, render: Render<Created>) -> Result<Reply> {
     let begun = app.prepare_or_refuse(&call, command, |tx, cx, command| Box::pin(begin(tx, cx, command)));
-    let Asked { id, request, warnings } = match begun.await? {
-        Prepared::Begun(asked) => asked,
+    let Begun { id, request } = match begun.await? {
+        Prepared::Begun(begun) => begun,
         Prepared::Answered(reply) => return Ok(reply),
     };
     let shipping = &app.config().shipping;
@@ -50,38 +50,25 @@ async fn buy_and_attach(app: App, call: Call, command: Create, render: Render<Cr
     if let Err(error) = &outcome {
         tracing::warn!(%error, purchase_id = %id, "a label was not bought at once");
     }
-    let kept = app.act(&call, (id, outcome), |tx, cx, (id, outcome)| {
-        Box::pin(async move {
-            let kept = keep(tx, cx, *id, outcome).await?;
-            if matches!(kept, Kept::Refused(_)) {
-                release(tx, cx).await?;
-            }
-            Ok(kept)
-        })
-    });
+    let kept = app.act(&call, (id, outcome), |tx, cx, (id, outcome)| Box::pin(keep(tx, cx, *id, outcome)));
     match kept.await? {
         Kept::Bought => {}
         Kept::Refused(code) => return Err(refused(&code)),
         Kept::Open => return Err(Error::LabelPending),
     }
-    let attached = app.finish(&call, (id, warnings), render, |tx, cx, (id, warnings)| {
-        Box::pin(attach(tx, cx, *id, warnings))
+    let attached = app.finish(&call, id, render, |tx, cx, &id| {
+        Box::pin(async move { attach(tx, cx, id).await.map(|(_, created)| created) })
     });
     let attached = attached.await;
     if attached.as_ref().is_err_and(|error| !error.is_temporary()) {
-        let given_up = app.act(&call, id, |tx, cx, &id| {
-            Box::pin(async move {
-                give_up(tx, cx, id).await?;
-                release(tx, cx).await
-            })
-        });
-        given_up.await?;
+        app.act(&call, id, |tx, cx, &id| Box::pin(give_up(tx, cx, id))).await?;
     }
     attached
 }
 
 /// Puts the purchase on record, with somebody to finish it should this process die. A refusal leaves what was held.
-async fn begin(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Result<Asked>> {
+async fn begin(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Result<Begun>> {
+    asked::must_be_new(tx, cx).await?;
     let Plan { cx, orders, packed, warnings } = match plan_of_fit(tx, cx, command).await? {
         Ok(plan) => plan,
         Err(refusal) => return Ok(Err(refusal)),
@@ -98,9 +85,10 @@ async fn begin(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Result<Asked>> 
     let planned = parcel(cx, &orders[0], planned)?;
     let weight_oz = weight(cx, command.weight_oz, &orders);
     let address = orders[0].shipping_address.expose().clone();
-    let plan = LabelPlan { packed, notes: command.notes.clone(), weight_oz, address };
+    let plan = LabelPlan { packed, notes: command.notes.clone(), weight_oz, address, warnings };
     let purchase = LabelPurchase {
         busy_until: cx.wall.plus_seconds(BUSY_SECONDS),
+        asked: asked::keep_key(tx, cx).await?,
         ..new(cx, &planned, LabelProvider::ShipEngine, PurchaseState::Requested, plan)
     };
     if !store::label_purchase_insert(tx, &purchase).await? {
@@ -112,7 +100,7 @@ async fn begin(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Result<Asked>> 
     schedule(tx, cx, &purchase, BUSY_SECONDS).await?;
     record(tx, cx, &purchase, "label.request").await?;
     let request = request_of(tx, cx, &purchase, &orders).await?;
-    Ok(Ok(Asked { id: purchase.id, request, warnings }))
+    Ok(Ok(Begun { id: purchase.id, request }))
 }
 
 fn pending() -> Error {

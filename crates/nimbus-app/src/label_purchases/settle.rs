@@ -13,7 +13,7 @@ use nimbus_store::{
 };
 
 use super::{
-    BROKEN, BUSY_SECONDS, Kept, attach, delay, give_up, is_anothers, keep,
+    BROKEN, BUSY_SECONDS, Kept, asked, attach, delay, give_up, is_anothers, keep,
     provider::{request_of, sought},
     record, schedule, waiting,
 };
@@ -181,8 +181,12 @@ async fn find_or_buy(
 }
 
 async fn attach_or_give_up(app: &App, call: &Call, id: LabelPurchaseId) -> Result<()> {
-    let attached =
-        app.act(call, id, |tx, cx, &id| Box::pin(async move { attach(tx, cx, id, &[]).await.map(drop) }));
+    let attached = app.act(call, id, |tx, cx, &id| {
+        Box::pin(async move {
+            let (purchase, created) = attach(tx, cx, id).await?;
+            asked::reply(tx, cx, &purchase, &created).await
+        })
+    });
     match attached.await {
         Err(error) if !error.is_temporary() => {
             tracing::warn!(%error, purchase_id = %id, "a label came too late and is given back");

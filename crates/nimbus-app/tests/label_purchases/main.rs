@@ -1,13 +1,15 @@
 //! Labels bought from a provider, on both engines: whatever breaks, an order has no parcel or one, and one label is
 //! paid for a parcel.
 
+mod attention;
+mod keyed;
 mod unsettled;
 
 use std::{sync::Arc, time::Duration};
 
 use jiff::tz::TimeZone;
 use nimbus_app::{
-    Actor, App, Call, Config, Error, PartnerActor, RefusalCode, Rendered, Reply, Result,
+    Actor, App, Call, Config, Error, Idempotency, PartnerActor, RefusalCode, Rendered, Reply, Result,
     clock::{Clock, wall},
     jobs,
     limits::Rates,
@@ -73,12 +75,18 @@ fn app_with(db: &Db, provider: &StandIn, days_later: i64, deadline: Duration) ->
             provider: Provider::ShipEngine(Box::new(client)),
             ..Shipping::default()
         }),
+        parcel_reply,
     };
     App::new(db.clone(), config, Clock::shifted(days_later))
 }
 
 fn text(id: impl ToString) -> Rendered {
     Rendered::new(200, id.to_string().into_bytes())
+}
+
+/// How parcels are written in these tests, whoever has them made.
+fn parcel_reply(made: &shipments::Created) -> Rendered {
+    text(made.shipment.id)
 }
 
 fn read<T: std::str::FromStr>(reply: &Reply) -> Option<T> {
@@ -165,6 +173,12 @@ impl Scene {
 
     /// Staff make a parcel of orders.
     async fn ship_all(&self, orders: &[OrderId]) -> Result<ShipmentId> {
+        let reply = self.ask(orders, None).await?;
+        Ok(read(&reply).unwrap())
+    }
+
+    /// Staff ask for a parcel of orders, under an idempotency key or none.
+    async fn ask(&self, orders: &[OrderId], idempotency: Option<Idempotency>) -> Result<Reply> {
         let command = shipments::Create {
             orders: orders.to_vec(),
             lines: None,
@@ -175,9 +189,8 @@ impl Scene {
             notes: Some("Leave at door".to_owned()),
             warnings: Vec::new(),
         };
-        let call = Call::system(SystemActor::CommandLine);
-        let reply = shipments::create(&self.app, &call, command, |made| text(made.shipment.id)).await?;
-        Ok(read(&reply).unwrap())
+        let call = Call { idempotency, ..Call::system(SystemActor::CommandLine) };
+        shipments::create(&self.app, &call, command, parcel_reply).await
     }
 
     /// Staff make a parcel with a number of their own.
@@ -193,7 +206,7 @@ impl Scene {
             warnings: Vec::new(),
         };
         let call = Call::system(SystemActor::CommandLine);
-        shipments::create(&self.app, &call, command, |made| text(made.shipment.id)).await.unwrap();
+        shipments::create(&self.app, &call, command, parcel_reply).await.unwrap();
     }
 
     async fn cancel(&self, id: ShipmentId) {

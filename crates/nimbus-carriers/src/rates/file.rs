@@ -35,6 +35,8 @@ fn fault<T, U>(at: &Spanned<T>, reason: impl Into<String>) -> Checked<U> {
 #[serde(deny_unknown_fields)]
 struct File {
     version: String,
+    #[serde(default)]
+    examples: bool,
     parcel: Parcel,
     areas: Spanned<BTreeMap<String, Vec<Spanned<String>>>>,
     zones: ZoneTable,
@@ -84,6 +86,7 @@ pub(super) fn parse(text: &str) -> Checked<RateTable> {
     let services = services(&file.services, &zones)?;
     Ok(RateTable {
         version: file.version,
+        has_examples: file.examples,
         weight_oz,
         cold_pack_oz: file.parcel.cold_pack_oz,
         areas,

@@ -1,7 +1,7 @@
 //! Labels that are bought, and where clinics ship free of charge.
 
 use nimbus_core::{
-    label::{BoughtLabel, LabelPlan, LabelProvider, LabelPurchase, PurchaseState},
+    label::{Asked, BoughtLabel, LabelPlan, LabelProvider, LabelPurchase, PurchaseState},
     money::Cents,
     patient::Address,
     phi::Phi,
@@ -12,17 +12,26 @@ use nimbus_store::{
     Db, Result, Tx,
     free_shipping::{FreeShipping, free_shipping_list, free_shipping_put},
     label_purchases::{
-        label_purchase_by_label, label_purchase_get_any, label_purchase_insert, label_purchase_of,
-        label_purchase_update,
+        label_purchase_asked, label_purchase_by_label, label_purchase_get_any, label_purchase_insert,
+        label_purchase_of, label_purchase_update,
     },
     two_engines,
 };
+use uuid::Uuid;
 
 use crate::support::{assert_conflict, assert_sealed, clinic, id, now};
 
 two_engines! {
     async fn a_label_is_bought_once(db: Db) {
         db.write(|tx: &mut Tx| Box::pin(bought_once(tx))).await.unwrap();
+    }
+
+    async fn a_request_finds_its_purchase_while_it_is_open(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(asked(tx))).await.unwrap();
+    }
+
+    async fn a_request_has_one_open_purchase(db: Db) {
+        assert_conflict(db.write(|tx: &mut Tx| Box::pin(asked_twice(tx))).await);
     }
 
     async fn a_providers_label_belongs_to_one_purchase(db: Db) {
@@ -45,7 +54,7 @@ fn purchase(clinic_id: nimbus_core::ids::ClinicId, packed: &[Packed]) -> LabelPu
         postal_code: "78702".to_owned(),
     };
     let notes = Some("Leave at door".to_owned());
-    let plan = LabelPlan { packed: packed.to_vec(), notes, weight_oz: 12, address };
+    let plan = LabelPlan { packed: packed.to_vec(), notes, weight_oz: 12, address, warnings: Vec::new() };
     LabelPurchase {
         id: id(),
         clinic_id,
@@ -54,6 +63,7 @@ fn purchase(clinic_id: nimbus_core::ids::ClinicId, packed: &[Packed]) -> LabelPu
         state: PurchaseState::Requested,
         carrier_id: "se-11226".to_owned(),
         service_id: "ups_ground".to_owned(),
+        asked: None,
         plan: Phi::new(plan),
         label: None,
         failure: None,
@@ -105,6 +115,35 @@ async fn bought_once(tx: &mut Tx) -> Result<()> {
     first.become_(PurchaseState::Attached, now()).unwrap();
     label_purchase_update(tx, &first).await?;
     assert!(label_purchase_insert(tx, &purchase(clinic, &packed)).await?, "the lines are free again");
+    Ok(())
+}
+
+fn asked_under(owner: Uuid, clinic: nimbus_core::ids::ClinicId) -> LabelPurchase {
+    let asked = Asked { owner, key: "box-1".to_owned(), fingerprint: [1; 32] };
+    let packed = [Packed { order_id: id(), line_id: id() }];
+    LabelPurchase { asked: Some(asked), ..purchase(clinic, &packed) }
+}
+
+async fn asked(tx: &mut Tx) -> Result<()> {
+    let clinic = clinic(tx).await?;
+    let (owner, other): (Uuid, Uuid) = (id(), id());
+    let mut first = asked_under(owner, clinic);
+    assert!(label_purchase_insert(tx, &first).await?);
+    assert!(label_purchase_insert(tx, &asked_under(other, clinic)).await?, "another's key");
+    assert_eq!(label_purchase_asked(tx, owner, "box-1").await?, Some(first.clone()));
+    assert_eq!(label_purchase_asked(tx, owner, "box-2").await?, None);
+    first.become_(PurchaseState::Failed, now()).unwrap();
+    label_purchase_update(tx, &first).await?;
+    assert_eq!(label_purchase_asked(tx, owner, "box-1").await?, None);
+    assert!(label_purchase_insert(tx, &asked_under(owner, clinic)).await?, "the key is free again");
+    Ok(())
+}
+
+async fn asked_twice(tx: &mut Tx) -> Result<()> {
+    let (clinic, owner) = (clinic(tx).await?, id());
+    for _ in 0..2 {
+        label_purchase_insert(tx, &asked_under(owner, clinic)).await?;
+    }
     Ok(())
 }
 

@@ -6,7 +6,8 @@ use nimbus_core::ids::ClinicId;
 use nimbus_store::{
     Db, Engine, Error, Result, Tx,
     idempotency::{
-        idempotency_claim, idempotency_complete, idempotency_get, idempotency_purge, idempotency_release,
+        Stored, idempotency_claim, idempotency_complete, idempotency_get, idempotency_purge, idempotency_put,
+        idempotency_release,
     },
     keyring::PLATFORM,
     two_engines,
@@ -54,6 +55,14 @@ two_engines! {
             idempotency_claim(tx, owner, "k", clinic, &[2; 32], now(), after(60)).await
         })).await;
         assert!(again.unwrap());
+    }
+
+    async fn a_reply_that_comes_late_is_stored_unless_the_key_is_anothers(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(late(tx))).await.unwrap();
+    }
+
+    async fn a_claim_is_given_back_by_whoever_holds_it(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(given_back(tx))).await.unwrap();
     }
 
     async fn only_a_claimed_key_is_completed(db: Db) {
@@ -131,6 +140,54 @@ async fn answered(tx: &mut Tx, owner: Uuid, key: &str, clinic: ClinicId) -> Resu
     idempotency_complete(tx, owner, key, clinic, 201, REPLY, None).await
 }
 
+async fn late(tx: &mut Tx) -> Result<()> {
+    let owner: Uuid = id();
+    let reply = |fingerprint| Stored {
+        fingerprint: vec![fingerprint; 32],
+        status: 201,
+        reply: REPLY.to_vec(),
+        location: Some("/shipments/1".to_owned()),
+    };
+    let claim = idempotency_claim(tx, owner, "claimed", PLATFORM, &[1; 32], now(), after(60)).await?;
+    assert!(claim);
+    let other = reply(2);
+    assert!(!idempotency_put(tx, (owner, "claimed"), PLATFORM, &other, now(), after(600)).await?);
+    assert!(idempotency_get(tx, owner, "claimed", PLATFORM, now()).await?.is_none(), "another's reply");
+    let own = reply(1);
+    for (key, at) in [("claimed", now()), ("purged", now())] {
+        assert!(idempotency_put(tx, (owner, key), PLATFORM, &own, at, after(600)).await?);
+        let stored = idempotency_get(tx, owner, key, PLATFORM, after(599)).await?.unwrap();
+        assert!(stored == own, "{key}");
+    }
+    assert!(
+        !idempotency_put(tx, (owner, "claimed"), PLATFORM, &own, now(), after(900)).await?,
+        "stored once"
+    );
+    assert!(
+        idempotency_put(tx, (owner, "claimed"), PLATFORM, &other, after(600), after(900)).await?,
+        "it ran out"
+    );
+    let stored = idempotency_get(tx, owner, "claimed", PLATFORM, after(601)).await?.unwrap();
+    assert_eq!(stored.fingerprint, [2; 32]);
+    Ok(())
+}
+
+async fn given_back(tx: &mut Tx) -> Result<()> {
+    let owner: Uuid = id();
+    assert!(idempotency_claim(tx, owner, "k", PLATFORM, &[1; 32], now(), after(60)).await?);
+    idempotency_release(tx, owner, "k", &[2; 32]).await?;
+    assert!(
+        !idempotency_claim(tx, owner, "k", PLATFORM, &[2; 32], now(), after(60)).await?,
+        "another's claim"
+    );
+    idempotency_release(tx, owner, "k", &[1; 32]).await?;
+    assert!(idempotency_claim(tx, owner, "k", PLATFORM, &[2; 32], now(), after(60)).await?);
+    idempotency_complete(tx, owner, "k", PLATFORM, 201, REPLY, None).await?;
+    idempotency_release(tx, owner, "k", &[2; 32]).await?;
+    assert!(idempotency_get(tx, owner, "k", PLATFORM, now()).await?.is_some(), "a reply stays");
+    Ok(())
+}
+
 async fn told(tx: &mut Tx) -> Result<()> {
     let clinic = clinic(tx).await?;
     let (owner, other): (Uuid, Uuid) = (id(), id());
@@ -138,7 +195,7 @@ async fn told(tx: &mut Tx) -> Result<()> {
     assert!(idempotency_claim(tx, owner, "k", clinic, &[1; 32], now(), after(60)).await?);
     assert!(idempotency_get(tx, owner, "k", clinic, now()).await?.is_none(), "not answered yet");
     assert!(!idempotency_claim(tx, owner, "k", clinic, &[2; 32], now(), after(60)).await?);
-    idempotency_release(tx, owner, "k").await?;
+    idempotency_release(tx, owner, "k", &[1; 32]).await?;
     assert!(idempotency_claim(tx, owner, "k", clinic, &[1; 32], now(), after(60)).await?, "it was freed");
     idempotency_complete(tx, owner, "k", clinic, 201, REPLY, Some("/orders/ord_1")).await?;
     let stored = idempotency_get(tx, owner, "k", clinic, after(59)).await?.unwrap();
@@ -151,7 +208,7 @@ async fn told(tx: &mut Tx) -> Result<()> {
 
     answered(tx, other, "k", clinic).await?;
     answered(tx, owner, "l", clinic).await?;
-    idempotency_release(tx, owner, "k").await?;
+    idempotency_release(tx, owner, "k", &[1; 32]).await?;
     assert!(idempotency_get(tx, owner, "k", clinic, after(59)).await?.is_some(), "what was answered stays");
     assert!(idempotency_get(tx, owner, "k", clinic, after(60)).await?.is_none(), "expired");
     assert!(!idempotency_claim(tx, owner, "k", clinic, &[3; 32], after(59), after(99)).await?);

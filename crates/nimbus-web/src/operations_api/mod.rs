@@ -8,6 +8,7 @@ pub mod formulary;
 pub mod free_shipping;
 pub mod inventory;
 pub mod keys;
+pub mod label_purchases;
 pub mod licenses;
 pub mod orders;
 pub mod originals;
@@ -57,6 +58,7 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(shipments::tracking))
         .routes(routes!(shipments::cancel))
         .routes(routes!(shipments::set_status))
+        .routes(routes!(label_purchases::list))
         .routes(routes!(papers::label))
         .routes(routes!(papers::barcode))
         .routes(routes!(papers::manifest))

@@ -111,7 +111,8 @@ fn render(shipment: &Shipment) -> Rendered {
     envelope::written(ShipmentView::from(shipment), "OK").of_version(shipment.version)
 }
 
-fn render_created(created: &Created) -> Rendered {
+/// The reply to whoever made a parcel: also kept for one whose label was bought later.
+pub fn parcel_reply(created: &Created) -> Rendered {
     let view = ShipmentView { warnings: created.warnings.clone(), ..ShipmentView::from(&created.shipment) };
     envelope::written(view, "Shipment created successfully")
 }
@@ -123,7 +124,7 @@ fn render_created(created: &Created) -> Rendered {
 pub(crate) async fn create(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.staff(&request, WORKERS).await?;
     let command = request.json(&mut call, read_create).await?;
-    Ok(envelope::reply(shipments::create(&web.app, &call, command, render_created).await?))
+    Ok(envelope::reply(shipments::create(&web.app, &call, command, parcel_reply).await?))
 }
 
 #[utoipa::path(get, path = "/pharmacy/shipments", tag = "Shipments", operation_id = "listShipments",

@@ -25,6 +25,8 @@ fn production_refuses_unsafe_settings_and_says_why() {
         "retry_scale",
         "sandbox_auto_advance",
         "pharmacy's name",
+        "example accounts",
+        "prices of parcels",
     ] {
         assert!(refusal.contains(word), "{word} is missing in: {refusal}");
     }
@@ -32,9 +34,11 @@ fn production_refuses_unsafe_settings_and_says_why() {
 
 #[test]
 fn production_with_key_and_proxy_is_accepted() {
+    let rates = tempfile::tempdir().unwrap();
     let settings = production(SettingsArgs {
         master_key_file: Some("/run/secrets/master.key".into()),
         behind_proxy: Some(true),
+        shipping: ShippingArgs::own(rates.path()),
         ..named_pharmacy()
     });
     assert!(settings.refuse_unsafe().is_ok());

@@ -142,6 +142,20 @@ two_engines! {
         assert_eq!(staff.post("/pharmacy/shipments", &heavy).invalid(), ["weight_oz"]);
     }
 
+    fn no_label_is_made_of_a_carrier_without_an_account(engine) {
+        let store = Store::sandbox(engine).with("NIMBUS_UPS_ACCOUNT", "none");
+        let seed = store.seed();
+        let server = store.serve();
+        let (partner, staff) = (server.partner(&seed), server.staff(&seed));
+        let order = partner.order(&seed);
+        staff.fill(&order.id);
+        let refused = staff.post("/pharmacy/shipments", &a_label(&order.id));
+        let error = refused.refused(400, "SERVICE_NOT_AVAILABLE");
+        assert_eq!(error["details"][0]["reason"], "no_account");
+        assert_eq!(partner.read_order(&order.id)["status"], "filled");
+        staff.ship(&[&order.id]);
+    }
+
     fn a_label_is_bought_where_a_provider_is_set(engine) {
         let provider = StandIn::start();
         let store = Store::sandbox(engine)
@@ -160,6 +174,11 @@ two_engines! {
         assert_eq!(error["details"][0]["provider_code"], "invalid_address");
         assert!(!written(&refused).contains("Oak"), "the provider's words stay here");
         assert_eq!(partner.read_order(&order.id)["status"], "filled");
+        let attention = staff.get("/pharmacy/label-purchases");
+        let shown = &attention.data()[0];
+        assert_eq!((&shown["next_step"], &shown["failure"]), (&json!("make_again"), &json!("invalid_address")));
+        assert_eq!(shown["medication_orders"], json!([order.id]));
+        assert!(!written(&attention).contains("Oak"), "where it goes, its order says");
 
         let made = staff.post_keyed("/pharmacy/shipments", "buy-1", &a_label(&order.id));
         let number = text(&made.data()["tracking_number"]);
@@ -171,8 +190,12 @@ two_engines! {
         staff.post(&cancel, &json!({"reason": "wrong box"})).data();
         eventually("the label is given back", || provider.paid().is_empty().then_some(()));
 
+        eventually("nothing is left to look at", || {
+            (staff.get("/pharmacy/label-purchases").data() == &json!([])).then_some(())
+        });
+
         provider.fail_next(Fault::TooManyRequests(2));
-        let pending = staff.post("/pharmacy/shipments", &a_label(&order.id));
+        let pending = staff.post_keyed("/pharmacy/shipments", "buy-2", &a_label(&order.id));
         assert_eq!((pending.status, pending.header("retry-after")), (503, Some("60")));
         let again = staff.post("/pharmacy/shipments", &a_label(&order.id));
         let error = again.refused(400, "INVALID_STATUS_TRANSITION");
@@ -181,7 +204,14 @@ two_engines! {
             let read = partner.read_order(&order.id);
             read["medication_requests"][0]["tracking_number"].as_str().map(str::to_owned)
         });
-        assert_eq!(provider.paid(), [(provider.paid()[0].0.clone(), bought)]);
+        assert_eq!(provider.paid(), [(provider.paid()[0].0.clone(), bought.clone())]);
+        let again = staff.post_keyed("/pharmacy/shipments", "buy-2", &a_label(&order.id));
+        assert_eq!(text(&again.data()["tracking_number"]), bought);
+        assert_eq!(again.header("idempotent-replayed"), Some("true"));
+        let other = json!({
+            "medication_orders": [order.id], "carrier_id": "se-11226", "service_id": "ups_next_day_air",
+        });
+        staff.post_keyed("/pharmacy/shipments", "buy-2", &other).refused(409, "IDEMPOTENCY_KEY_CONFLICT");
 
         let log = server.log();
         assert!(!log.contains(KEY) && !log.contains("Oak Ave"), "{log}");
@@ -210,6 +240,24 @@ fn an_impossible_rate_table_refuses_to_start_with_file_line_and_reason() {
         let expected = format!("{}:{line}: a gap: the class before ends at 16 ounces", file.display());
         assert!(said.contains(&expected), "{args:?}: {said}");
     }
+}
+
+#[test]
+fn production_starts_with_accounts_and_prices_of_its_own_only() {
+    let refuses = |store: Store, why: &str| {
+        for args in [&["config", "check"][..], &["serve", "--listen", "127.0.0.1:0"]] {
+            let output = store.output(args);
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(!output.status.success() && said.contains(why), "{args:?}: {said}");
+        }
+    };
+    let store = || Store::production(Engine::Sqlite);
+    assert!(store().output(&["config", "check"]).status.success());
+    refuses(store().without("NIMBUS_FEDEX_ACCOUNT"), "example accounts");
+    refuses(store().with("NIMBUS_UPS_ACCOUNT", "nimbus"), "example accounts");
+    refuses(store().without("NIMBUS_RATES_DIR"), "prices of parcels are examples");
+    let example = crate::support::repository("carriers").display().to_string();
+    refuses(store().with("NIMBUS_RATES_DIR", &example), "prices of parcels are examples");
 }
 
 #[test]

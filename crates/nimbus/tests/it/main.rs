@@ -18,6 +18,7 @@ mod holds;
 mod idempotency;
 mod idempotency_property;
 mod inventory;
+mod label_crash;
 mod labels;
 mod licenses;
 mod lifecycle;

@@ -88,6 +88,11 @@ impl Store {
     pub(crate) fn production(engine: Engine) -> Self {
         let store = Self::sandbox(engine);
         let key_file = store.folder.path().join("production.key");
+        let rates = store.folder.path().join("own-rates");
+        std::fs::create_dir(&rates).expect("the folder is ours");
+        let table = std::fs::read_to_string(super::repository("carriers/rates.toml")).expect("it is there");
+        let table = table.replace("examples = true\n", "");
+        std::fs::write(rates.join("rates.toml"), table).expect("the folder is ours");
         std::fs::write(&key_file, "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY=\n")
             .expect("the folder is ours");
         store
@@ -98,6 +103,11 @@ impl Store {
             .with("NIMBUS_ENVIRONMENT", "production")
             .with("NIMBUS_MASTER_KEY_FILE", &key_file.display().to_string())
             .with("NIMBUS_BEHIND_PROXY", "true")
+            .with("NIMBUS_RATES_DIR", &rates.display().to_string())
+            .with("NIMBUS_UPS_ACCOUNT", "A1B2C3")
+            .with("NIMBUS_FEDEX_ACCOUNT", "1234")
+            .with("NIMBUS_USPS_ACCOUNT", "123456789")
+            .with("NIMBUS_AMERISHIP_ACCOUNT", "none")
             .with("NIMBUS_PHARMACY_NAME", "Example Pharmacy")
             .with("NIMBUS_PHARMACY_ADDRESS_LINE_1", "1 Sample Street")
             .with("NIMBUS_PHARMACY_CITY", "Austin")
