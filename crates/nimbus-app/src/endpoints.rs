@@ -13,7 +13,7 @@ use nimbus_store::{
 };
 pub use nimbus_store::{
     deliveries::{AttemptView, DeliveryRow, DeliveryState},
-    endpoints::{AfterDeadLetter, Endpoint, EndpointStatus, Shape},
+    endpoints::{AfterDeadLetter, Endpoint, EndpointStatus, Payload, Shape},
 };
 use nimbus_webhooks::{
     client::Cause,
@@ -205,7 +205,11 @@ async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Created> {
         send_api_key: command.send_api_key,
         key_id: Some(partner.key_id),
         headers: Phi::new(command.headers.clone()),
+        ordered: false,
         after_dead_letter: AfterDeadLetter::Skip,
+        rate_limit_per_second: None,
+        payload: Payload::Full,
+        retry_schedule: None,
         status: EndpointStatus::Active,
         disabled_reason: None,
         failing_since: None,

@@ -4,7 +4,7 @@ use nimbus_core::{
     access::{Scope, SystemActor},
     formulary::ClinicList,
     gates::{Answer, Blame, Field, Finding, Gate, Stage},
-    ids::{HoldId, LineId, OrderId, PractitionerId},
+    ids::{HoldId, LineId, OrderId},
     order::{Hold, HoldReason, Line, Lines, Order, RefusedAct, refused_before, resolve_holds},
     phi::Phi,
     practitioner::Practitioner,
@@ -43,7 +43,7 @@ async fn resolve_in(tx: &mut Tx, cx: &Cx, command: &Resolve) -> Result<Order> {
     let clinic = cx.call.partner(Scope::OrdersWrite)?.clinic_id;
     let before = store::order_get(tx, clinic, command.order).await?.ok_or(NOT_FOUND)?;
     let hold = before.holds.iter().find(|hold| hold.id == command.hold).ok_or(Error::NotFound("Hold"))?;
-    must_be_answered_here(hold, before.practitioner_id)?;
+    must_be_the_partners(hold)?;
     let line = before.line(hold.line_id).ok_or(Error::NotFound("Hold"))?;
     let bound = originals::originals_of_order(tx, clinic, before.id).await?;
     let has_original = bound.contains(&line.prescription_id);
@@ -57,10 +57,10 @@ async fn resolve_in(tx: &mut Tx, cx: &Cx, command: &Resolve) -> Result<Order> {
     }
     must_satisfy(tx, cx, &answered, hold, &command.answer).await?;
     let resolved: Vec<HoldId> = match hold.reason {
-        // The address is the order's: so is the answer, and a licence that another state lacked.
+        // The address is the order's: so is the answer.
         HoldReason::Address => {
             let same = before.open_holds().filter(|open| open.reason == HoldReason::Address);
-            same.map(|open| open.id).chain(licensed(tx, cx, &answered).await?).collect()
+            same.map(|open| open.id).collect()
         }
         _ => vec![hold.id],
     };
@@ -75,20 +75,21 @@ async fn resolve_in(tx: &mut Tx, cx: &Cx, command: &Resolve) -> Result<Order> {
     Ok(after)
 }
 
-/// A hold that is released, or that the pharmacy or a change of the practitioner resolves, is not changed by an answer.
-fn must_be_answered_here(hold: &Hold, practitioner: PractitionerId) -> Result<()> {
-    let mut facts = vec![("hold_reason", hold.reason.as_str().to_owned())];
+/// A hold that is released, or that the pharmacy resolves, is not changed by an answer.
+fn must_be_the_partners(hold: &Hold) -> Result<()> {
     let (reason, message) = if hold.released_at.is_some() {
         ("hold_released", "The hold is released already.")
-    } else if hold.is_of_practitioner() {
-        facts.push(("practitioner_id", practitioner.to_string()));
-        ("resolved_at_practitioner", hold.how())
     } else if !hold.is_partners() {
         ("resolved_by_pharmacy", "The pharmacy resolves this hold.")
     } else {
         return Ok(());
     };
-    let detail = Detail { field: None, reason: Some(reason.to_owned()), message: message.to_owned(), facts };
+    let detail = Detail {
+        field: None,
+        reason: Some(reason.to_owned()),
+        message: message.to_owned(),
+        facts: vec![("hold_reason", hold.reason.as_str().to_owned())],
+    };
     Err(Error::refused(RefusalCode::InvalidStatusTransition, message, vec![detail]))
 }
 
@@ -269,20 +270,6 @@ pub(crate) async fn go_on(
         }
     }
     Ok(order)
-}
-
-/// The open holds of the licence gate whose line it lets pass by now. One of staff is theirs to release.
-pub(crate) async fn licensed(tx: &mut Tx, cx: &Cx, order: &Order) -> Result<Vec<HoldId>> {
-    let by_gate = |hold: &&Hold| hold.cause.as_ref().is_some_and(|cause| cause.gate == Gate::License);
-    if !order.open_holds().any(|hold| by_gate(&hold)) {
-        return Ok(Vec::new());
-    }
-    let lines = prescriptions::prescription_of_order(tx, order.clinic_id, order.id).await?;
-    let found = gates::ask(tx, cx, Check::new(Stage::Work, order, &lines)).await?;
-    let is_stopped =
-        |line: LineId| found.iter().any(|it| it.line_id == line && it.finding.gate == Gate::License);
-    let licensed = order.open_holds().filter(by_gate).filter(|hold| !is_stopped(hold.line_id));
-    Ok(licensed.map(|hold| hold.id).collect())
 }
 
 /// Lets the lines go on that waited for a practitioner's registration, now that it is on file.

@@ -1,5 +1,4 @@
-//! Timed work: prescriptions that expire, refills that become due, new practitioners to be onboarded, orders that wait
-//! for a licence.
+//! Timed work: prescriptions that expire, refills that become due, new practitioners to be onboarded.
 
 use std::time::Duration;
 
@@ -25,7 +24,7 @@ use crate::{
     actor::Call,
     clock::wall,
     error::{Error, Result},
-    label_purchases, licenses,
+    label_purchases,
     outbox::Changes,
     sandbox::simulation,
     unit::Cx,
@@ -117,10 +116,7 @@ pub async fn start_due(
                 }
                 continue;
             }
-            JobKind::PrescriptionExpire
-            | JobKind::RefillDue
-            | JobKind::SandboxStep
-            | JobKind::LicenseHold => {
+            JobKind::PrescriptionExpire | JobKind::RefillDue | JobKind::SandboxStep => {
                 let call = Call::system(SystemActor::Jobs);
                 app.act(&call, job.clone(), |tx, cx, job| Box::pin(work_leased(tx, cx, job))).await
             }
@@ -176,7 +172,6 @@ pub(crate) async fn work(tx: &mut Tx, cx: &Cx, due: Due) -> Result<()> {
             prescription_day(tx, cx, due.kind, PrescriptionId(due.subject_id)).await
         }
         JobKind::SandboxStep => simulation::step_due(tx, cx, due.clinic_id, OrderId(due.subject_id)).await,
-        JobKind::LicenseHold => licenses::try_order(tx, cx, due.clinic_id, OrderId(due.subject_id)).await,
         JobKind::OnboardingCall | JobKind::LabelPurchase => {
             Err(Error::Internal("a call of another system is not due by business time"))
         }

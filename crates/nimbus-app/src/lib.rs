@@ -65,8 +65,7 @@ use nimbus_core::{
     access::Environment, eligibility::OwnThresholds, formulary::Formulary, rules::Packs, time::Ts,
 };
 use nimbus_store::Db;
-use nimbus_webhooks::{client::WebhookClient, guard::AddressPolicy};
-use tokio::sync::Notify;
+use nimbus_webhooks::{client::WebhookClient, guard::AddressPolicy, handover::Handover};
 
 pub use actor::{Actor, Call, Idempotency, IfMatch, PartnerActor, StaffActor};
 pub use error::{Detail, Error, Fault, FieldError, RefusalCode, Result};
@@ -143,7 +142,7 @@ struct Inner {
     proven: Proven,
     limits: Limits,
     links: Links,
-    deliveries_written: Arc<Notify>,
+    handover: Arc<Handover>,
     /// Seconds between two steps of an order that advances by itself; 0 is off.
     pace: AtomicU64,
     webhook_client: WebhookClient,
@@ -164,7 +163,7 @@ impl App {
             proven: Proven::default(),
             limits,
             links,
-            deliveries_written: Arc::new(Notify::new()),
+            handover: Arc::default(),
             pace: AtomicU64::new(pace),
             webhook_client,
         };
@@ -214,9 +213,9 @@ impl App {
         &self.inner.config.formulary
     }
 
-    /// Rung after each commit that made a delivery due.
-    pub fn deliveries_written(&self) -> Arc<Notify> {
-        Arc::clone(&self.inner.deliveries_written)
+    /// Where commits leave what the dispatcher sends.
+    pub fn handover(&self) -> &Arc<Handover> {
+        &self.inner.handover
     }
 
     /// The counts of requests.

@@ -34,7 +34,7 @@ impl Changes {
     pub(crate) async fn write(self, tx: &mut Tx, cx: &Cx) -> Result<()> {
         let mut statements = history::history_statements(tx, &self.history).await?;
         statements.extend(audit::audit_statements(&self.audit));
-        let told = outbox::rows(tx, cx.wall, &self.events).await?;
+        let told = outbox::rows(tx, cx.wall, &self.events, Some(cx.app.handover())).await?;
         statements.extend(tell(cx, told));
         write_all(tx, statements).await
     }
@@ -42,13 +42,14 @@ impl Changes {
 
 /// Writes events that a sandbox was asked for, and their deliveries.
 pub(crate) async fn trigger(tx: &mut Tx, cx: &Cx, events: &[Event], data: Option<&str>) -> Result<()> {
-    let told = outbox::triggered_rows(tx, cx.wall, events, data).await?;
+    let told = outbox::triggered_rows(tx, cx.wall, events, data, Some(cx.app.handover())).await?;
     write_all(tx, tell(cx, told)).await
 }
 
-/// The rows of events; the dispatcher is woken for them.
+/// The rows of events; what of them is due is handed to the dispatcher once they are committed.
 fn tell(cx: &Cx, told: outbox::Rows) -> Vec<Statement> {
-    if told.deliveries > 0 {
+    cx.hand_over(told.fresh);
+    if told.is_due {
         cx.wake_dispatcher();
     }
     told.statements

@@ -1,7 +1,7 @@
 //! One unit of work: the job of a use case, its idempotency and its stored reply, in one transaction.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -18,6 +18,7 @@ use nimbus_store::{
     keyring::PLATFORM,
     tenants,
 };
+use nimbus_webhooks::handover::Fresh;
 use uuid::Uuid;
 
 use crate::{
@@ -95,7 +96,21 @@ pub(crate) struct Cx {
     pub(crate) wall: Ts,
     /// The day of `now` in the pharmacy's time zone.
     pub(crate) today: Date,
-    wakes_dispatcher: Arc<AtomicBool>,
+    after_commit: Arc<AfterCommit>,
+}
+
+/// What the dispatcher is told when a job is committed.
+#[derive(Default)]
+struct AfterCommit {
+    /// Something is due that anybody may send.
+    is_due: AtomicBool,
+    fresh: Mutex<Vec<Fresh>>,
+}
+
+impl AfterCommit {
+    fn lock(&self) -> MutexGuard<'_, Vec<Fresh>> {
+        self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Cx {
@@ -103,8 +118,8 @@ impl Cx {
         let base = app.clock().now();
         let now = base.plus_micros(call.actor.clock_ahead_us());
         let today = now.date_in(&app.config().pharmacy_zone);
-        let wakes_dispatcher = Arc::default();
-        Self { app: app.clone(), call: call.clone(), base, now, wall: wall(), today, wakes_dispatcher }
+        let after_commit = Arc::default();
+        Self { app: app.clone(), call: call.clone(), base, now, wall: wall(), today, after_commit }
     }
 
     /// This job by a clock that is so far ahead of the deployment's.
@@ -130,12 +145,25 @@ impl Cx {
 
     /// Has the dispatcher woken once this is committed: something is due now.
     pub(crate) fn wake_dispatcher(&self) {
-        self.wakes_dispatcher.store(true, Ordering::Relaxed);
+        self.after_commit.is_due.store(true, Ordering::Relaxed);
+    }
+
+    /// Has deliveries that this process is to send handed over once this is committed.
+    pub(crate) fn hand_over(&self, fresh: Vec<Fresh>) {
+        self.after_commit.lock().extend(fresh);
+    }
+
+    /// The job runs, perhaps again: what it said before was not committed.
+    fn begin(&self) {
+        self.after_commit.is_due.store(false, Ordering::Relaxed);
+        self.after_commit.lock().clear();
     }
 
     fn committed(&self) {
-        if self.wakes_dispatcher.load(Ordering::Relaxed) {
-            self.app.deliveries_written().notify_one();
+        let handover = self.app.handover();
+        handover.give(std::mem::take(&mut *self.after_commit.lock()));
+        if self.after_commit.is_due.load(Ordering::Relaxed) {
+            handover.ring();
         }
     }
 
@@ -345,6 +373,7 @@ impl App {
             let unit = Arc::clone(&begun);
             Box::pin(async move {
                 let (cx, command, job) = &*unit;
+                cx.begin();
                 job(tx, cx, command).await
             })
         });

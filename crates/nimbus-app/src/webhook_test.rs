@@ -9,11 +9,11 @@ use nimbus_core::{
 };
 use nimbus_store::{
     Tx,
-    endpoints::{self as store, EndpointStatus, Shape, Target},
+    endpoints::{self as store, AfterDeadLetter, EndpointStatus, Payload, Shape, Target},
     page::Page,
 };
 use nimbus_webhooks::{
-    attempt::attempt,
+    attempt::Ready,
     client::{Answer, Cause, Outcome},
     payload::{render as render_payload, sample},
     signing::SigningSecret,
@@ -124,11 +124,12 @@ async fn send_sample(app: App, call: Call, sample: Arc<Sample>, render: Render<T
     };
     let (event_id, body) = (sample.event_id, sample.body.clone());
     let (client, policy) = (app.webhook_client(), app.config().address_policy);
-    let sent = attempt(client, policy, &target, &event_id.prefixed(), body, wall()).await;
+    let secret = (!is_registered).then(|| target.secret.clone());
+    let ready = Ready::new(target, policy);
+    let sent = ready.send(client, &event_id.prefixed(), body.into(), wall()).await;
     // Its URL or a header was taken under other rules than today's.
     let answer = sent.unwrap_or_else(|| Answer::failed(Cause::AddressRefused));
-    let one_time_secret = (!is_registered).then_some(target.secret);
-    let outcome = TestSent { event_id, answer, one_time_secret };
+    let outcome = TestSent { event_id, answer, one_time_secret: secret };
     app.conclude(&call, outcome, render, |tx, cx, sent| {
         Box::pin(on_record(tx, cx, "webhook.test_send", sent.event_id))
     })
@@ -176,6 +177,11 @@ async fn destination(tx: &mut Tx, cx: &Cx, command: &TestSend) -> Result<Destina
         previous_secret: None,
         headers: Phi::default(),
         api_key: None,
+        ordered: false,
+        after_dead_letter: AfterDeadLetter::Skip,
+        rate_limit_per_second: None,
+        payload: Payload::Full,
+        retry_schedule: None,
         status: EndpointStatus::Active,
         failing_since: None,
         version: 0,

@@ -8,7 +8,7 @@ use nimbus_core::{
 use uuid::Uuid;
 
 use crate::{
-    engine::{Db, Row, Statement, Tx},
+    engine::{Db, Insert, Row, Statement, Tx, insert_into},
     error::Result,
     page::{Page, Slice},
 };
@@ -78,8 +78,6 @@ pub fn audit_statements(entries: &[AuditEntry]) -> Vec<Statement> {
 }
 
 fn statement(entry: &AuditEntry) -> Statement {
-    let sql =
-        concat!("insert into audit (", columns!(), ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)");
     let args = vec![
         Uuid::now_v7().into(),
         entry.clinic_id.into(),
@@ -93,8 +91,13 @@ fn statement(entry: &AuditEntry) -> Statement {
         entry.address.as_deref().into(),
         entry.reason.as_deref().into(),
     ];
-    Statement::new(sql, args)
+    Statement::row(&INSERT, args)
 }
+
+const INSERT: Insert = insert_into!("audit":
+    1 "id" "uuid", 2 "clinic_id" "uuid", 3 "at" "timestamptz", 4 "actor_kind" "text", 5 "actor" "text",
+    6 "action" "text", 7 "subject" "text", 8 "subject_id" "uuid", 9 "request_id" "text", 10 "address" "text",
+    11 "reason" "text");
 
 /// Puts entries on record, at most 1,000, in one commit with those of other callers.
 pub async fn audit_append(db: &Db, entries: &[AuditEntry]) -> Result<()> {

@@ -32,10 +32,16 @@ words! {
         Deleted = "deleted",
     }
 
-    /// What becomes of the events behind a dead-lettered one.
+    /// What becomes of the events behind a dead-lettered one of an ordered endpoint.
     pub enum AfterDeadLetter {
         Skip = "skip",
         Hold = "hold",
+    }
+
+    /// How much an endpoint is told: all, or ids and status only.
+    pub enum Payload {
+        Full = "full",
+        Thin = "thin",
     }
 }
 
@@ -59,7 +65,13 @@ pub struct Endpoint {
     pub key_id: Option<KeyId>,
     /// Sent with every delivery. Values may be credentials.
     pub headers: Phi<Vec<(String, String)>>,
+    /// Whether events of one ordering key are sent one after the other.
+    pub ordered: bool,
     pub after_dead_letter: AfterDeadLetter,
+    pub rate_limit_per_second: Option<u32>,
+    pub payload: Payload,
+    /// Seconds from each attempt to the next; the published schedule, if it has none of its own.
+    pub retry_schedule: Option<Vec<u32>>,
     pub status: EndpointStatus,
     pub disabled_reason: Option<String>,
     /// Since when everything fails; wall time.
@@ -79,6 +91,9 @@ pub struct Subscription {
     /// Those of the key that registered it; all, if none did.
     pub scopes: Scopes,
     pub status: EndpointStatus,
+    pub ordered: bool,
+    pub after_dead_letter: AfterDeadLetter,
+    pub version: i64,
 }
 
 /// What sending needs to know of an endpoint.
@@ -94,6 +109,11 @@ pub struct Target {
     pub headers: Phi<Vec<(String, String)>>,
     /// Only if it is to be sent and the key is neither revoked nor expired.
     pub api_key: Option<Phi<String>>,
+    pub ordered: bool,
+    pub after_dead_letter: AfterDeadLetter,
+    pub rate_limit_per_second: Option<u32>,
+    pub payload: Payload,
+    pub retry_schedule: Option<Vec<u32>>,
     pub status: EndpointStatus,
     pub failing_since: Option<Ts>,
     /// Another one means that its owner has changed it.
@@ -105,7 +125,7 @@ macro_rules! columns {
     () => {
         "clinic_id, id, shape, url, event_types, description, secret, previous_secret, previous_secret_until,
          send_api_key, key_id, headers, after_dead_letter, status, disabled_reason, failing_since, version,
-         created_at, updated_at, deleted_at"
+         created_at, updated_at, deleted_at, ordered, rate_limit_per_second, payload, retry_schedule"
     };
 }
 
@@ -129,6 +149,21 @@ fn read_headers(
 
 fn split(event_types: &str) -> Vec<String> {
     event_types.split(' ').filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+/// The seconds between attempts, separated by a space.
+fn read_schedule(text: &str) -> Result<Vec<u32>> {
+    let seconds = text.split(' ').map(str::parse).collect::<std::result::Result<_, _>>();
+    seconds.map_err(|_| Error::Corrupt("webhook_endpoints.retry_schedule"))
+}
+
+fn schedule_text(seconds: &[u32]) -> String {
+    seconds.iter().map(u32::to_string).collect::<Vec<_>>().join(" ")
+}
+
+fn read_rate(limit: Option<i64>) -> Result<Option<u32>> {
+    let limit = limit.map(u32::try_from).transpose();
+    limit.map_err(|_| Error::Corrupt("webhook_endpoints.rate_limit_per_second"))
 }
 
 fn read(columns: &mut Columns<'_>, clinic_id: ClinicId, keys: &ClinicKeys) -> Result<Endpoint> {
@@ -164,6 +199,10 @@ fn read(columns: &mut Columns<'_>, clinic_id: ClinicId, keys: &ClinicKeys) -> Re
         created_at: columns.take()?,
         updated_at: columns.take()?,
         deleted_at: columns.take()?,
+        ordered: columns.take()?,
+        rate_limit_per_second: read_rate(columns.take()?)?,
+        payload: word(&columns.take::<String>()?, Payload::parse, "webhook_endpoints.payload")?,
+        retry_schedule: columns.take::<Option<String>>()?.as_deref().map(read_schedule).transpose()?,
     })
 }
 
@@ -200,6 +239,10 @@ async fn values(tx: &mut Tx, endpoint: &Endpoint) -> Result<Vec<Value>> {
         endpoint.created_at.into(),
         endpoint.updated_at.into(),
         endpoint.deleted_at.into(),
+        endpoint.ordered.into(),
+        endpoint.rate_limit_per_second.into(),
+        endpoint.payload.as_str().into(),
+        endpoint.retry_schedule.as_deref().map(schedule_text).into(),
     ])
 }
 
@@ -207,7 +250,8 @@ pub async fn endpoint_insert(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
     let sql = concat!(
         "insert into webhook_endpoints (",
         columns!(),
-        ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)"
+        ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
+            $22, $23, $24)"
     );
     let values = values(tx, endpoint).await?;
     tx.execute(sql, &values).await.map(drop)
@@ -249,7 +293,8 @@ pub async fn endpoint_update(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
         set shape = $3, url = $4, event_types = $5, description = $6, secret = $7, previous_secret = $8,
             previous_secret_until = $9, send_api_key = $10, key_id = $11, headers = $12, after_dead_letter = $13,
             status = $14, disabled_reason = $15, failing_since = $16, created_at = $18, updated_at = $19,
-            deleted_at = $20, version = version + 1
+            deleted_at = $20, ordered = $21, rate_limit_per_second = $22, payload = $23, retry_schedule = $24,
+            version = version + 1
         where clinic_id = $1 and id = $2 and version = $17";
     let values = values(tx, endpoint).await?;
     changed_one(tx.execute(sql, &values).await?)
@@ -279,7 +324,8 @@ pub async fn endpoint_list(
 
 /// Who is to be told of a clinic's events. Nothing is unsealed for it.
 pub async fn subscriptions(tx: &mut Tx, clinic: ClinicId) -> Result<Vec<Subscription>> {
-    let sql = "select e.id, e.shape, e.event_types, k.scopes, e.status
+    let sql = "select e.id, e.shape, e.event_types, k.scopes, e.status, e.ordered, e.after_dead_letter,
+            e.version
         from webhook_endpoints e left join api_keys k on k.id = e.key_id
         where e.clinic_id = $1 and e.deleted_at is null
         order by e.id";
@@ -299,6 +345,13 @@ pub async fn subscriptions(tx: &mut Tx, clinic: ClinicId) -> Result<Vec<Subscrip
             event_types: split(&event_types),
             scopes,
             status: word(&columns.take::<String>()?, EndpointStatus::parse, "webhook_endpoints.status")?,
+            ordered: columns.take()?,
+            after_dead_letter: word(
+                &columns.take::<String>()?,
+                AfterDeadLetter::parse,
+                "webhook_endpoints.after_dead_letter",
+            )?,
+            version: columns.take()?,
         });
     }
     Ok(found)
@@ -334,6 +387,11 @@ pub async fn endpoint_target(tx: &mut Tx, id: EndpointId, now: Ts) -> Result<Opt
         previous_secret: endpoint.previous_secret.filter(|_| overlap),
         headers: endpoint.headers,
         api_key,
+        ordered: endpoint.ordered,
+        after_dead_letter: endpoint.after_dead_letter,
+        rate_limit_per_second: endpoint.rate_limit_per_second,
+        payload: endpoint.payload,
+        retry_schedule: endpoint.retry_schedule,
         status: endpoint.status,
         failing_since: endpoint.failing_since,
         version: endpoint.version,

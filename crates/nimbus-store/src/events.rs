@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     endpoints::Shape,
-    engine::{Row, Statement, Tx, Value},
+    engine::{Insert, Row, Statement, Tx, Value, insert_into},
     error::Result,
     page::{EARLIEST, LATEST, Page, Slice},
     rows::word,
@@ -32,6 +32,8 @@ pub struct NewEvent {
     pub sequence: Option<i64>,
     /// The payload's bytes as they are signed and sent.
     pub body: Vec<u8>,
+    /// How many deliveries are written with it.
+    pub fanout: i64,
     pub created_at: Ts,
 }
 
@@ -100,13 +102,13 @@ pub async fn sequences_take(
     Ok(firsts)
 }
 
+const INSERT: Insert = insert_into!("events":
+    1 "id" "uuid", 2 "clinic_id" "uuid", 3 "shape" "text", 4 "name" "text", 5 "type" "text", 6 "subject_id" "uuid",
+    7 "ordering_key" "uuid", 8 "sequence" "bigint", 9 "created_at" "timestamptz", 10 "body" "bytea",
+    11 "fanout" "bigint");
+
 /// The statements that write events, to ride with the fact itself.
 pub async fn event_statements(tx: &mut Tx, events: &[NewEvent]) -> Result<Vec<Statement>> {
-    let sql = concat!(
-        "insert into events (",
-        columns!(),
-        ", body) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
-    );
     let mut statements = Vec::with_capacity(events.len());
     for event in events {
         let body = tx.keys(event.clinic_id).await?.seal(body_at(event.id), &event.body);
@@ -121,8 +123,9 @@ pub async fn event_statements(tx: &mut Tx, events: &[NewEvent]) -> Result<Vec<St
             event.sequence.into(),
             event.created_at.into(),
             body.into(),
+            event.fanout.into(),
         ];
-        statements.push(Statement::new(sql, args));
+        statements.push(Statement::row(&INSERT, args));
     }
     Ok(statements)
 }

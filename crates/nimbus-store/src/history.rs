@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     documents,
-    engine::{Columns, Row, Statement, Tx},
+    engine::{Columns, Insert, Row, Statement, Tx, insert_into},
     error::Result,
     rows::{read_rows, word},
     seal::{ClinicKeys, SealedAt},
@@ -64,19 +64,19 @@ const OF_ORDER: &str = concat!(
     " from history where clinic_id = $1 and order_id = $2 order by id desc limit 1000"
 );
 
+const INSERT: Insert = insert_into!("history":
+    1 "clinic_id" "uuid", 2 "id" "uuid", 3 "subject" "text", 4 "subject_id" "uuid", 5 "from_status" "text",
+    6 "to_status" "text", 7 "actor_kind" "text", 8 "actor" "text", 9 "reason" "text", 10 "note" "bytea",
+    11 "at" "timestamptz", 12 "order_id" "uuid");
+
 /// The statements that write transitions, for a batch with others. Their ids, made here, keep their order.
 pub async fn history_statements(tx: &mut Tx, transitions: &[Transition]) -> Result<Vec<Statement>> {
-    let sql = concat!(
-        "insert into history (",
-        columns!(),
-        ", order_id) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
-    );
     let mut statements = Vec::with_capacity(transitions.len());
     for transition in transitions {
         let keys = tx.keys(transition.clinic_id).await?;
         let id = HistoryId(Uuid::now_v7());
-        statements.push(Statement::new(
-            sql,
+        statements.push(Statement::row(
+            &INSERT,
             vec![
                 transition.clinic_id.into(),
                 id.into(),

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use nimbus_core::{
-    ids::{ClinicId, EndpointId, OrderId, PatientId},
+    ids::{ClinicId, EndpointId, PatientId},
     order::{FillStatus, HoldReason},
     patient::PatientStatus,
     practitioner::PractitionerStatus,
@@ -226,7 +226,6 @@ async fn ask_all(tx: &mut Tx, scene: &Scene) -> Result<()> {
             }
         }
     }
-    orders::orders_held_for_license(tx, OrderId(Uuid::nil()), 500).await.ok();
     shipments::shipments_by_tracking_any(tx, Some("c"), "1Z").await.ok();
     clinic_drugs::clinic_drug_exists_any(tx, "own-1").await.ok();
     for page in pages(tx, "select id from patients order by created_at limit 1 offset 10000").await? {

@@ -17,43 +17,64 @@ use crate::{
 /// Everything from resolving the name to the end of the answer's body (contract: 10 s).
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Signs a payload and posts it to a target once. `id` is the `webhook-id`, `now` the time that is signed (wall
-/// time). `None` if the target's URL, headers or secret are not such as may be sent: nothing was.
-pub async fn attempt(
-    client: &WebhookClient,
-    policy: AddressPolicy,
-    target: &Target,
-    id: &str,
-    body: Vec<u8>,
-    now: Ts,
-) -> Option<Answer> {
-    let url = EndpointUrl::parse(&target.url, policy).ok()?;
-    let headers = headers(target, id, now, &body)?;
-    Some(client.post(Outgoing { url: &url, headers, body: Bytes::from(body), deadline: DEADLINE }).await)
+/// A target with its URL checked and its secrets and headers read, once for all that is sent to it.
+pub struct Ready {
+    pub target: Target,
+    /// `None` if the target's URL, headers or secret are not such as may be sent.
+    parts: Option<Parts>,
 }
 
-/// The endpoint's own headers, the platform's, and the signatures of this attempt.
-fn headers(target: &Target, id: &str, now: Ts, body: &[u8]) -> Option<HeaderMap> {
-    let current = SigningSecret::parse(target.secret.expose()).ok()?;
-    let previous = target.previous_secret.as_ref().map(|secret| SigningSecret::parse(secret.expose()));
-    let previous = previous.transpose().ok()?;
-    let secrets: Vec<&SigningSecret> = [Some(&current), previous.as_ref()].into_iter().flatten().collect();
-    let signed = sign(&secrets, id, now.seconds(), body);
-    let mut headers = HeaderMap::new();
-    for (name, value) in target.headers.expose() {
-        let (name, value) = (HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?);
-        headers.insert(name, value);
+struct Parts {
+    url: EndpointUrl,
+    /// The current one first, then the one before, while it signs too.
+    secrets: Vec<SigningSecret>,
+    /// The endpoint's own headers and the API key.
+    headers: HeaderMap,
+}
+
+impl Ready {
+    pub fn new(target: Target, policy: AddressPolicy) -> Self {
+        Self { parts: Parts::new(&target, policy), target }
     }
-    let mut set = |name: &'static str, value: &str| {
-        headers.insert(HeaderName::from_static(name), HeaderValue::try_from(value).ok()?);
-        Some(())
-    };
-    set("webhook-id", id)?;
-    set("webhook-timestamp", &now.seconds().to_string())?;
-    set("webhook-signature", &signed.standard)?;
-    set("x-webhook-signature", &signed.legacy)?;
-    if let Some(key) = &target.api_key {
-        set("x-api-key", key.expose())?;
+
+    /// Signs a payload and posts it once. `id` is the `webhook-id`, `now` the time that is signed (wall time). `None`
+    /// if the target is not such as may be sent to: nothing was sent.
+    pub async fn send(&self, client: &WebhookClient, id: &str, body: Bytes, now: Ts) -> Option<Answer> {
+        let parts = self.parts.as_ref()?;
+        let headers = parts.signed(id, now, &body)?;
+        Some(client.post(Outgoing { url: &parts.url, headers, body, deadline: DEADLINE }).await)
     }
-    Some(headers)
+}
+
+impl Parts {
+    fn new(target: &Target, policy: AddressPolicy) -> Option<Self> {
+        let url = EndpointUrl::parse(&target.url, policy).ok()?;
+        let secrets = [Some(&target.secret), target.previous_secret.as_ref()].into_iter().flatten();
+        let secrets =
+            secrets.map(|secret| SigningSecret::parse(secret.expose()).ok()).collect::<Option<_>>()?;
+        let mut headers = HeaderMap::new();
+        for (name, value) in target.headers.expose() {
+            headers.insert(HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?);
+        }
+        if let Some(key) = &target.api_key {
+            headers.insert(HeaderName::from_static("x-api-key"), HeaderValue::try_from(key.expose()).ok()?);
+        }
+        Some(Self { url, secrets, headers })
+    }
+
+    /// The headers with the signatures of this attempt.
+    fn signed(&self, id: &str, now: Ts, body: &[u8]) -> Option<HeaderMap> {
+        let secrets: Vec<&SigningSecret> = self.secrets.iter().collect();
+        let signed = sign(&secrets, id, now.seconds(), body);
+        let mut headers = self.headers.clone();
+        let mut set = |name: &'static str, value: &str| {
+            headers.insert(HeaderName::from_static(name), HeaderValue::try_from(value).ok()?);
+            Some(())
+        };
+        set("webhook-id", id)?;
+        set("webhook-timestamp", &now.seconds().to_string())?;
+        set("webhook-signature", &signed.standard)?;
+        set("x-webhook-signature", &signed.legacy)?;
+        Some(headers)
+    }
 }

@@ -9,6 +9,7 @@ pub mod client;
 pub mod connector;
 pub mod dispatcher;
 pub mod guard;
+pub mod handover;
 pub mod outbox;
 pub mod payload;
 pub mod schedule;

@@ -95,11 +95,21 @@ impl FromStr for RetryScale {
 
 /// Milliseconds from the last failure to the next attempt; `None` means that the delivery is a dead letter.
 ///
-/// No failed attempt yet gives `Some(0)`. `jitter_permille` is drawn by the caller from
+/// `own` is an endpoint's own list, in seconds; without one it is the published schedule. No failed attempt yet gives
+/// `Some(0)`. `jitter_permille` is drawn by the caller from
 /// [`JITTER_PERMILLE`] and clamped to it.
-pub fn next_delay_ms(failed_attempts: u32, jitter_permille: u32, scale: RetryScale) -> Option<i64> {
+pub fn next_delay_ms(
+    own: Option<&[u32]>,
+    failed_attempts: u32,
+    jitter_permille: u32,
+    scale: RetryScale,
+) -> Option<i64> {
     let Some(index) = failed_attempts.checked_sub(1) else { return Some(0) };
-    let delay_ms = DELAYS_MS.get(usize::try_from(index).ok()?)?;
+    let index = usize::try_from(index).ok()?;
+    let delay_ms = match own {
+        Some(own) => i64::from(*own.get(index)?) * 1000,
+        None => *DELAYS_MS.get(index)?,
+    };
     let jitter = jitter_permille.clamp(*JITTER_PERMILLE.start(), *JITTER_PERMILLE.end());
     Some(scale.apply(delay_ms * i64::from(jitter) / 1000))
 }
@@ -137,18 +147,25 @@ mod tests {
     #[test]
     fn follows_the_published_schedule() {
         let minutes: Vec<Option<i64>> = (0..9)
-            .map(|failed| next_delay_ms(failed, 1000, RetryScale::FULL).map(|ms| ms / MINUTE_MS))
+            .map(|failed| next_delay_ms(None, failed, 1000, RetryScale::FULL).map(|ms| ms / MINUTE_MS))
             .collect();
         let expected =
             [Some(0), Some(1), Some(5), Some(15), Some(60), Some(240), Some(480), Some(1440), None];
         assert_eq!(minutes, expected);
         assert_eq!(MAX_ATTEMPTS, 8);
-        assert_eq!(next_delay_ms(u32::MAX, 1000, RetryScale::FULL), None);
+        assert_eq!(next_delay_ms(None, u32::MAX, 1000, RetryScale::FULL), None);
+    }
+
+    #[test]
+    fn an_endpoint_may_have_its_own_list() {
+        let own = Some([5, 60].as_slice());
+        let waits = [0, 1, 2, 3].map(|failed| next_delay_ms(own, failed, 1000, RetryScale::FULL));
+        assert_eq!(waits, [Some(0), Some(5_000), Some(60_000), None]);
     }
 
     #[test]
     fn jitter_is_ten_percent_and_clamped() {
-        let minute = |jitter| next_delay_ms(1, jitter, RetryScale::FULL);
+        let minute = |jitter| next_delay_ms(None, 1, jitter, RetryScale::FULL);
         assert_eq!(minute(900), Some(54_000));
         assert_eq!(minute(1100), Some(66_000));
         assert_eq!(minute(0), Some(54_000));
@@ -158,11 +175,11 @@ mod tests {
     #[test]
     fn scale_shortens_but_never_to_nothing() {
         let scale = RetryScale::new(1, 60).unwrap();
-        assert_eq!(next_delay_ms(1, 1000, scale), Some(1_000));
+        assert_eq!(next_delay_ms(None, 1, 1000, scale), Some(1_000));
         let tiny = RetryScale::new(1, u32::MAX).unwrap();
-        assert_eq!(next_delay_ms(1, 1000, tiny), Some(1));
+        assert_eq!(next_delay_ms(None, 1, 1000, tiny), Some(1));
         let almost_full = RetryScale::new(u32::MAX - 1, u32::MAX).unwrap();
-        assert_eq!(next_delay_ms(7, 1100, almost_full), Some(95_039_999));
+        assert_eq!(next_delay_ms(None, 7, 1100, almost_full), Some(95_039_999));
     }
 
     #[test]

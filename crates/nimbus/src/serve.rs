@@ -109,7 +109,7 @@ pub(crate) fn start_workers(
 ) -> Result<Vec<JoinHandle<()>>, Failure> {
     let dispatch =
         DispatchSettings { policy: settings.address_policy(), retry_scale: settings.retry_scale()? };
-    let dispatcher = Dispatcher::new(app.db().clone(), dispatch, app.deliveries_written(), wall);
+    let dispatcher = Dispatcher::new(app.db().clone(), dispatch, Arc::clone(app.handover()), wall);
     Ok(vec![
         tokio::spawn(dispatcher.run(stop.clone())),
         tokio::spawn(jobs::run(app.clone(), stop.clone())),

@@ -309,8 +309,7 @@ fn practitioner(case: &Case<'_>) -> Option<Finding> {
     }
     let message = "The practitioner has no DEA number, which a controlled drug needs.";
     let (reason, blame) = (HoldReason::PrescriberOutreach, Blame::Practitioner);
-    let found = finding(Gate::Practitioner, reason, &rule.provision, blame, message.to_owned());
-    Some(Finding { fields: vec![Field::DeaNumber], ..found })
+    Some(finding(Gate::Practitioner, reason, &rule.provision, blame, message.to_owned()))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use nimbus_core::{
 };
 use uuid::Uuid;
 
-use super::{DeliveryState, response_at};
+use super::{DeliveryState, record::response_at};
 use crate::{
     engine::{Row, Tx},
     error::Result,

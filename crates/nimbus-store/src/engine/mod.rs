@@ -1,6 +1,7 @@
 //! The façade over two engines: `Db` runs jobs in transactions, `Tx` runs statements, `Value` and `Row` carry data.
 
 mod appends;
+mod batch;
 pub(crate) mod partitions;
 pub(crate) mod positions;
 mod postgres;
@@ -20,6 +21,7 @@ use crate::{
     seal::{KEY_LEN, MasterKey},
 };
 
+pub(crate) use batch::{Insert, insert_into};
 pub use row::{Cell, Columns, FromColumn, Row};
 pub(crate) use sqlite::connect as sqlite_connect;
 pub use tx::{Statement, Tx};

@@ -18,6 +18,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{
     Job,
+    batch::{Merged, merge},
     row::{Cells, Row},
     tx::{Conn, Statement, Tx},
     value::Value,
@@ -31,6 +32,9 @@ use crate::{
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A statement may run so long (30 s), and a transaction stand idle so long (10 s), before the server ends it.
 const SESSION: &str = "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=10000";
+/// A write finds its rows by their keys. A plan that is kept from when a table was small must not read all of it once
+/// it has grown, as joins by hash or by merging do.
+const BY_KEYS: &str = "-c enable_hashjoin=off -c enable_mergejoin=off";
 const READ_ONLY: &str = "-c default_transaction_read_only=on";
 /// What was sent and is not acknowledged for so long is taken for lost, and so is the connection.
 const UNHEARD_TIMEOUT: Duration = Duration::from_secs(15);
@@ -62,7 +66,7 @@ impl Handle {
         let readers = (max_connections / 2).max(1);
         let writers = max_connections.saturating_sub(readers).max(1);
         Ok(Self {
-            writers: pool(&config, tls.clone(), SESSION, writers)?,
+            writers: pool(&config, tls.clone(), &format!("{SESSION} {BY_KEYS}"), writers)?,
             readers: pool(&config, tls.clone(), &format!("{SESSION} {READ_ONLY}"), readers)?,
             tls,
             keyring,
@@ -229,10 +233,19 @@ impl PgConn {
     }
 
     pub(super) async fn batch(&mut self, statements: &[Statement]) -> Result<Vec<u64>> {
-        let prepared = self.prepare_all(statements).await?;
+        let merged = merge(statements);
+        let mut prepared = Vec::with_capacity(merged.len());
+        for statement in &merged {
+            prepared.push((self.prepare(statement.sql).await?, &*statement.args));
+        }
         let (client, due) = self.start()?;
         let result = join(begin(client, due), pipeline(client, &prepared)).await;
-        both(client, result)
+        let counts = both(client, result)?.into_iter().zip(&merged);
+        let of_each = |(count, merged): (u64, &Merged<'_>)| {
+            // Each of several has inserted its row, or the statement has failed.
+            std::iter::repeat_n(if merged.rows == 1 { count } else { 1 }, merged.rows)
+        };
+        Ok(counts.flat_map(of_each).collect())
     }
 
     pub(super) async fn query_all(&mut self, queries: &[Statement]) -> Result<Vec<Vec<Row>>> {

@@ -11,7 +11,7 @@ use std::{
 
 use nimbus_core::ids::ClinicId;
 
-use super::{BoxFuture, Engine, Job, postgres::PgConn, row::Row, sqlite, value::Value};
+use super::{BoxFuture, Engine, Insert, Job, postgres::PgConn, row::Row, sqlite, value::Value};
 use crate::{
     error::{Error, JobError, Result},
     keyring::{self, KeyChanges, Keyring},
@@ -30,11 +30,18 @@ const CUT_SHORT: Error = Error::Job("its job gave up waiting for a statement");
 pub struct Statement {
     pub(super) sql: &'static str,
     pub(super) args: Vec<Value>,
+    /// The text for many rows, if this inserts one.
+    pub(super) many: Option<&'static str>,
 }
 
 impl Statement {
     pub fn new(sql: &'static str, args: Vec<Value>) -> Self {
-        Self { sql, args }
+        Self { sql, args, many: None }
+    }
+
+    /// Inserts a row. In a batch, neighbours that insert into the same table are one statement on PostgreSQL.
+    pub(crate) fn row(insert: &Insert, args: Vec<Value>) -> Self {
+        Self { sql: insert.one, args, many: Some(insert.many) }
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use jiff::civil::Date;
 use nimbus_core::{ids, time::Ts};
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::types::{IsNull, Kind, ToSql, Type, to_sql_checked};
 use uuid::Uuid;
 
 /// 2000-01-01 in PostgreSQL's wire formats, counted from 1970.
@@ -28,6 +28,8 @@ pub enum Value {
     Date(Date),
     /// A JSON text: `jsonb` or `json` on PostgreSQL.
     Json(String),
+    /// A column of many rows: an array on PostgreSQL; SQLite has none.
+    List(Vec<Self>),
 }
 
 impl fmt::Debug for Value {
@@ -43,6 +45,7 @@ impl fmt::Debug for Value {
             Self::Ts(_) => "Ts",
             Self::Date(_) => "Date",
             Self::Json(_) => "Json",
+            Self::List(_) => "List",
         })
     }
 }
@@ -112,6 +115,9 @@ impl rusqlite::ToSql for Value {
             Self::Bytes(v) => ToSqlOutput::Borrowed(ValueRef::Blob(v)),
             Self::Uuid(v) => ToSqlOutput::Borrowed(ValueRef::Blob(v.as_bytes())),
             Self::Date(v) => ToSqlOutput::Owned(rusqlite::types::Value::Text(v.to_string())),
+            Self::List(_) => {
+                return Err(rusqlite::Error::ToSqlConversionFailure("a list does not bind".into()));
+            }
         })
     }
 }
@@ -142,6 +148,7 @@ impl ToSql for Value {
             }
             (Self::Ts(v), &Type::INT8) => v.to_sql(ty, out),
             (Self::Date(v), &Type::DATE) => POSTGRES_EPOCH.until(*v)?.get_days().to_sql(&Type::INT4, out),
+            (Self::List(v), ty) if matches!(ty.kind(), Kind::Array(_)) => v.to_sql(ty, out),
             _ => unfit(),
         }
     }

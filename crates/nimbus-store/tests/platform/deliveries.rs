@@ -7,9 +7,9 @@ use nimbus_core::{
 use nimbus_store::{
     Db, Error, Result, Tx,
     deliveries::{
-        AttemptRow, Claimed, DeliveryRow, DeliveryState, Ledger, NewDelivery, Next, Outcome, attempts_of,
-        backlog, deliveries_cancel, deliveries_claim, deliveries_of_endpoint, delivery_get, delivery_record,
-        delivery_release, delivery_retry, delivery_statements, lanes_due,
+        AttemptRow, Claim, Claimed, DeliveryRow, DeliveryState, Lease, Ledger, NewDelivery, Next, Outcome,
+        attempts_of, backlog, deliveries_cancel, deliveries_claim, deliveries_of_endpoint, delivery_get,
+        delivery_record, delivery_release, delivery_retry, delivery_statements, lanes_due,
     },
     endpoints::{EndpointStatus, endpoint_get, endpoint_insert, endpoint_update},
     events::event_statements,
@@ -60,7 +60,7 @@ two_engines! {
             Ok::<_, Error>(lane)
         })).await.unwrap();
         let claim = || db.write(move |tx: &mut Tx| Box::pin(async move {
-            deliveries_claim(tx, lane.1, now(), after(60), Uuid::now_v7(), 5).await
+            claim(tx, lane, now(), 5).await
         }));
         let taken = futures_util::future::join_all((0..12).map(|_| claim())).await;
         let mut ids: Vec<_> = taken.into_iter().flat_map(Result::unwrap).map(|row| row.id).collect();
@@ -90,8 +90,11 @@ async fn add(tx: &mut Tx, (clinic_id, endpoint_id): Lane, due: &[Ts]) -> Result<
         event_id: event.id,
         event_name: event.name.clone(),
         ordering_key: event.ordering_key,
+        sequence: event.sequence,
+        ordered: false,
         due_at: *due,
         created_at: now(),
+        lease: None,
     };
     let deliveries: Vec<_> = events.iter().zip(due).map(delivery).collect();
     let mut statements = event_statements(tx, &events).await?;
@@ -120,8 +123,13 @@ fn outcome(claimed: &Claimed, next: Next, status_code: i64) -> Outcome {
     }
 }
 
+fn unordered(lane: Lane, at: Ts, limit: i64) -> Claim {
+    let lease = Lease { token: Uuid::now_v7(), until: at.plus_seconds(60) };
+    Claim { endpoint_id: lane.1, ordered: false, hold: false, lease, limit }
+}
+
 async fn claim(tx: &mut Tx, lane: Lane, at: Ts, limit: i64) -> Result<Vec<Claimed>> {
-    deliveries_claim(tx, lane.1, at, at.plus_seconds(60), Uuid::now_v7(), limit).await
+    deliveries_claim(tx, &unordered(lane, at, limit), at).await
 }
 
 fn ids(claimed: &[Claimed]) -> Vec<DeliveryId> {
@@ -134,7 +142,7 @@ async fn leases_told(tx: &mut Tx) -> Result<()> {
     add(tx, there, &[now()]).await?;
     let first = claim(tx, here, now(), 2).await?;
     assert_eq!(ids(&first), made[..2]);
-    assert_eq!((first[1].body.as_slice(), first[1].attempts), (b"1".as_slice(), 0));
+    assert_eq!((&*first[1].body, first[1].attempts), (b"1".as_slice(), 0));
     assert_eq!((first[0].clinic_id, first[0].endpoint_id), here);
     assert_eq!(first[0].event_name, "medication:updated");
     assert_eq!(ids(&claim(tx, here, after(1), 10).await?), made[2..3], "neither the leased nor the later");
@@ -311,7 +319,7 @@ async fn cancelled_told(tx: &mut Tx) -> Result<()> {
 }
 
 async fn lanes_told(tx: &mut Tx) -> Result<()> {
-    assert_eq!(lanes_due(tx, now()).await?, []);
+    assert_eq!(lanes_due(tx, None, now()).await?, []);
     let (busy, waiting, paused, idle) = (lane(tx).await?, lane(tx).await?, lane(tx).await?, lane(tx).await?);
     add(tx, busy, &[now(), now(), after(50)]).await?;
     add(tx, waiting, &[after(10)]).await?;
@@ -323,21 +331,25 @@ async fn lanes_told(tx: &mut Tx) -> Result<()> {
     let claimed = claim(tx, idle, now(), 1).await?;
     delivery_record(tx, &[outcome(&claimed[0], Next::Delivered, 200)], now()).await?;
 
-    assert_eq!(lanes_due(tx, now()).await?, [busy.1]);
-    assert_eq!(lanes_due(tx, after(10)).await?, [busy.1, waiting.1]);
+    assert_eq!(lanes_due(tx, None, now()).await?, [busy.1]);
+    assert_eq!(lanes_due(tx, None, after(10)).await?, [busy.1, waiting.1]);
     claim(tx, busy, after(10), 10).await?;
-    assert_eq!(lanes_due(tx, after(10)).await?, [waiting.1], "all that is due of the other is leased");
-    assert_eq!(lanes_due(tx, after(71)).await?, [busy.1, waiting.1], "its lease ran out");
+    assert_eq!(lanes_due(tx, None, after(10)).await?, [waiting.1], "all that is due of the other is leased");
+    assert_eq!(lanes_due(tx, None, after(71)).await?, [busy.1, waiting.1], "its lease ran out");
 
     endpoint = endpoint_get(tx, paused.0, paused.1).await?.unwrap();
     endpoint.status = EndpointStatus::Active;
     endpoint_update(tx, &endpoint).await?;
-    assert_eq!(lanes_due(tx, after(71)).await?, [busy.1, waiting.1, paused.1], "it goes on where it was");
+    assert_eq!(
+        lanes_due(tx, None, after(71)).await?,
+        [busy.1, waiting.1, paused.1],
+        "it goes on where it was"
+    );
     for status in [EndpointStatus::Disabled, EndpointStatus::Deleted] {
         endpoint = endpoint_get(tx, paused.0, paused.1).await?.unwrap();
         endpoint.status = status;
         endpoint_update(tx, &endpoint).await?;
-        assert_eq!(lanes_due(tx, after(71)).await?, [busy.1, waiting.1]);
+        assert_eq!(lanes_due(tx, None, after(71)).await?, [busy.1, waiting.1]);
     }
     Ok(())
 }
@@ -378,7 +390,7 @@ async fn lists_told(tx: &mut Tx) -> Result<()> {
     assert_eq!(deliveries_cancel(tx, here.0, here.1, after(3)).await?, 3);
     let late = [outcome(&leased[0], Next::Delivered, 200)];
     assert_eq!(delivery_record(tx, &late, after(4)).await?, [false], "it was cancelled meanwhile");
-    assert!(lanes_due(tx, after(1000)).await?.is_empty());
+    assert!(lanes_due(tx, None, after(1000)).await?.is_empty());
     assert_eq!(backlog(tx).await?, Ledger { accepted: 3, cancelled: 3, ..Ledger::default() });
     assert!(delivery_retry(tx, here.0, here.1, made[2], after(5)).await?, "even a cancelled one");
     Ok(())

@@ -9,7 +9,7 @@ use nimbus_core::{
 };
 use nimbus_store::{
     Error, Result, SealError, Tx,
-    endpoints::{AfterDeadLetter, Endpoint, EndpointStatus, Shape},
+    endpoints::{AfterDeadLetter, Endpoint, EndpointStatus, Payload, Shape},
     events::NewEvent,
     keys::Key,
     tenants::{Clinic, Partner, PartnerStatus, clinic_insert, partner_insert},
@@ -108,7 +108,11 @@ pub(crate) fn endpoint(clinic: ClinicId, url: &str) -> Endpoint {
         send_api_key: true,
         key_id: None,
         headers: Phi::new(vec![("X-Tenant".to_owned(), "header-credential".to_owned())]),
-        after_dead_letter: AfterDeadLetter::Skip,
+        ordered: true,
+        after_dead_letter: AfterDeadLetter::Hold,
+        rate_limit_per_second: Some(50),
+        payload: Payload::Thin,
+        retry_schedule: Some(vec![5, 60, 3600]),
         status: EndpointStatus::Active,
         disabled_reason: None,
         failing_since: None,
@@ -130,6 +134,7 @@ pub(crate) fn event(clinic: ClinicId, body: &str) -> NewEvent {
         ordering_key: Some(id()),
         sequence: Some(1),
         body: body.as_bytes().to_vec(),
+        fanout: 1,
         created_at: now(),
     }
 }

@@ -1,19 +1,33 @@
-//! One endpoint's lane: what is claimed for it, what is in flight, and its breaker.
+//! One endpoint's lane: what is held for it, what is in flight, its breaker, its rate.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
+};
 
-use nimbus_core::time::Ts;
-use nimbus_store::{deliveries::Claimed, endpoints::Target};
+use nimbus_core::{ids::ClinicId, time::Ts};
+use nimbus_store::{deliveries::Claimed, endpoints::EndpointStatus};
+use uuid::Uuid;
 
-use super::{LANE_IN_FLIGHT, LANE_WINDOW, LEASE_LEFT_MS, LEASE_MS};
-use crate::breaker::{Admission, Breaker};
+use super::{LANE_IN_FLIGHT, LEASE_LEFT_MS, TARGET_FRESH_MS, bucket::Bucket};
+use crate::{
+    attempt::Ready,
+    breaker::{Admission, Breaker},
+    handover::{LANE_WINDOW, LEASE_MS, Place},
+};
 
-/// A claimed delivery and where it goes.
+/// What a lane holds at first.
+const FIRST_WINDOW: usize = 32;
+
+/// A delivery that this process holds the lease of.
 pub(super) struct Leased {
     pub(super) row: Claimed,
-    pub(super) target: Arc<Target>,
-    /// When it was claimed.
+    /// Given up when it is dropped.
+    pub(super) _place: Place,
+    /// When its lease began.
     pub(super) at: Ts,
+    /// The endpoint's when it was leased.
+    pub(super) version: i64,
 }
 
 impl Leased {
@@ -23,60 +37,219 @@ impl Leased {
     }
 }
 
+/// What a lane does when its turn comes.
+pub(super) enum Turn {
+    Send(Box<Leased>, Arc<Ready>),
+    /// Its target must be read first.
+    Unknown,
+    /// Not before this time.
+    Later(i64),
+    /// It has nothing, or as much in flight as it may.
+    Nothing,
+}
+
+/// What an endpoint is known to be.
+enum Known {
+    /// Not read yet.
+    Nothing,
+    Ready(Arc<Ready>),
+    /// It must not be sent to.
+    Closed,
+}
+
 pub(super) struct Lane {
-    pub(super) queue: VecDeque<Leased>,
-    pub(super) wants_more: bool,
+    pub(super) clinic: ClinicId,
+    queue: VecDeque<Leased>,
+    /// What stands behind the first of each ordering key; the first is in the queue or in flight.
+    lines: HashMap<Uuid, VecDeque<Leased>>,
+    /// Whether the store likely has more than is held.
+    pub(super) has_more: bool,
+    known: Known,
+    read_at: Ts,
+    /// How much is held at once: what is sent before its lease runs out.
+    window: usize,
     in_flight: usize,
+    /// How much may be in flight: less while a receiver that was down is tried out.
+    allowed: usize,
     breaker: Breaker,
-    /// The version of the endpoint that the breaker judges.
-    version: i64,
+    bucket: Option<Bucket>,
 }
 
 impl Lane {
-    pub(super) fn new() -> Self {
-        Self { queue: VecDeque::new(), wants_more: false, in_flight: 0, breaker: Breaker::new(), version: 0 }
+    pub(super) fn new(clinic: ClinicId) -> Self {
+        Self {
+            clinic,
+            queue: VecDeque::new(),
+            lines: HashMap::new(),
+            has_more: false,
+            known: Known::Nothing,
+            read_at: Ts::from_micros(0),
+            window: FIRST_WINDOW,
+            in_flight: 0,
+            allowed: LANE_IN_FLIGHT,
+            breaker: Breaker::new(),
+            bucket: None,
+        }
     }
 
-    /// An endpoint that its owner has changed, or enabled again, gets a fresh start.
-    pub(super) fn know(&mut self, version: i64) {
-        if self.version != version {
-            self.version = version;
+    /// Takes what was read of the endpoint. One that its owner has changed, or enabled again, gets a fresh start.
+    pub(super) fn know(&mut self, ready: Option<Arc<Ready>>, now: Ts) {
+        self.read_at = now;
+        let active = ready.filter(|ready| ready.target.status == EndpointStatus::Active);
+        let Some(ready) = active else {
+            self.known = Known::Closed;
+            return;
+        };
+        if self.target().is_none_or(|known| known.target.version != ready.target.version) {
             self.breaker = Breaker::new();
+            self.allowed = LANE_IN_FLIGHT;
+            self.bucket = ready.target.rate_limit_per_second.map(Bucket::new);
+        }
+        self.known = Known::Ready(ready);
+    }
+
+    pub(super) fn target(&self) -> Option<&Arc<Ready>> {
+        match &self.known {
+            Known::Ready(ready) => Some(ready),
+            Known::Nothing | Known::Closed => None,
         }
     }
 
-    /// The next delivery to send, if the lane may send one now. Rows whose lease no longer outlasts a request
-    /// are dropped: they are claimed again when it has run out.
-    pub(super) fn next(&mut self, now: Ts, now_ms: i64) -> Option<Leased> {
-        while self.queue.front().is_some_and(|leased| !leased.can_be_sent(now)) {
-            self.queue.pop_front();
-        }
-        if self.in_flight >= LANE_IN_FLIGHT || self.queue.is_empty() {
-            return None;
-        }
-        if matches!(self.breaker.admit(now_ms), Admission::Wait { .. }) {
-            return None;
-        }
-        self.in_flight += 1;
-        self.queue.pop_front()
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self.known, Known::Closed)
     }
 
-    /// A request ended. `alive` says whether the receiver answered; `None` if nothing was sent.
-    pub(super) fn done(&mut self, alive: Option<bool>, now_ms: i64) {
+    /// Whether what is known of the endpoint must be read again: half of its time is over.
+    pub(super) fn is_stale(&self, now: Ts) -> bool {
+        self.read_at.plus_millis(TARGET_FRESH_MS / 2) < now
+    }
+
+    fn is_outdated(&self, now: Ts) -> bool {
+        self.read_at.plus_millis(TARGET_FRESH_MS) < now
+    }
+
+    /// Whether what is written now may be sent at once: nothing older waits in the store, and the receiver works.
+    pub(super) fn is_open(&self) -> bool {
+        self.target().is_some() && !self.has_more && !self.breaker.is_open()
+    }
+
+    /// Takes what is held for it from now on. What follows another of its ordering key waits behind it.
+    pub(super) fn add(&mut self, leased: Leased) {
+        if let Some(followers) = leased.row.line.and_then(|line| self.lines.get_mut(&line)) {
+            followers.push_back(leased);
+            return;
+        }
+        if let Some(line) = leased.row.line {
+            self.lines.insert(line, VecDeque::new());
+        }
+        self.queue.push_back(leased);
+    }
+
+    /// What to do now. Rows whose lease no longer outlasts a request are dropped: they are claimed again when it has
+    /// run out.
+    pub(super) fn turn(&mut self, now: Ts, now_ms: i64) -> Turn {
+        while let Some(late) = self.queue.pop_front_if(|leased| !leased.can_be_sent(now)) {
+            self.has_more = true;
+            self.window = FIRST_WINDOW;
+            drop(late.row.line.and_then(|line| self.lines.remove(&line)));
+        }
+        if self.in_flight >= self.allowed || self.queue.is_empty() {
+            return Turn::Nothing;
+        }
+        if self.is_outdated(now) {
+            return Turn::Unknown;
+        }
+        let Known::Ready(ready) = &self.known else { return Turn::Unknown };
+        if self.queue.front().is_some_and(|leased| leased.version > ready.target.version) {
+            return Turn::Unknown;
+        }
+        if let Some(Err(until_ms)) = self.bucket.as_mut().map(|bucket| bucket.take(now_ms)) {
+            return Turn::Later(until_ms);
+        }
+        if let Admission::Wait { until_ms } = self.breaker.admit(now_ms) {
+            self.bucket.iter_mut().for_each(Bucket::give_back);
+            return Turn::Later(until_ms);
+        }
+        match self.queue.pop_front() {
+            Some(leased) => {
+                self.in_flight += 1;
+                Turn::Send(Box::new(leased), Arc::clone(ready))
+            }
+            None => Turn::Nothing,
+        }
+    }
+
+    /// A request ended. `alive` says whether the receiver answered.
+    pub(super) fn done(&mut self, alive: bool, now_ms: i64) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        if let Some(alive) = alive {
-            self.breaker.record(alive, now_ms);
+        let was_open = self.breaker.is_open();
+        self.breaker.record(alive, now_ms);
+        self.allowed = match (was_open, alive) {
+            // It answers again: one at a time, then one more with each success.
+            (true, true) => 1,
+            (false, true) => (self.allowed + 1).min(LANE_IN_FLIGHT),
+            (_, false) => self.allowed,
+        };
+    }
+
+    /// The first of an ordering key is on record as finished: the next may go.
+    pub(super) fn line_moved(&mut self, line: Uuid) {
+        let Some(followers) = self.lines.get_mut(&line) else { return };
+        match followers.pop_front() {
+            Some(next) => self.queue.push_back(next),
+            None => {
+                self.lines.remove(&line);
+            }
         }
     }
 
-    /// How many more rows to claim: one window, and one row to probe with while the breaker is open.
-    pub(super) fn room(&self) -> usize {
-        let window = if self.breaker.is_open() { 1 } else { LANE_WINDOW };
-        window.saturating_sub(self.queue.len() + self.in_flight)
+    /// The first of an ordering key was not delivered: what stands behind it goes back to the store.
+    pub(super) fn line_stopped(&mut self, line: Uuid) -> VecDeque<Leased> {
+        self.lines.remove(&line).unwrap_or_default()
+    }
+
+    /// Whether anything is held that could be sent.
+    pub(super) fn has_work(&self) -> bool {
+        !self.queue.is_empty() && self.in_flight < self.allowed
+    }
+
+    /// Whether more should be claimed. A lane that empties what it holds may hold more.
+    pub(super) fn wants_more(&mut self) -> bool {
+        if !self.has_more || self.breaker.is_open() || self.queue.len() > self.window / 2 {
+            return false;
+        }
+        if self.queue.is_empty() {
+            self.window = (self.window * 2).min(LANE_WINDOW);
+        }
+        true
+    }
+
+    /// How many more rows to claim. While the breaker is open, one is enough to probe with.
+    pub(super) fn may_hold(&self, room: usize) -> usize {
+        let window = if self.breaker.is_open() { 1 } else { self.window };
+        room.min(window.saturating_sub(self.queue.len() + self.in_flight))
+    }
+
+    /// Everything that waits, taken out.
+    pub(super) fn empty(&mut self) -> Vec<Leased> {
+        let lines = std::mem::take(&mut self.lines);
+        let in_queue: HashSet<Uuid> = self.queue.iter().filter_map(|leased| leased.row.line).collect();
+        // The lines of what is in flight stay known, so that nothing overtakes it.
+        self.lines = lines
+            .keys()
+            .filter(|line| !in_queue.contains(line))
+            .map(|&line| (line, VecDeque::new()))
+            .collect();
+        std::mem::take(&mut self.queue).into_iter().chain(lines.into_values().flatten()).collect()
     }
 
     /// Whether nothing would be lost by forgetting the lane.
-    pub(super) fn is_forgettable(&self) -> bool {
-        self.queue.is_empty() && self.in_flight == 0 && !self.breaker.has_failed()
+    pub(super) fn is_forgettable(&self, now: Ts) -> bool {
+        self.queue.is_empty()
+            && self.lines.is_empty()
+            && self.in_flight == 0
+            && !self.breaker.has_failed()
+            && self.allowed == LANE_IN_FLIGHT
+            && self.read_at.plus_millis(super::LANE_KEPT_MS) < now
     }
 }

@@ -1,50 +1,55 @@
-//! The dispatcher: claims due deliveries lane by lane, sends them, records what came of them in batches.
+//! The dispatcher: sends what commits hand over and what it claims, lane by lane, and records what came of it.
 //!
-//! Each endpoint has its own lane: a bounded window of claimed rows, a cap on what is in flight, a breaker. A
-//! slow or dead receiver fills its own lane and nobody else's. Rows stay in the store; a lane holds only what
-//! it leased. No transaction or connection of the store is held while a request is under way.
+//! Each endpoint has its own lane: a bounded window of leased rows, a cap on what is in flight, a breaker, a rate. A
+//! slow or dead receiver fills its own lane and nobody else's, and clinics take turns. Rows stay in the store; a lane
+//! holds only what this process leased. No transaction or connection of the store is held while a request is under
+//! way, and results are recorded many at a time.
 
+mod bucket;
+mod claim;
 mod lane;
 mod record;
 mod send;
+mod turns;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
 
 use nimbus_core::{ids::EndpointId, time::Ts};
-use nimbus_store::{
-    Db, Error,
-    deliveries::{self, Claimed},
-    endpoints::{self, Target},
-};
+use nimbus_store::{Db, Error};
 use tokio::{
-    sync::{Notify, mpsc},
-    task::JoinSet,
+    sync::mpsc,
+    task::{JoinError, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use self::{
-    lane::{Lane, Leased},
-    record::Finished,
+    claim::{Haul, Targets},
+    lane::{Lane, Leased, Turn},
+    record::{Finished, Recorded},
+    turns::Turns,
 };
-use crate::{client::WebhookClient, guard::AddressPolicy, schedule::RetryScale};
+use crate::{
+    attempt::Ready, client::WebhookClient, guard::AddressPolicy, handover::Handover, schedule::RetryScale,
+};
 
-/// How long claimed rows are kept from others, and so how long they wait after a crash.
-const LEASE_MS: i64 = 30_000;
 /// A delivery is sent only while its lease has this much left.
 const LEASE_LEFT_MS: i64 = 12_000;
 /// In flight to one endpoint (contract: 8).
 const LANE_IN_FLIGHT: usize = 8;
-/// Claimed for one endpoint and not yet sent.
-const LANE_WINDOW: usize = 64;
 /// In flight on this node.
 const NODE_IN_FLIGHT: usize = 512;
-/// Results recorded in one transaction.
-const RECORD_BATCH: usize = 256;
+/// What is known of an endpoint may be so old when something is sent to it.
+const TARGET_FRESH_MS: i64 = 1000;
+/// A lane with nothing to do is kept so long.
+const LANE_KEPT_MS: i64 = 600_000;
+/// Results recorded in one transaction at most; fewer than so many wait for others, but no longer than so long.
+const RECORD_MOST: usize = 512;
+const RECORD_ENOUGH: usize = 64;
+const RECORD_WITHIN_MS: i64 = 10;
 /// How often the store is asked for work that nobody rang for: due retries, other nodes' orphans.
 const POLL: Duration = Duration::from_millis(500);
 /// How long a stop waits for what is in flight.
@@ -62,221 +67,342 @@ pub struct Dispatcher {
     db: Db,
     client: WebhookClient,
     settings: Settings,
-    bell: Arc<Notify>,
+    handover: Arc<Handover>,
     now: fn() -> Ts,
     lanes: HashMap<EndpointId, Lane>,
+    turns: Turns,
+    /// Endpoints to be read before more is sent to them.
+    unknown: BTreeSet<EndpointId>,
     sending: JoinSet<Finished>,
     finished: VecDeque<Finished>,
-}
-
-/// What one claim took for one lane.
-struct Haul {
-    target: Arc<Target>,
-    rows: Vec<Claimed>,
-    /// Whether the endpoint likely has more.
-    is_full: bool,
+    /// When the first of the finished ended.
+    finished_since_ms: i64,
+    /// What goes back to the store.
+    returned: Vec<Leased>,
+    /// Where the next look for due lanes begins, if there are too many for one.
+    look_after: Option<EndpointId>,
+    /// Rows may be due that nothing is known of here.
+    look: bool,
+    claiming: bool,
+    recording: bool,
+    reading: bool,
 }
 
 /// What the background tasks of the loop report.
 enum Report {
-    Claimed(Result<Vec<Haul>, Error>, Ts),
-    Recorded(Vec<EndpointId>),
+    Claimed(Result<Haul, Error>, Ts),
+    Recorded(Vec<Recorded>),
+    Known(Result<Targets, Error>, Ts),
 }
 
 impl Dispatcher {
-    /// `bell` is rung after each commit that wrote deliveries; `now` is wall time.
-    pub fn new(db: Db, settings: Settings, bell: Arc<Notify>, now: fn() -> Ts) -> Self {
+    /// `handover` is that of the writers of this process; `now` is wall time.
+    pub fn new(db: Db, settings: Settings, handover: Arc<Handover>, now: fn() -> Ts) -> Self {
         Self {
             client: WebhookClient::new(settings.policy, None),
             db,
             settings,
-            bell,
+            handover,
             now,
             lanes: HashMap::new(),
+            turns: Turns::default(),
+            unknown: BTreeSet::new(),
             sending: JoinSet::new(),
             finished: VecDeque::new(),
+            finished_since_ms: 0,
+            returned: Vec::new(),
+            look_after: None,
+            look: false,
+            claiming: false,
+            recording: false,
+            reading: false,
         }
     }
 
     /// Runs until it is stopped; then finishes what is in flight, records it, and gives leases back.
     pub async fn run(mut self, stop: CancellationToken) {
         let (reports, mut inbox) = mpsc::channel::<Report>(16);
-        let (mut look, mut claiming, mut recording) = (true, false, false);
         let mut poll = tokio::time::interval(POLL);
         poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let bell = Arc::clone(&self.bell);
+        let handover = Arc::clone(&self.handover);
         loop {
-            self.start_sends();
-            if look && !claiming && self.sending.len() < NODE_IN_FLIGHT {
-                (look, claiming) = (false, true);
-                self.start_claim(reports.clone());
-            }
-            if !recording && !self.finished.is_empty() {
-                recording = true;
-                self.start_record(reports.clone());
-            }
+            self.take_fresh();
+            self.send_all();
+            self.start_tasks(&reports);
+            let wake = self.next_wake();
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = bell.notified() => look = true,
-                _ = poll.tick() => look = true,
+                () = handover.rung() => {}
+                _ = poll.tick() => self.tick(),
                 Some(joined) = self.sending.join_next() => self.take_finished(joined),
-                Some(report) = inbox.recv() => match report {
-                    Report::Claimed(claimed, at) => {
-                        claiming = false;
-                        self.take_claimed(claimed, at);
-                    }
-                    Report::Recorded(endpoints) => {
-                        recording = false;
-                        look |= self.take_recorded(&endpoints);
-                    }
-                },
+                Some(report) = inbox.recv() => self.take_report(report),
+                () = sleep(wake) => {}
+            }
+            while let Some(joined) = self.sending.try_join_next() {
+                self.take_finished(joined);
             }
         }
-        self.finish(inbox, claiming, recording).await;
+        self.finish(inbox).await;
     }
 
     fn now_ms(&self) -> i64 {
         (self.now)().micros() / 1000
     }
 
-    /// Sends from the front of each lane while it, its breaker and the node have room, one from each lane in
-    /// turn, so that a long backlog does not keep others waiting.
-    fn start_sends(&mut self) {
-        let (now, now_ms) = ((self.now)(), self.now_ms());
-        loop {
-            let mut sent = false;
-            for lane in self.lanes.values_mut() {
-                if self.sending.len() >= NODE_IN_FLIGHT {
-                    return;
-                }
-                let Some(leased) = lane.next(now, now_ms) else { continue };
-                sent = true;
-                self.sending.spawn(send::send(
-                    self.db.clone(),
-                    self.client.clone(),
-                    self.settings.policy,
-                    leased,
-                    self.now,
-                ));
+    /// Nobody may have rung: retries fall due by themselves, and other nodes leave rows behind.
+    fn tick(&mut self) {
+        self.look = true;
+        let now = (self.now)();
+        let handover = &self.handover;
+        self.lanes.retain(|&endpoint, lane| {
+            let keep = !lane.is_forgettable(now) || !handover.is_empty(endpoint);
+            if !keep {
+                handover.forget(endpoint);
             }
-            if !sent {
-                return;
+            keep
+        });
+    }
+
+    /// How long nothing is to be done, if nothing happens.
+    fn next_wake(&self) -> Option<Duration> {
+        let timer = self.turns.next_timer();
+        let record =
+            (!self.recording && !self.finished.is_empty()).then(|| self.finished_since_ms + RECORD_WITHIN_MS);
+        let at_ms = timer.into_iter().chain(record).min()?;
+        Some(Duration::from_millis(at_ms.saturating_sub(self.now_ms()).max(0).unsigned_abs()))
+    }
+
+    fn start_tasks(&mut self, reports: &mpsc::Sender<Report>) {
+        self.look |= self.handover.is_due();
+        if self.look && !self.claiming && self.sending.len() < NODE_IN_FLIGHT {
+            (self.look, self.claiming) = (false, true);
+            self.start_claim(reports.clone());
+        }
+        if !self.reading && !self.unknown.is_empty() {
+            self.reading = true;
+            self.start_read(reports.clone());
+        }
+        if !self.recording && self.is_time_to_record() {
+            self.recording = true;
+            self.start_record(reports.clone());
+        }
+    }
+
+    /// What commits of this process have handed over.
+    fn take_fresh(&mut self) {
+        for fresh in self.handover.take() {
+            let lane =
+                self.lanes.entry(fresh.row.endpoint_id).or_insert_with(|| Lane::new(fresh.row.clinic_id));
+            self.turns.add(lane.clinic, fresh.row.endpoint_id);
+            lane.add(Leased { row: fresh.row, _place: fresh.place, at: fresh.at, version: fresh.version });
+        }
+    }
+
+    /// Sends while lanes, their breakers and the node have room.
+    fn send_all(&mut self) {
+        let (now, now_ms) = ((self.now)(), self.now_ms());
+        for endpoint in self.turns.due(now_ms) {
+            if let Some(lane) = self.lanes.get(&endpoint) {
+                self.turns.add(lane.clinic, endpoint);
+            }
+        }
+        while self.sending.len() < NODE_IN_FLIGHT
+            && let Some(endpoint) = self.turns.next()
+        {
+            let Some(lane) = self.lanes.get_mut(&endpoint) else { continue };
+            match lane.turn(now, now_ms) {
+                Turn::Send(leased, ready) => {
+                    if lane.is_stale(now) {
+                        self.unknown.insert(endpoint);
+                    }
+                    if lane.has_work() {
+                        self.turns.add(lane.clinic, endpoint);
+                    }
+                    self.sending.spawn(send::send(self.client.clone(), *leased, ready, self.now));
+                }
+                Turn::Unknown => {
+                    self.unknown.insert(endpoint);
+                }
+                Turn::Later(at_ms) => self.turns.wake_at(at_ms, endpoint),
+                Turn::Nothing => {}
             }
         }
     }
 
     /// Claims for every lane with room, in one transaction.
     fn start_claim(&mut self, reports: mpsc::Sender<Report>) {
-        self.lanes.retain(|_, lane| !lane.is_forgettable());
-        let now = (self.now)();
-        let rooms: HashMap<EndpointId, usize> =
-            self.lanes.iter().map(|(&id, lane)| (id, lane.room())).collect();
-        let db = self.db.clone();
+        let (now, handover) = ((self.now)(), Arc::clone(&self.handover));
+        let room =
+            |(&endpoint, lane): (&EndpointId, &Lane)| (endpoint, lane.may_hold(handover.room(endpoint)));
+        let rooms = self.lanes.iter().map(room).collect();
+        let (db, policy, after, node) =
+            (self.db.clone(), self.settings.policy, self.look_after, self.handover.node_room());
         tokio::spawn(async move {
-            let claimed = claim(&db, now, rooms).await;
+            let claimed = claim::claim(&db, policy, now, after, rooms, node).await;
             // The loop outlives this task, or has stopped and lets the leases run out.
             let _ = reports.send(Report::Claimed(claimed, now)).await;
         });
     }
 
-    fn take_claimed(&mut self, claimed: Result<Vec<Haul>, Error>, at: Ts) {
-        let claimed = match claimed {
-            Ok(claimed) => claimed,
-            Err(error) => {
-                tracing::error!(%error, "deliveries could not be claimed");
-                return;
-            }
-        };
-        for Haul { target, rows, is_full } in claimed {
-            let lane = self.lanes.entry(target.endpoint_id).or_insert_with(Lane::new);
-            lane.wants_more = is_full;
-            lane.know(target.version);
-            lane.queue.extend(rows.into_iter().map(|row| Leased { row, target: Arc::clone(&target), at }));
-        }
-    }
-
-    fn take_finished(&mut self, joined: Result<Finished, tokio::task::JoinError>) {
-        match joined {
-            Ok(finished) => {
-                let now_ms = self.now_ms();
-                if let Some(lane) = self.lanes.get_mut(&finished.leased.row.endpoint_id) {
-                    lane.done(finished.alive, now_ms);
-                }
-                self.finished.push_back(finished);
-            }
-            // The lease of what was being sent runs out, and the row is claimed again.
-            Err(error) => tracing::error!(%error, "a sending task failed"),
-        }
-    }
-
-    fn start_record(&mut self, reports: mpsc::Sender<Report>) {
-        let count = self.finished.len().min(RECORD_BATCH);
-        let batch: Vec<Finished> = self.finished.drain(..count).collect();
-        let (db, scale, now) = (self.db.clone(), self.settings.retry_scale, self.now);
+    fn start_read(&mut self, reports: mpsc::Sender<Report>) {
+        let (endpoints, now) = (std::mem::take(&mut self.unknown), (self.now)());
+        let (db, policy) = (self.db.clone(), self.settings.policy);
         tokio::spawn(async move {
-            let endpoints = record::record(&db, batch, scale, now).await;
-            let _ = reports.send(Report::Recorded(endpoints)).await;
+            let known = claim::targets(&db, policy, now, endpoints).await;
+            let _ = reports.send(Report::Known(known, now)).await;
         });
     }
 
-    /// Whether a lane whose results were recorded has room and likely more waiting.
-    fn take_recorded(&mut self, endpoints: &[EndpointId]) -> bool {
-        endpoints.iter().any(|id| {
-            self.lanes.get(id).is_some_and(|lane| lane.wants_more && lane.queue.len() < LANE_WINDOW / 2)
-        })
+    fn is_time_to_record(&self) -> bool {
+        !self.returned.is_empty()
+            || self.finished.len() >= RECORD_ENOUGH
+            || self.finished.front().is_some_and(|first| {
+                // Others of its ordering key wait for it.
+                first.leased.row.line.is_some() || self.now_ms() >= self.finished_since_ms + RECORD_WITHIN_MS
+            })
     }
 
-    /// Finishes what is in flight and records it; what was claimed and not sent is given back.
-    async fn finish(mut self, mut inbox: mpsc::Receiver<Report>, mut claiming: bool, mut recording: bool) {
+    fn start_record(&mut self, reports: mpsc::Sender<Report>) {
+        let count = self.finished.len().min(RECORD_MOST);
+        let batch: Vec<Finished> = self.finished.drain(..count).collect();
+        self.finished_since_ms = self.now_ms();
+        let returned = std::mem::take(&mut self.returned);
+        let (db, scale, now) = (self.db.clone(), self.settings.retry_scale, self.now);
+        tokio::spawn(async move {
+            record::give_back(&db, returned, now()).await;
+            let recorded = record::record(&db, batch, scale, now).await;
+            let _ = reports.send(Report::Recorded(recorded)).await;
+        });
+    }
+
+    fn take_report(&mut self, report: Report) {
+        match report {
+            Report::Claimed(claimed, at) => {
+                self.claiming = false;
+                match claimed {
+                    Ok(haul) => self.take_claimed(haul, at),
+                    Err(error) => tracing::error!(%error, "deliveries could not be claimed"),
+                }
+            }
+            Report::Recorded(recorded) => {
+                self.recording = false;
+                self.take_recorded(recorded);
+            }
+            Report::Known(known, at) => {
+                self.reading = false;
+                match known {
+                    Ok(known) => known.into_iter().for_each(|(id, ready)| self.know(id, ready, at)),
+                    // What waits for it is tried again with the next look.
+                    Err(error) => tracing::error!(%error, "endpoints could not be read"),
+                }
+            }
+        }
+    }
+
+    fn take_claimed(&mut self, haul: Haul, at: Ts) {
+        self.look_after = haul.rest_after;
+        self.look |= haul.rest_after.is_some();
+        for catch in haul.lanes {
+            let endpoint = catch.ready.target.endpoint_id;
+            let (clinic, version) = (catch.ready.target.clinic_id, catch.ready.target.version);
+            let lane = self.lanes.entry(endpoint).or_insert_with(|| Lane::new(clinic));
+            lane.has_more = catch.is_full;
+            for row in catch.rows {
+                let place = self.handover.place(endpoint, row.body.len());
+                lane.add(Leased { row, _place: place, at, version });
+            }
+            self.know(endpoint, Some(catch.ready), at);
+        }
+        // Of the other lanes nothing is due.
+        for endpoint in haul.without {
+            if let Some(lane) = self.lanes.get_mut(&endpoint) {
+                lane.has_more = false;
+            }
+            self.open_or_close(endpoint);
+        }
+    }
+
+    /// Takes what was read of an endpoint. What is held for one that must not be sent to goes back.
+    fn know(&mut self, endpoint: EndpointId, ready: Option<Arc<Ready>>, at: Ts) {
+        let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
+        lane.know(ready, at);
+        if lane.is_closed() {
+            self.returned.extend(lane.empty());
+        }
+        self.turns.add(lane.clinic, endpoint);
+        self.open_or_close(endpoint);
+    }
+
+    fn open_or_close(&self, endpoint: EndpointId) {
+        if let Some(lane) = self.lanes.get(&endpoint) {
+            self.handover.set_open(endpoint, lane.is_open());
+        }
+    }
+
+    fn take_finished(&mut self, joined: Result<Finished, JoinError>) {
+        let now_ms = self.now_ms();
+        let finished = match joined {
+            Ok(finished) => finished,
+            // The lease of what was being sent runs out, and the row is claimed again.
+            Err(error) => {
+                tracing::error!(%error, "a sending task failed");
+                return;
+            }
+        };
+        let endpoint = finished.leased.row.endpoint_id;
+        if let Some(lane) = self.lanes.get_mut(&endpoint) {
+            lane.done(finished.alive, now_ms);
+            self.look |= lane.wants_more();
+            self.turns.add(lane.clinic, endpoint);
+            if !finished.alive {
+                self.open_or_close(endpoint);
+            }
+        }
+        if self.finished.is_empty() {
+            self.finished_since_ms = now_ms;
+        }
+        self.finished.push_back(finished);
+    }
+
+    /// What stood behind a recorded delivery of its ordering key goes on, or back.
+    fn take_recorded(&mut self, recorded: Vec<Recorded>) {
+        for Recorded { endpoint, line, moves_on } in recorded {
+            let Some(lane) = self.lanes.get_mut(&endpoint) else { continue };
+            let Some(line) = line else { continue };
+            if moves_on {
+                lane.line_moved(line);
+                self.turns.add(lane.clinic, endpoint);
+            } else {
+                self.returned.extend(lane.line_stopped(line));
+            }
+            // What came after it was written free.
+            self.look = true;
+        }
+    }
+
+    /// Finishes what is in flight and records it; what is held and was not sent is given back.
+    async fn finish(mut self, mut inbox: mpsc::Receiver<Report>) {
+        self.handover.shut();
         let until = tokio::time::Instant::now() + STOP_WITHIN;
-        while !self.sending.is_empty() || claiming || recording {
+        while !self.sending.is_empty() || self.claiming || self.recording || self.reading {
             tokio::select! {
                 () = tokio::time::sleep_until(until) => break,
                 Some(joined) = self.sending.join_next() => self.take_finished(joined),
-                Some(report) = inbox.recv() => match report {
-                    Report::Claimed(claimed, at) => {
-                        claiming = false;
-                        self.take_claimed(claimed, at);
-                    }
-                    Report::Recorded(_) => recording = false,
-                },
+                Some(report) = inbox.recv() => self.take_report(report),
             }
         }
+        self.take_fresh();
         let rest: Vec<Finished> = self.finished.drain(..).collect();
         record::record(&self.db, rest, self.settings.retry_scale, self.now).await;
-        let unsent: Vec<Leased> = self.lanes.into_values().flat_map(|lane| lane.queue).collect();
+        let mut unsent = self.returned;
+        unsent.extend(self.lanes.values_mut().flat_map(Lane::empty));
         record::give_back(&self.db, unsent, (self.now)()).await;
     }
 }
 
-/// Claims due rows for each lane that has room and an active endpoint.
-async fn claim(db: &Db, now: Ts, rooms: HashMap<EndpointId, usize>) -> Result<Vec<Haul>, Error> {
-    let due = db.read(move |tx| Box::pin(deliveries::lanes_due(tx, now))).await?;
-    let wanted: Vec<(EndpointId, usize)> = due
-        .into_iter()
-        .map(|id| (id, rooms.get(&id).copied().unwrap_or(LANE_WINDOW)))
-        .filter(|(_, room)| *room > 0)
-        .collect();
-    if wanted.is_empty() {
-        return Ok(Vec::new());
+async fn sleep(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
     }
-    let wanted = Arc::new(wanted);
-    db.write(move |tx| {
-        let wanted = Arc::clone(&wanted);
-        Box::pin(async move {
-            let mut claimed = Vec::with_capacity(wanted.len());
-            for &(endpoint, room) in wanted.iter() {
-                let Some(target) = endpoints::endpoint_target(tx, endpoint, now).await? else { continue };
-                let limit = i64::try_from(room).unwrap_or(i64::MAX);
-                let (until, token) = (now.plus_millis(LEASE_MS), Uuid::now_v7());
-                let rows = deliveries::deliveries_claim(tx, endpoint, now, until, token, limit).await?;
-                if !rows.is_empty() {
-                    let is_full = rows.len() == room;
-                    claimed.push(Haul { target: Arc::new(target), rows, is_full });
-                }
-            }
-            Ok::<_, Error>(claimed)
-        })
-    })
-    .await
 }

@@ -1,6 +1,6 @@
 //! What attempts came to, recorded many at a time: the next attempt or the end, the log, the endpoint's health.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use nimbus_core::{
     event::{Event, Fact},
@@ -9,66 +9,74 @@ use nimbus_core::{
 };
 use nimbus_store::{
     Db, Error, Tx,
-    deliveries::{self, AttemptRow, Next, Outcome as Recorded},
-    endpoints::{self, EndpointStatus, Target},
+    deliveries::{self, AttemptRow, Next, Outcome as Ended},
+    endpoints::{self, AfterDeadLetter, EndpointStatus, Target},
 };
 use uuid::Uuid;
 
-use super::lane::Leased;
+use super::{RECORD_MOST, lane::Leased};
 use crate::{
-    client::{Answer, Cause, Outcome},
+    attempt::Ready,
+    client::{Answer, Outcome},
     outbox,
     schedule::{self, RetryScale},
 };
 
 /// An endpoint that fails everything for so long is disabled (contract: 5 days).
 const DISABLE_AFTER_DAYS: i64 = 5;
-/// A result that could not be recorded is tried again so often; then its lease runs out and it is sent again.
-const RECORD_TRIES: u32 = 5;
-/// What was claimed and could not be sent is due again after this.
-const UNSENT_MS: i64 = 1000;
+/// Results that could not be recorded are tried again for so long, twice their lease; then they are sent again.
+const RECORD_WITHIN: Duration = Duration::from_secs(60);
+/// The wait between two tries, at most.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// An attempt that ended, or was not made.
+/// An attempt that ended.
 pub(super) struct Finished {
     pub(super) leased: Leased,
+    pub(super) ready: Arc<Ready>,
     pub(super) started_at: Ts,
-    pub(super) answer: Option<Answer>,
-    /// Whether the receiver answered; `None` if nothing was sent.
-    pub(super) alive: Option<bool>,
+    pub(super) answer: Answer,
+    /// Whether the receiver answered.
+    pub(super) alive: bool,
+}
+
+/// What the lanes need to know of a result that is on record, or is given up.
+pub(super) struct Recorded {
+    pub(super) endpoint: EndpointId,
+    pub(super) line: Option<Uuid>,
+    /// Whether what stands behind it in its line may go.
+    pub(super) moves_on: bool,
 }
 
 impl Finished {
-    /// The endpoint no longer wants it, or could not be read: no attempt is consumed.
-    pub(super) fn unsent(leased: Leased, started_at: Ts) -> Self {
-        Self { leased, started_at, answer: None, alive: None }
-    }
-
-    /// The endpoint's URL or headers are refused now.
-    pub(super) fn unsendable(leased: Leased, started_at: Ts) -> Self {
-        let answer = Answer::failed(Cause::AddressRefused);
-        Self { leased, started_at, answer: Some(answer), alive: Some(false) }
-    }
-
-    fn recorded(&self, scale: RetryScale, now: Ts) -> Recorded {
-        let row = &self.leased.row;
+    fn ended(&self, scale: RetryScale, now: Ts) -> Ended {
+        let (row, answer) = (&self.leased.row, &self.answer);
         let number = row.attempts + 1;
-        let (attempt, next) = match &self.answer {
-            None => (None, Next::Release { due_at: now.plus_millis(UNSENT_MS) }),
-            Some(answer) => {
-                let attempt = AttemptRow {
-                    id: AttemptId(Uuid::now_v7()),
-                    number,
-                    started_at: self.started_at,
-                    elapsed_ms: answer.elapsed_ms,
-                    outcome: if answer.outcome == Outcome::Success { "delivered" } else { "failed" },
-                    cause: cause(answer).map(str::to_owned),
-                    status_code: answer.status.map(i64::from),
-                    response: answer.body.clone(),
-                };
-                (Some(attempt), next(answer, number, scale, now))
-            }
+        let attempt = AttemptRow {
+            id: AttemptId(Uuid::now_v7()),
+            number,
+            started_at: self.started_at,
+            elapsed_ms: answer.elapsed_ms,
+            outcome: if answer.outcome == Outcome::Success { "delivered" } else { "failed" },
+            cause: cause(answer).map(str::to_owned),
+            status_code: answer.status.map(i64::from),
+            response: answer.body.clone(),
         };
-        Recorded { clinic_id: row.clinic_id, delivery_id: row.id, token: row.token, attempt, next }
+        Ended {
+            clinic_id: row.clinic_id,
+            delivery_id: row.id,
+            token: row.token,
+            attempt: Some(attempt),
+            next: next(answer, number, &self.ready.target, scale, now),
+        }
+    }
+
+    fn recorded(&self, next: Option<Next>) -> Recorded {
+        let moves_on = match next {
+            Some(Next::Delivered) => true,
+            Some(Next::Dead) => self.ready.target.after_dead_letter == AfterDeadLetter::Skip,
+            Some(Next::Retry { .. } | Next::Release { .. }) | None => false,
+        };
+        Recorded { endpoint: self.leased.row.endpoint_id, line: self.leased.row.line, moves_on }
     }
 }
 
@@ -81,12 +89,15 @@ fn cause(answer: &Answer) -> Option<&'static str> {
 }
 
 /// What follows an attempt: the contract's schedule with jitter, or later if the receiver asks for it.
-fn next(answer: &Answer, number: i64, scale: RetryScale, now: Ts) -> Next {
+fn next(answer: &Answer, number: i64, target: &Target, scale: RetryScale, now: Ts) -> Next {
     if answer.outcome == Outcome::Success {
         return Next::Delivered;
     }
     let failed = u32::try_from(number).unwrap_or(u32::MAX);
-    let Some(delay) = schedule::next_delay_ms(failed, jitter_permille(), scale) else { return Next::Dead };
+    let own = target.retry_schedule.as_deref();
+    let Some(delay) = schedule::next_delay_ms(own, failed, jitter_permille(), scale) else {
+        return Next::Dead;
+    };
     let asked = answer.retry_after.as_deref().and_then(|value| schedule::retry_after(value, now.seconds()));
     Next::Retry { due_at: now.plus_millis(delay.max(asked.unwrap_or(0))) }
 }
@@ -98,73 +109,73 @@ fn jitter_permille() -> u32 {
     schedule::JITTER_PERMILLE.start() + random % span
 }
 
-/// Records a batch in one transaction; answers the endpoints concerned.
+/// Records a batch in one transaction. While the store does not answer it is tried again, so that as little as can be
+/// is sent twice.
 pub(super) async fn record(
     db: &Db,
     batch: Vec<Finished>,
     scale: RetryScale,
     now: fn() -> Ts,
-) -> Vec<EndpointId> {
+) -> Vec<Recorded> {
     if batch.is_empty() {
         return Vec::new();
     }
     let at = now();
-    let outcomes: Arc<Vec<Recorded>> = Arc::new(batch.iter().map(|done| done.recorded(scale, at)).collect());
+    let ended: Arc<Vec<Ended>> = Arc::new(batch.iter().map(|done| done.ended(scale, at)).collect());
     let health: Arc<Vec<Health>> = Arc::new(health(&batch));
-    for attempt in 1..=RECORD_TRIES {
-        let (outcomes, health) = (Arc::clone(&outcomes), Arc::clone(&health));
-        let written = db
-            .write(move |tx| {
-                let (outcomes, health) = (Arc::clone(&outcomes), Arc::clone(&health));
-                Box::pin(async move {
-                    deliveries::delivery_record(tx, &outcomes, at).await?;
-                    for endpoint in health.iter() {
-                        endpoint.write(tx, at).await?;
-                    }
-                    Ok::<_, Error>(())
-                })
+    let (begun, mut pause) = (tokio::time::Instant::now(), Duration::from_millis(50));
+    let held = loop {
+        let (ended, health) = (Arc::clone(&ended), Arc::clone(&health));
+        let written = db.write(move |tx| {
+            let (ended, health) = (Arc::clone(&ended), Arc::clone(&health));
+            Box::pin(async move {
+                let held = deliveries::delivery_record(tx, &ended, at).await?;
+                for endpoint in health.iter() {
+                    endpoint.write(tx, at).await?;
+                }
+                Ok::<_, Error>(held)
             })
-            .await;
-        match written {
-            Ok(()) => break,
+        });
+        match written.await {
+            Ok(held) => break held,
             Err(error) => {
-                tracing::error!(%error, attempt, count = batch.len(), "results were not recorded")
+                tracing::error!(%error, count = batch.len(), "results were not recorded")
             }
         }
-        tokio::time::sleep(std::time::Duration::from_millis(u64::from(attempt) * 100)).await;
-    }
-    let mut endpoints: Vec<EndpointId> = batch.iter().map(|done| done.leased.row.endpoint_id).collect();
-    endpoints.sort_unstable();
-    endpoints.dedup();
-    endpoints
+        if begun.elapsed() > RECORD_WITHIN {
+            break vec![false; batch.len()];
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    };
+    let results = batch.iter().zip(ended.iter()).zip(held);
+    results.map(|((done, ended), held)| done.recorded(held.then_some(ended.next))).collect()
 }
 
 /// Gives leases back, so that another node, or the next start, need not wait for them to run out.
 pub(super) async fn give_back(db: &Db, unsent: Vec<Leased>, now: Ts) {
-    if unsent.is_empty() {
-        return;
-    }
-    let unsent = Arc::new(unsent);
-    let written = db
-        .write(move |tx| {
-            let unsent = Arc::clone(&unsent);
-            Box::pin(async move {
-                for leased in unsent.iter() {
-                    let row = &leased.row;
-                    deliveries::delivery_release(tx, row.clinic_id, row.id, row.token, now).await?;
-                }
-                Ok::<_, Error>(())
-            })
-        })
-        .await;
-    if let Err(error) = written {
-        tracing::warn!(%error, "leases were not given back; they run out by themselves");
+    let released = |leased: &Leased| Ended {
+        clinic_id: leased.row.clinic_id,
+        delivery_id: leased.row.id,
+        token: leased.row.token,
+        attempt: None,
+        next: Next::Release { due_at: now },
+    };
+    for some in unsent.chunks(RECORD_MOST) {
+        let ended: Arc<Vec<Ended>> = Arc::new(some.iter().map(released).collect());
+        let written = db.write(move |tx| {
+            let ended = Arc::clone(&ended);
+            Box::pin(async move { deliveries::delivery_record(tx, &ended, now).await })
+        });
+        if let Err(error) = written.await {
+            tracing::warn!(%error, "leases were not given back; they run out by themselves");
+        }
     }
 }
 
 /// What a batch says of one endpoint.
 struct Health {
-    target: Arc<Target>,
+    ready: Arc<Ready>,
     verdict: Verdict,
 }
 
@@ -179,15 +190,14 @@ enum Verdict {
 fn health(batch: &[Finished]) -> Vec<Health> {
     let mut found: HashMap<EndpointId, Health> = HashMap::new();
     for done in batch {
-        let Some(answer) = &done.answer else { continue };
-        let verdict = match answer.outcome {
+        let verdict = match done.answer.outcome {
             Outcome::Success => Verdict::Works,
             Outcome::Gone => Verdict::Gone,
             Outcome::Failed(_) => Verdict::Fails,
         };
         let health = found
             .entry(done.leased.row.endpoint_id)
-            .or_insert_with(|| Health { target: Arc::clone(&done.leased.target), verdict });
+            .or_insert_with(|| Health { ready: Arc::clone(&done.ready), verdict });
         health.verdict = match (health.verdict, verdict) {
             (Verdict::Gone, _) | (_, Verdict::Gone) => Verdict::Gone,
             (Verdict::Works, _) | (_, Verdict::Works) => Verdict::Works,
@@ -199,14 +209,15 @@ fn health(batch: &[Finished]) -> Vec<Health> {
 
 impl Health {
     async fn write(&self, tx: &mut Tx, now: Ts) -> Result<(), Error> {
-        let (clinic, id) = (self.target.clinic_id, self.target.endpoint_id);
-        match (self.verdict, self.target.failing_since) {
+        let target = &self.ready.target;
+        let (clinic, id) = (target.clinic_id, target.endpoint_id);
+        match (self.verdict, target.failing_since) {
             (Verdict::Works, Some(_)) => endpoints::endpoint_failing(tx, clinic, id, None).await,
             (Verdict::Fails, None) => endpoints::endpoint_failing(tx, clinic, id, Some(now)).await,
             (Verdict::Fails, Some(since)) if since.plus_days(DISABLE_AFTER_DAYS) <= now => {
-                disable(tx, &self.target, "failing for 5 days", now).await
+                disable(tx, target, "failing for 5 days", now).await
             }
-            (Verdict::Gone, _) => disable(tx, &self.target, "answered 410 Gone", now).await,
+            (Verdict::Gone, _) => disable(tx, target, "answered 410 Gone", now).await,
             _ => Ok(()),
         }
     }
@@ -224,7 +235,7 @@ async fn disable(tx: &mut Tx, target: &Target, reason: &'static str, now: Ts) ->
     endpoints::endpoint_update(tx, &endpoint).await?;
     let fact = Fact::WebhookDisabled { endpoint_id: endpoint.id, reason };
     let event = Event { clinic_id: endpoint.clinic_id, ordering_key: None, at: now, fact };
-    let rows = outbox::rows(tx, now, &[event]).await?;
+    let rows = outbox::rows(tx, now, &[event], None).await?;
     tx.batch(rows.statements).await?;
     Ok(())
 }

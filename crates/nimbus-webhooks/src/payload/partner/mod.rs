@@ -2,6 +2,7 @@
 
 mod types;
 
+use bytes::Bytes;
 use nimbus_core::{
     event::{Event, Fact, ParcelLinks},
     ids::EventId,
@@ -324,7 +325,7 @@ fn location(address: &Address) -> DeliveryLocation<'_> {
 
 /// The same payload under another `event_name`, for endpoints that subscribe by an older spelling. The bytes
 /// are a function of the stored ones, so every retry sends the same.
-pub fn renamed(body: Vec<u8>, event_name: &str) -> Vec<u8> {
+pub fn renamed(body: Bytes, event_name: &str) -> Bytes {
     const FIELD: &[u8] = b",\"event_name\":\"";
     let Some(at) = body.windows(FIELD.len()).position(|window| window == FIELD) else { return body };
     let start = at + FIELD.len();
@@ -332,7 +333,7 @@ pub fn renamed(body: Vec<u8>, event_name: &str) -> Vec<u8> {
     if &body[start..start + length] == event_name.as_bytes() {
         return body;
     }
-    [&body[..start], event_name.as_bytes(), &body[start + length..]].concat()
+    [&body[..start], event_name.as_bytes(), &body[start + length..]].concat().into()
 }
 
 #[cfg(test)]
@@ -362,12 +363,12 @@ mod tests {
     fn only_the_name_changes_under_an_older_spelling() {
         for body in rendered() {
             let mut before: Value = serde_json::from_str(&body).unwrap();
-            let other = renamed(body.clone().into_bytes(), "medication_order:filled");
+            let other = renamed(body.clone().into(), "medication_order:filled");
             let after: Value = serde_json::from_slice(&other).unwrap();
             let name = before["event_name"].as_str().unwrap().to_owned();
             before["event_name"] = json!("medication_order:filled");
             assert_eq!(before, after);
-            assert_eq!(renamed(body.clone().into_bytes(), &name), body.into_bytes());
+            assert_eq!(renamed(body.clone().into(), &name), body.into_bytes());
         }
     }
 }
