@@ -20,6 +20,7 @@ use nimbus_store::{Tx, licenses, originals, patients, practitioners, prescriptio
 
 use crate::{
     error::{Detail, Error, RefusalCode, Result},
+    formulary::Drugs,
     unit::Cx,
 };
 
@@ -110,6 +111,7 @@ pub(crate) async fn ask(tx: &mut Tx, cx: &Cx, check: Check<'_>) -> Result<Vec<Fo
             (originals::originals_bound(tx, order.clinic_id, &controlled).await?, has_dea(tx, order).await?)
         }
     };
+    let drugs = Drugs::of(tx, cx, order.clinic_id, check.prescriptions).await?;
     let pack = cx.app.rules().on(cx.today);
     let way = way(cx, order, check.service);
     let mut found = Vec::new();
@@ -126,6 +128,7 @@ pub(crate) async fn ask(tx: &mut Tx, cx: &Cx, check: Check<'_>) -> Result<Vec<Fo
             prescription,
             quantity: line.quantity,
             days_supply: line.days_supply,
+            drug: drugs.of_prescription(prescription),
             doubt: check.doubts.get(index).copied().unwrap_or(unknown),
             is_cold: order.refrigerated || prescription.refrigerated,
             way,

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use nimbus_core::{
+    formulary::{Drug, Unit},
     ids::{LineId, LotId, MoveId, OrderId},
     inventory::{Lot, MoveKind, allocate},
     order::{Act, FillStatus, Line, Lines, Order},
+    phi::Phi,
+    prescription::Prescription,
     quantity::Quantity,
     time::Date,
 };
@@ -23,6 +26,7 @@ use crate::{
     App,
     actor::{Call, READERS, WORKERS},
     error::{Error, Result},
+    formulary::Drugs,
     orders::NOT_FOUND,
     outbox::Changes,
     unit::{Cx, Render, Reply},
@@ -105,7 +109,9 @@ pub struct Receive {
     pub lot_number: String,
     pub expires_on: Date,
     pub quantity: Quantity,
-    pub note: Option<String>,
+    /// What the quantity is in; the drug's unit if it is not given.
+    pub unit: Option<Unit>,
+    pub note: Option<Phi<String>>,
 }
 
 /// Takes stock in. More of a lot that is there is added to it. Holds for want of stock stay until staff release them:
@@ -119,16 +125,16 @@ async fn receive_in(tx: &mut Tx, cx: &Cx, command: &Receive) -> Result<LotView> 
     if command.expires_on < cx.today {
         return Err(Error::field("expires_on", "must not be in the past"));
     }
-    let known = cx.app.formulary().get(&command.drug_id).is_some()
-        || clinic_drugs::clinic_drug_exists_any(tx, &command.drug_id).await?;
-    if !known {
-        return Err(Error::field("drug_id", "Drug not found"));
-    }
+    let drug = drug_any(tx, cx, &command.drug_id).await?;
+    let drug = drug.ok_or_else(|| Error::field("drug_id", "Drug not found"))?;
+    let received = drug.count_in(command.quantity, command.unit.unwrap_or(drug.unit));
+    let received = received.map_err(|_| Error::field("unit", "is not one that this drug is counted in"))?;
     let new = Lot {
         id: LotId(Uuid::now_v7()),
         drug_id: command.drug_id.clone(),
         lot_number: command.lot_number.clone(),
         expires_on: command.expires_on,
+        unit: Some(drug.unit),
         on_hand: 0,
         created_at: cx.now,
         updated_at: cx.now,
@@ -137,15 +143,49 @@ async fn receive_in(tx: &mut Tx, cx: &Cx, command: &Receive) -> Result<LotView> 
     if lot.expires_on != command.expires_on {
         return Err(Error::field("expires_on", "is not the day on which this lot expires"));
     }
-    let change = command.quantity.thousandths();
+    if lot.unit.is_some_and(|unit| unit != drug.unit) {
+        return Err(Error::field("unit", "is not what this lot is counted in"));
+    }
+    let change = received.thousandths();
     moved(tx, cx, lot, (MoveKind::Receive, change), command.note.clone(), "inventory.receive").await
+}
+
+/// A drug of the formulary, or any clinic's own.
+async fn drug_any(tx: &mut Tx, cx: &Cx, id: &str) -> Result<Option<Drug>> {
+    match cx.app.formulary().get(id) {
+        Some(drug) => Ok(Some(drug.clone())),
+        None => Ok(clinic_drugs::clinic_drug_own_any(tx, id).await?),
+    }
+}
+
+/// Gives the lots of before lots had a unit that of their drug, once the formulary is known. Those of a drug that is on
+/// no list any more wait for it.
+pub async fn settle_units(app: &App) -> Result<()> {
+    let all = app.clone();
+    let settle = app.db().write(move |tx: &mut Tx| {
+        let app = all.clone();
+        Box::pin(async move {
+            for id in store::drugs_without_unit(tx).await? {
+                let unit = match app.formulary().get(&id) {
+                    Some(drug) => Some(drug.unit),
+                    None => clinic_drugs::clinic_drug_own_any(tx, &id).await?.map(|own| own.unit),
+                };
+                if let Some(unit) = unit {
+                    store::lots_unit_set(tx, &id, unit).await?;
+                }
+            }
+            Ok::<_, Error>(())
+        })
+    });
+    settle.await
 }
 
 pub struct Adjust {
     pub lot: LotId,
     pub change: Change,
+    /// In the lot's unit.
     pub quantity: Quantity,
-    pub reason: String,
+    pub reason: Phi<String>,
 }
 
 /// Which way a lot is corrected.
@@ -191,7 +231,7 @@ async fn moved(
     cx: &Cx,
     lot: Lot,
     (kind, quantity): (MoveKind, i64),
-    reason: Option<String>,
+    reason: Option<Phi<String>>,
     action: &'static str,
 ) -> Result<LotView> {
     if lot.on_hand + quantity > MAX_ON_HAND {
@@ -208,8 +248,15 @@ async fn moved(
 }
 
 /// Takes what the lines that are to be filled need out of stock; the lines for which there is not enough. A drug of
-/// which no lot was ever received is not counted.
-pub(crate) async fn consume(tx: &mut Tx, order: &Order, lines: Lines<'_>, act: &Act) -> Result<Vec<LineId>> {
+/// which no lot was ever received is not counted, and neither is a quantity that a pharmacist, or a sandbox, let pass
+/// although nobody can tell how much it is.
+pub(crate) async fn consume(
+    tx: &mut Tx,
+    cx: &Cx,
+    order: &Order,
+    lines: Lines<'_>,
+    act: &Act,
+) -> Result<Vec<LineId>> {
     let filled = |line: &&Line| {
         let named = match lines {
             Lines::EveryLive => true,
@@ -218,19 +265,25 @@ pub(crate) async fn consume(tx: &mut Tx, order: &Order, lines: Lines<'_>, act: &
         named && line.status == FillStatus::Filling
     };
     let found = prescriptions::prescription_of_order(tx, order.clinic_id, order.id).await?;
+    let drugs = Drugs::of(tx, cx, order.clinic_id, &found).await?;
     // By drug, so that two orders of the same drugs take them in the same order.
-    let mut by_drug: BTreeMap<&str, Vec<&Line>> = BTreeMap::new();
+    let mut by_drug: BTreeMap<&str, Vec<(&Line, Quantity, Unit)>> = BTreeMap::new();
     for line in order.lines.iter().filter(filled) {
         let prescription = found.iter().find(|prescription| prescription.id == line.prescription_id);
-        if let Some(drug) = prescription.and_then(|it| it.drug_id.as_ref()) {
-            by_drug.entry(drug.expose().as_str()).or_default().push(line);
+        let Some((prescription, id)) = prescription.and_then(|it| Some((it, it.drug_id.as_ref()?))) else {
+            continue;
+        };
+        if let Some((quantity, unit)) = counted(drugs.get(id.expose()), line, prescription) {
+            by_drug.entry(id.expose().as_str()).or_default().push((line, quantity, unit));
         }
     }
     let (mut taken, mut short) = (Vec::new(), Vec::new());
     for (drug, lines) in by_drug {
         let Some(mut lots) = store::lots_lock(tx, drug, act.now).await? else { continue };
-        for line in lines {
-            match allocate(&mut lots, line.id, line.quantity, act.today) {
+        let unit = drugs.get(drug).map(|drug| drug.unit);
+        lots.iter_mut().for_each(|lot| lot.unit = lot.unit.or(unit));
+        for (line, quantity, unit) in lines {
+            match allocate(&mut lots, line.id, (quantity, unit), act.today) {
                 Some(some) => taken.extend(some),
                 None => short.push(line.id),
             }
@@ -238,6 +291,16 @@ pub(crate) async fn consume(tx: &mut Tx, order: &Order, lines: Lines<'_>, act: &
     }
     store::lots_consume(tx, (order.clinic_id, order.id), &taken, act.by, act.now).await?;
     Ok(short)
+}
+
+/// What a line takes from stock. Of a drug that is on no list any more, lots in the very unit of the line.
+fn counted(drug: Option<&Drug>, line: &Line, prescription: &Prescription) -> Option<(Quantity, Unit)> {
+    let detail = prescription.detail.expose();
+    let said = detail.unit_of_measure.as_deref();
+    match drug {
+        Some(drug) => Some((drug.count(line.quantity, said, &detail.dose).ok()?, drug.unit)),
+        None => Some((line.quantity, Unit::read(said?)?)),
+    }
 }
 
 /// What was filled and is cancelled before it has left goes back to its lots.

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 pub use nimbus_carriers::labels::Pharmacy;
 use nimbus_carriers::labels::{
-    LabelError, LabelFacts, PackedItem, PackingFacts, Signature, VialFacts, barcode_png, discard_after,
-    packing_slip, shipping_label, vial_labels,
+    LabelError, LabelFacts, PackedItem, PackedLot, PackingFacts, Signature, VialFacts, barcode_png,
+    discard_after, packing_slip, shipping_label, vial_labels,
 };
 use nimbus_core::{
     access::{Environment, SystemActor},
@@ -238,8 +238,13 @@ impl Parcel {
             rx_number: line.rx_number.clone(),
             medication: format!("{} {}", detail.medication, detail.dose),
             quantity: quantity(line, prescription),
+            lots: self.lots.iter().filter(|lot| lot.line_id == id).map(packed_lot).collect(),
         })
     }
+}
+
+fn packed_lot(lot: &LineLot) -> PackedLot {
+    PackedLot { number: lot.lot_number.clone(), expires_on: lot.expires_on }
 }
 
 /// The lots' numbers, each once.

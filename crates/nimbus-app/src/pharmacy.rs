@@ -205,7 +205,7 @@ pub(crate) async fn decide(
         StaffAct::Acknowledge => work(before, Work::Acknowledge, lines, act)?,
         StaffAct::StartFill => work(before, Work::StartFill, lines, act)?,
         StaffAct::Fill => {
-            let short = inventory::consume(tx, before, lines, act).await?;
+            let short = inventory::consume(tx, cx, before, lines, act).await?;
             work(before, Work::Fill { short: &short }, lines, act)?
         }
         StaffAct::Reject => work(before, Work::Reject, lines, act)?,

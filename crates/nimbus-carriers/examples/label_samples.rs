@@ -4,8 +4,8 @@
 use std::{error::Error, fs, path::PathBuf, time::Instant};
 
 use nimbus_carriers::labels::{
-    LabelFacts, PackedItem, PackingFacts, Pharmacy, Signature, VialFacts, barcode_png, packing_slip,
-    shipping_label, vial_labels,
+    LabelFacts, PackedItem, PackedLot, PackingFacts, Pharmacy, Signature, VialFacts, barcode_png,
+    packing_slip, shipping_label, vial_labels,
 };
 use nimbus_core::{
     order::DeliverySpeed,
@@ -137,6 +137,11 @@ fn said(facts: &LabelFacts) -> Vec<String> {
     texts
 }
 
+fn packed_lot(item: usize, lot: usize) -> PackedLot {
+    let expires_on = Date::constant(2027, 3, 31);
+    PackedLot { number: format!("NX{item:02}-{lot}"), expires_on }
+}
+
 fn packing(label: &LabelFacts) -> PackingFacts {
     let medications =
         ["Testosterone Cypionate 200 mg/mL", "Semaglutide 2.5 mg/mL", "Methimazole, tuna flavour"];
@@ -145,6 +150,7 @@ fn packing(label: &LabelFacts) -> PackingFacts {
         rx_number: Some(format!("{}", 1_000_001 + index)),
         medication: medications[index % 3].to_owned(),
         quantity: format!("{}", 10 + index),
+        lots: (0..index % 4).map(|lot| packed_lot(index, lot)).collect(),
     };
     PackingFacts {
         pharmacy: label.pharmacy.clone(),
@@ -211,10 +217,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let packing = packing(&label(&SAMPLES[0], false, day));
     let mut texts: Vec<String> = packing.items.iter().filter_map(|item| item.rx_number.clone()).collect();
+    let lots = packing.items.iter().flat_map(|item| &item.lots);
+    texts.extend(lots.map(|lot| format!("Lot {}, expires Mar 31, 2027", lot.number)));
     texts.extend([
         packing.recipient.clone(),
         "Methimazole, tuna flavour".to_owned(),
-        "Page 2 of 2".to_owned(),
+        "Page 3 of 3".to_owned(),
     ]);
     fs::write(folder.join("packing_slip.pdf"), packing_slip(&packing)?.0)?;
     expected.push(json!({"file": "packing_slip.pdf", "inches": [8.5, 11.0], "texts": texts}));

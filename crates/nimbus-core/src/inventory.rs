@@ -1,6 +1,7 @@
 //! Stock by lot: which lots a fill takes from.
 
 use crate::{
+    formulary::Unit,
     ids::{LineId, LotId},
     quantity::Quantity,
     time::{Date, Ts},
@@ -29,7 +30,9 @@ pub struct Lot {
     pub lot_number: String,
     /// The last day on which it may be dispensed.
     pub expires_on: Date,
-    /// Thousandths of the unit that the drug is dispensed in.
+    /// What it is counted in; `None` for one of before lots had a unit, until the server starts with its drug known.
+    pub unit: Option<Unit>,
+    /// Thousandths of the unit.
     pub on_hand: i64,
     pub created_at: Ts,
     pub updated_at: Ts,
@@ -44,11 +47,16 @@ pub struct Taken {
 }
 
 /// Takes a line's quantity from the lots of its drug: from the one that expires first, over as many as it needs, never
-/// from one that has expired. What is taken is no longer on hand in `lots`. `None` if there is not enough, and then
-/// nothing is taken.
-pub fn allocate(lots: &mut [Lot], line_id: LineId, wanted: Quantity, today: Date) -> Option<Vec<Taken>> {
+/// from one that has expired or is counted in another unit. What is taken is no longer on hand in `lots`. `None` if
+/// there is not enough, and then nothing is taken.
+pub fn allocate(
+    lots: &mut [Lot],
+    line_id: LineId,
+    (wanted, unit): (Quantity, Unit),
+    today: Date,
+) -> Option<Vec<Taken>> {
     lots.sort_by_key(|lot| (lot.expires_on, lot.id));
-    let usable = |lot: &Lot| lot.expires_on >= today && lot.on_hand > 0;
+    let usable = |lot: &Lot| lot.expires_on >= today && lot.on_hand > 0 && lot.unit == Some(unit);
     let there: i64 = lots.iter().filter(|lot| usable(lot)).map(|lot| lot.on_hand).sum();
     if there < wanted.thousandths() {
         return None;
@@ -82,6 +90,7 @@ mod tests {
             drug_id: "drug".to_owned(),
             lot_number: number.to_string(),
             expires_on: add_days(today(), days),
+            unit: Some(Unit::Tablet),
             on_hand,
             created_at: Ts::from_micros(0),
             updated_at: Ts::from_micros(0),
@@ -91,7 +100,8 @@ mod tests {
     const LINE: LineId = LineId(Uuid::nil());
 
     fn take(lots: &mut [Lot], thousandths: i64) -> Option<Vec<(u128, i64)>> {
-        let taken = allocate(lots, LINE, Quantity::from_thousandths(thousandths).unwrap(), today())?;
+        let taken =
+            allocate(lots, LINE, (Quantity::from_thousandths(thousandths).unwrap(), Unit::Tablet), today())?;
         Some(taken.iter().map(|it| (it.lot_id.0.as_u128(), it.quantity.thousandths())).collect())
     }
 
@@ -103,6 +113,15 @@ mod tests {
         assert_eq!(take(&mut lots, 4501), None, "what has expired is not counted");
         assert_eq!(take(&mut lots, 4500), Some(vec![(1, 4500)]));
         assert_eq!(lots.iter().find(|lot| lot.lot_number == "3").map(|lot| lot.on_hand), Some(9000));
+    }
+
+    #[test]
+    fn a_lot_in_another_unit_is_not_counted() {
+        let mut lots = [lot(1, 30, 1000), lot(2, 60, 4000), lot(3, 90, 9000)];
+        lots[0].unit = Some(Unit::Millilitre);
+        lots[2].unit = None;
+        assert_eq!(take(&mut lots, 4500), None);
+        assert_eq!(take(&mut lots, 4000), Some(vec![(2, 4000)]));
     }
 
     proptest! {

@@ -11,7 +11,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use crate::{
     engine::{Db, Engine, Tx, partitions, positions, sqlite_connect},
     error::{Error, Result},
-    keyring,
+    inventory, keyring,
 };
 
 mod sqlite {
@@ -31,8 +31,8 @@ fn runner(engine: Engine) -> Runner {
     }
 }
 
-/// Brings the schema up to date, verifies the master key, and makes the platform's keys and the coming months'
-/// partitions. May be run by any number of processes at once, and again.
+/// Brings the schema up to date, verifies the master key, makes the platform's keys and the coming months' partitions,
+/// and seals what an earlier release left in the clear. May be run by any number of processes at once, and again.
 ///
 /// # Errors
 /// `Database` if a migration fails, or one that was applied has another text now; `Seal(WrongMasterKey)`.
@@ -52,6 +52,8 @@ pub async fn run(db: &Db) -> Result<()> {
     let now = Ts::from_micros(jiff::Timestamp::now().as_microsecond());
     // Staff's and machines' stored replies belong to no clinic: the platform's own keys seal them.
     db.write(move |tx: &mut Tx| Box::pin(keyring::clinic_keys_create(tx, keyring::PLATFORM, now))).await?;
+    // No SQL seals: what V24 found in the clear is sealed once there are keys.
+    inventory::reasons_seal(db).await?;
     partitions::ensure_partitions(db, now).await
 }
 

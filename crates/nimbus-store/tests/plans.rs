@@ -10,11 +10,11 @@ use nimbus_core::{
     prescription::PrescriptionStatus,
     refill::RefillStatus,
     shipment::ShipmentStatus,
-    time::Ts,
+    time::{Date, Ts, parse_date},
 };
 use nimbus_store::{
-    Db, Engine, Result, Tx, clinic_drugs, deliveries, deliveries::DeliveryState, orders, page::Page,
-    patients, practitioners, prescriptions, refills, shipments, tenants, two_engines,
+    Db, Engine, Result, Tx, clinic_drugs, deliveries, deliveries::DeliveryState, inventory, orders,
+    page::Page, patients, practitioners, prescriptions, refills, shipments, tenants, two_engines,
 };
 use uuid::Uuid;
 
@@ -23,7 +23,7 @@ const ROWS: i64 = 20_000;
 
 /// Fills a table by one statement in either dialect: `$id` is a new id, `$at` a time that grows with `i`, `$bytes`
 /// what is not read, and `$clinic` and the like are single ids that the scene has.
-const FILL: [&str; 9] = [
+const FILL: [&str; 10] = [
     "insert into practitioners (clinic_id, id, status, profile, npi_hash, version, created_at, updated_at)
         select $clinic, $id, case when i % 10 = 0 then 'pending' else 'active' end, $bytes, null, 1, $at, $at from n",
     "insert into patients (clinic_id, id, practitioner_id, status, profile, identity_hash, version, created_at,
@@ -55,6 +55,9 @@ const FILL: [&str; 9] = [
     "insert into deliveries (clinic_id, id, endpoint_id, event_id, event_name, state, attempts, due_at, created_at)
         select $clinic, $id, $endpoint, $id, 'x', case when i % 100 = 0 then 'dead' else 'delivered' end, 1, $at, $at
         from n",
+    "insert into inventory_lots (id, drug_id, lot_number, expires_on, unit, on_hand, created_at, updated_at)
+        select $id, 'drug-' || cast(i % 100 as text), cast(i as text),
+            case when i % 100 = 0 then $soon else $late end, 'tablet', i % 2 * 1000, $at, $at from n",
 ];
 
 struct Scene {
@@ -65,6 +68,10 @@ struct Scene {
 
 fn at(second: i64) -> Ts {
     Ts::from_micros(1_767_225_600_000_000).plus_seconds(second)
+}
+
+fn date(year: i16, month: i8, day: i8) -> Date {
+    parse_date(&format!("{year}-{month:02}-{day:02}")).unwrap()
 }
 
 /// An id as either dialect writes it.
@@ -121,9 +128,9 @@ async fn fill(tx: &mut Tx) -> Result<Scene> {
             format!("with recursive n (i) as (select 1 union all select i + 1 from n where i < {ROWS}) ");
         // A statement of its own before `insert` is PostgreSQL's and SQLite's alike.
         let _ = write!(sql, "{text}");
-        let (id, time, bytes, hash, no) = match engine {
+        let (id, time, bytes, hash, no, day) = match engine {
             Engine::Sqlite => {
-                ("randomblob(16)", "1767225600000000 + i * 1000000", "x'00'", "randomblob(32)", "0")
+                ("randomblob(16)", "1767225600000000 + i * 1000000", "x'00'", "randomblob(32)", "0", "")
             }
             Engine::Postgres => (
                 "gen_random_uuid()",
@@ -131,6 +138,7 @@ async fn fill(tx: &mut Tx) -> Result<Scene> {
                 "cast('x' as bytea)",
                 "cast(cast(gen_random_uuid() as text) as bytea)",
                 "false",
+                "date",
             ),
         };
         let few = format!(
@@ -145,6 +153,8 @@ async fn fill(tx: &mut Tx) -> Result<Scene> {
             ("$clinic", literal(engine, clinic.0)),
             ("$bytes", bytes.to_owned()),
             ("$false", no.to_owned()),
+            ("$soon", format!("{day} '2026-01-01'")),
+            ("$late", format!("{day} '2027-01-01'")),
             ("$hash", hash.to_owned()),
             ("$id", id.to_owned()),
             ("$at", time.to_owned()),
@@ -226,8 +236,19 @@ async fn ask_all(tx: &mut Tx, scene: &Scene) -> Result<()> {
             }
         }
     }
+    let lots = pages(tx, "select id from inventory_lots order by created_at limit 1 offset 10000").await?;
+    for page in lots.into_iter().filter(|page| page.updated_from.is_none()) {
+        for drug in [None, Some("drug-1"), Some("no-drug")] {
+            for in_stock in [None, Some(true), Some(false)] {
+                // No lots expire before the first day, few before the second, most before the third.
+                for before in [None, Some(date(2025, 1, 1)), Some(date(2026, 6, 1)), Some(date(2030, 1, 1))] {
+                    inventory::lot_list(tx, drug, in_stock, before, &page).await?;
+                }
+            }
+        }
+    }
     shipments::shipments_by_tracking_any(tx, Some("c"), "1Z").await.ok();
-    clinic_drugs::clinic_drug_exists_any(tx, "own-1").await.ok();
+    clinic_drugs::clinic_drug_own_any(tx, "own-1").await.ok();
     for page in pages(tx, "select id from patients order by created_at limit 1 offset 10000").await? {
         for status in [None, Some(PatientStatus::Inactive)] {
             patients::patient_list(tx, clinic, status, None, &page).await.ok();

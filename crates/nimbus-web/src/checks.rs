@@ -4,6 +4,7 @@ use std::{fmt::Display, ops::RangeInclusive, str::FromStr};
 
 use nimbus_core::{
     contact::{Email, Phone},
+    formulary::Unit,
     identifiers::{dea::Dea, ndc::Ndc, npi::Npi, tracking::TrackingNumber},
     quantity::Quantity,
     time::{Date, Ts, parse_date},
@@ -84,6 +85,14 @@ pub(crate) fn npi(sample_allowed: bool) -> impl Fn(&Value) -> Checked<Npi> {
         Some(sample) => Ok(sample),
         None => parsed(Npi::parse)(value),
     }
+}
+
+/// What a drug is counted in, in any usual writing.
+pub(crate) fn unit(value: &Value) -> Checked<Unit> {
+    Unit::read(&text(1..=50)(value)?).ok_or_else(|| {
+        let known: Vec<&str> = Unit::ALL.iter().map(|unit| unit.as_str()).collect();
+        format!("must be one of {}", known.join(", ")).into()
+    })
 }
 
 pub(crate) fn boolean(value: &Value) -> Checked<bool> {

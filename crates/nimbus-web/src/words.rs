@@ -11,7 +11,7 @@ use nimbus_app::{
 use nimbus_core::{
     access::Environment as Deployment,
     eligibility::Rule,
-    formulary::DrugSpecies as MadeFor,
+    formulary::{DrugSpecies as MadeFor, Unit},
     gates::{Field, Gate as GateName},
     history::Subject,
     inventory::MoveKind,
@@ -121,6 +121,8 @@ sets! {
     PartnerStatus: Partner::ALL, Partner::as_str;
     /// Whom a drug is made for.
     DrugSpecies: MadeFor::ALL, MadeFor::as_str;
+    /// What a drug is dispensed in, and its stock is counted in.
+    DrugUnit: Unit::ALL, Unit::as_str;
     /// Which way stock is corrected.
     StockChange: Change::ALL, Change::as_str;
     /// Why a lot's quantity changed.

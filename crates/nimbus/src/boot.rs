@@ -5,6 +5,7 @@ use std::{io::IsTerminal, net::SocketAddr};
 use nimbus_app::{
     App, Config, Onboarding,
     clock::Clock,
+    inventory,
     rules::{self, Problems},
 };
 use nimbus_core::rules::Packs;
@@ -42,7 +43,7 @@ pub(crate) async fn connect(settings: &Settings) -> Result<Db, Failure> {
 }
 
 /// The application of a server that listens there, or of what writes as one, over a store of this version. The rules
-/// that it decides by from now on are put on record.
+/// that it decides by from now on are put on record, and lots of before they had a unit get theirs.
 ///
 /// # Errors
 /// `Problems` of packs that are on record with other rules.
@@ -50,7 +51,11 @@ pub(crate) async fn start(settings: &Settings, db: &Db, listens: Option<SocketAd
     let sources = settings.rules_sources()?;
     let app = app_by(settings, db.clone(), rules::read(&sources)?, listens)?;
     let problems = rules::keep(&app, rules::marks(&sources)?).await?;
-    if problems.is_empty() { Ok(app) } else { Err(Problems(problems).into()) }
+    if !problems.is_empty() {
+        return Err(Problems(problems).into());
+    }
+    inventory::settle_units(&app).await?;
+    Ok(app)
 }
 
 /// The application over a store.

@@ -1,7 +1,7 @@
 //! What each clinic may order: entries of the formulary, and drugs of its own, as staff list them.
 
 use nimbus_core::{
-    formulary::{Drug, DrugSpecies, check},
+    formulary::{Drug, DrugSpecies, Unit, check, check_units},
     identifiers::Ndc,
     ids::ClinicId,
     prescription::DrugSchedule,
@@ -68,6 +68,8 @@ pub struct NewDrug {
     pub name: String,
     pub form: String,
     pub strength: String,
+    /// What it is counted in; as the form says if it is not given.
+    pub unit: Option<Unit>,
     pub schedule: DrugSchedule,
     pub refrigerated: bool,
     pub compounded: bool,
@@ -82,6 +84,8 @@ impl NewDrug {
             id: format!("own-{}", Uuid::now_v7().simple()),
             name: self.name,
             aliases: Vec::new(),
+            unit: self.unit.or_else(|| Unit::of_form(&self.form)).unwrap_or(Unit::Each),
+            packages: Vec::new(),
             form: self.form,
             strength: self.strength,
             schedule: self.schedule,
@@ -130,6 +134,9 @@ async fn add_in(tx: &mut Tx, cx: &Cx, (clinic, command): &(ClinicId, Add)) -> Re
 }
 
 fn must_be_possible(cx: &Cx, own: &[Drug], drug: &Drug) -> Result<()> {
+    if let Some(problem) = check_units(drug).into_iter().next() {
+        return Err(Error::field("unit", format!("is not possible: {problem}")));
+    }
     if let Some(problem) = check(drug).into_iter().next() {
         return Err(Error::field("name", format!("is not possible: {problem}")));
     }

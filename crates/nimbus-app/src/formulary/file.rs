@@ -4,7 +4,7 @@ use std::{fmt, ops::Range, sync::Arc};
 
 use nimbus_core::{
     access::Environment,
-    formulary::{Drug, DrugSpecies, Formulary},
+    formulary::{Drug, DrugSpecies, Formulary, Package, Unit},
     identifiers::Ndc,
     prescription::DrugSchedule,
 };
@@ -130,12 +130,14 @@ impl Reader {
 
     /// One row; `None` if something that every row needs is missing or cannot be read.
     fn row(&mut self, value: &Spanned<DeValue<'_>>) -> Option<FileRow> {
-        const KNOWN: [&str; 11] = [
+        const KNOWN: [&str; 13] = [
             "id",
             "name",
             "aliases",
             "form",
             "strength",
+            "unit",
+            "packages",
             "schedule",
             "refrigerated",
             "compounded",
@@ -160,6 +162,8 @@ impl Reader {
         let (id, name) = (self.required(table, &start, "id"), self.required(table, &start, "name"));
         let (form, strength) =
             (self.required(table, &start, "form"), self.required(table, &start, "strength"));
+        let unit = self.unit(table, &start, form.as_deref());
+        let packages = self.packages(table);
         let aliases = self.texts(table, "aliases");
         let schedule = self.word(table, "schedule", DrugSchedule::parse, "C-II, C-III, C-IV or C-V");
         let species = self.word(table, "species", DrugSpecies::parse, "human or veterinary");
@@ -170,6 +174,8 @@ impl Reader {
             aliases: aliases.into_iter().map(|(text, _)| text).collect(),
             form: form?,
             strength: strength?,
+            unit: unit?,
+            packages,
             schedule: schedule.unwrap_or(DrugSchedule::Unscheduled),
             refrigerated: self.flag(table, "refrigerated"),
             compounded: self.flag(table, "compounded"),
@@ -211,6 +217,30 @@ impl Reader {
             self.wrong(&span, format!("{name} is {words}"));
         }
         parsed
+    }
+
+    /// What the drug is counted in: as the row says, else as its form does.
+    fn unit(&mut self, table: &DeTable<'_>, start: &Range<usize>, form: Option<&str>) -> Option<Unit> {
+        if table.get("unit").is_some() {
+            let units: Vec<&str> = Unit::ALL.iter().map(|unit| unit.as_str()).collect();
+            return self.word(table, "unit", Unit::read, &units.join(", "));
+        }
+        let unit = Unit::of_form(form?);
+        if unit.is_none() {
+            self.wrong(start, "unit is missing, and the form does not say it");
+        }
+        unit
+    }
+
+    fn packages(&mut self, table: &DeTable<'_>) -> Vec<Package> {
+        let mut packages = Vec::new();
+        for (text, span) in self.texts(table, "packages") {
+            match Package::parse(&text) {
+                Some(package) => packages.push(package),
+                None => self.wrong(&span, "a package is what it holds and what it is, such as 10 mL vial"),
+            }
+        }
+        packages
     }
 
     fn texts(&mut self, table: &DeTable<'_>, name: &str) -> Vec<(String, Range<usize>)> {
@@ -288,6 +318,40 @@ mod tests {
         assert_eq!(lines, [12, 13, 14, 15], "{found:?}");
         assert_eq!(found[0].1, "schedule is C-II, C-III, C-IV or C-V");
         assert!(found[1].1.contains("can mean several drugs"), "{found:?}");
+    }
+
+    #[test]
+    fn a_unit_that_cannot_be_is_told_by_its_line() {
+        let drug = |unit: &str| parse("drugs.toml", &format!("{GOOD}{unit}"), Environment::Sandbox);
+        let unit = |unit: &str| drug(unit).unwrap().get("a").unwrap().unit;
+        assert_eq!((unit(""), unit("unit = \"tabs\"\n")), (Unit::Tablet, Unit::Tablet));
+        for (rows, line, reason) in [
+            ("unit = \"spoon\"\n", 6, "unit is mL, g, tablet"),
+            ("unit = \"mL\"\n", 1, "the unit is mL, which a drug of this form is not counted in"),
+            ("unit = 1\n", 6, "unit is a text that is not empty"),
+            ("packages = [\n\"30 tablets\"]\n", 7, "a package is what it holds"),
+            ("packages = [\"10 mL vial\"]\n", 1, "a package holds the unit, which is tablet, or is it"),
+        ] {
+            let found = problems(&format!("{GOOD}{rows}"));
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(found[0].0 == line && found[0].1.starts_with(reason), "{found:?}");
+        }
+        let foam = GOOD.replace("tablet", "foam");
+        assert_eq!(problems(&foam), [(1, "unit is missing, and the form does not say it".to_owned())]);
+        assert_eq!(
+            parse("drugs.toml", &format!("{foam}unit = \"g\"\n"), Environment::Sandbox)
+                .unwrap()
+                .get("a")
+                .unwrap()
+                .unit,
+            Unit::Gram
+        );
+    }
+
+    #[test]
+    fn every_shipped_drug_says_its_unit() {
+        let said = SHIPPED.lines().filter(|line| line.starts_with("unit = ")).count();
+        assert_eq!(said, shipped(Environment::Sandbox).drugs().count());
     }
 
     #[test]

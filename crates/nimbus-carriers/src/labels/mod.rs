@@ -130,6 +130,16 @@ pub struct PackedItem {
     pub rx_number: Option<String>,
     pub medication: String,
     pub quantity: String,
+    /// What it was filled from, by expiry; none of a drug whose stock is not kept.
+    pub lots: Vec<PackedLot>,
+}
+
+/// A lot that is in a parcel.
+#[derive(Clone)]
+pub struct PackedLot {
+    /// As the maker wrote it on the package.
+    pub number: String,
+    pub expires_on: Date,
 }
 
 /// What the paper inside a parcel says to the patient.

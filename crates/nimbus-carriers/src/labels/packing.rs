@@ -11,6 +11,10 @@ use super::{
 
 const MARGIN: f32 = 48.0;
 const SIZE: f32 = 9.5;
+/// Lots stand below their drug, smaller.
+const LOT_SIZE: f32 = 8.0;
+/// What is left between two drugs.
+const BETWEEN: f32 = 4.0;
 /// Where the columns begin: order, Rx number, medication; quantities end at the right margin.
 const COLUMNS: [f32; 3] = [MARGIN, 200.0, 268.0];
 /// Where the columns end.
@@ -27,30 +31,65 @@ pub fn packing_slip(facts: &PackingFacts) -> Result<Pdf, LabelError> {
 }
 
 pub(super) fn pages(facts: &PackingFacts) -> Vec<Page> {
-    let (mut page, mut y) = first(facts);
-    let mut pages = Vec::new();
+    let mut slip = Slip::new(facts);
     for item in &facts.items {
-        let row = Row::of(item);
-        if y + row.height() > BOTTOM {
-            pages.push(std::mem::replace(&mut page, Page::inches(8.5, 11.0)));
-            page.text(
-                MARGIN,
-                50.0,
-                11.0,
-                Weight::Bold,
-                &format!("Packing slip, continued: {}", facts.reference),
-            );
-            y = columns(&mut page, 76.0);
-        }
-        row.draw(&mut page, y);
-        y += row.height();
+        slip.item(item);
     }
-    pages.push(page);
+    let mut pages = slip.pages;
     let count = pages.len();
     for (index, page) in pages.iter_mut().enumerate() {
         footer(page, facts, index + 1, count);
     }
     pages
+}
+
+/// The slip as far as it is written.
+struct Slip<'a> {
+    facts: &'a PackingFacts,
+    pages: Vec<Page>,
+    /// Where the last page goes on.
+    y: f32,
+}
+
+impl<'a> Slip<'a> {
+    fn new(facts: &'a PackingFacts) -> Self {
+        let (page, y) = first(facts);
+        Self { facts, pages: vec![page], y }
+    }
+
+    /// The page that has so much room left: the last one, or a new one.
+    fn page(&mut self, height: f32) -> &mut Page {
+        if self.y + height > BOTTOM {
+            let mut page = Page::inches(8.5, 11.0);
+            let title = format!("Packing slip, continued: {}", self.facts.reference);
+            page.text(MARGIN, 50.0, 11.0, Weight::Bold, &title);
+            self.y = columns(&mut page, 76.0);
+            self.pages.push(page);
+        }
+        // There is the first one at least.
+        self.pages.last_mut().expect("a slip has a page")
+    }
+
+    /// A drug, and below it its lots, which go on to another page where they are many.
+    fn item(&mut self, item: &PackedItem) {
+        let row = Row::of(item);
+        self.page(row.height() + lines(row.lots.len().min(1), LOT_SIZE));
+        let top = self.y;
+        let page = self.page(0.0);
+        row.draw(page, top);
+        let (mut beside, on) = (top + row.height(), self.pages.len());
+        self.y = top + lines(row.columns[2].len(), SIZE);
+        for lot in &row.lots {
+            self.page(lines(1, LOT_SIZE));
+            let y = self.y + LOT_SIZE;
+            self.page(0.0).text(COLUMNS[2], y, LOT_SIZE, Weight::Regular, lot);
+            self.y += lines(1, LOT_SIZE);
+        }
+        if self.pages.len() > on {
+            beside = self.y;
+        }
+        self.y = self.y.max(beside) + BETWEEN;
+    }
 }
 
 /// The page with sender, recipient and parcel; where its table goes on.
@@ -97,10 +136,11 @@ fn columns(page: &mut Page, y: f32) -> f32 {
     y + 10.0
 }
 
-/// A row as it is set: the lines of each column, and the quantity.
+/// A row as it is set: the lines of each column, the quantity, and below the drug its lots.
 struct Row {
     columns: [Vec<String>; 3],
     quantity: String,
+    lots: Vec<String>,
 }
 
 impl Row {
@@ -111,22 +151,31 @@ impl Row {
             let width = ENDS[column] - COLUMNS[column];
             wrap(&clean(texts[column]), Weight::Regular, SIZE, width)
         });
-        Self { columns, quantity: item.quantity.clone() }
+        let lots = item.lots.iter().flat_map(|lot| {
+            let text = format!("Lot {}, expires {}", lot.number, day(lot.expires_on));
+            wrap(&clean(&text), Weight::Regular, LOT_SIZE, ENDS[2] - COLUMNS[2])
+        });
+        Self { columns, quantity: item.quantity.clone(), lots: lots.collect() }
     }
 
+    /// How high it is without its lots.
     fn height(&self) -> f32 {
-        let lines = self.columns.iter().map(Vec::len).max().unwrap_or(1).max(1);
-        lines as f32 * SIZE * LEADING + 4.0
+        lines(self.columns.iter().map(Vec::len).max().unwrap_or(1).max(1), SIZE)
     }
 
     fn draw(&self, page: &mut Page, top: f32) {
-        for (lines, x) in self.columns.iter().zip(COLUMNS) {
-            for (line, text) in lines.iter().enumerate() {
-                page.text(x, top + SIZE + line as f32 * SIZE * LEADING, SIZE, Weight::Regular, text);
+        for (texts, x) in self.columns.iter().zip(COLUMNS) {
+            for (line, text) in texts.iter().enumerate() {
+                page.text(x, top + SIZE + lines(line, SIZE), SIZE, Weight::Regular, text);
             }
         }
         page.text_to(page.width - MARGIN, top + SIZE, SIZE, Weight::Bold, &self.quantity);
     }
+}
+
+/// How high so many lines are.
+fn lines(count: usize, size: f32) -> f32 {
+    count as f32 * size * LEADING
 }
 
 fn footer(page: &mut Page, facts: &PackingFacts, number: usize, count: usize) {

@@ -4,7 +4,7 @@
 use nimbus_core::time::parse_date;
 
 use super::*;
-use crate::labels::page::Page;
+use crate::labels::page::{Mark, Page};
 
 /// The largest label, in bytes.
 const LARGEST: usize = 60 * 1024;
@@ -180,6 +180,9 @@ fn packing(items: usize) -> PackingFacts {
         rx_number: number.is_multiple_of(2).then(|| format!("{}", 1_000_000 + number)),
         medication: "Semaglutide 2.5 mg/mL with cyanocobalamin, ".repeat(1 + number % 4),
         quantity: "10".to_owned(),
+        lots: (0..number % 3)
+            .map(|lot| PackedLot { number: format!("LOT-{number}-{lot}"), expires_on: date("2027-03-31") })
+            .collect(),
     };
     PackingFacts {
         pharmacy: pharmacy(),
@@ -204,9 +207,39 @@ fn a_packing_slip_lists_everything_on_as_many_pages_as_it_takes() {
         let mut texts: Vec<&str> = vec!["Zoë Nuñez", "Keep cold", "(512) 555-0100"];
         texts.extend(facts.items.iter().flat_map(|item| [item.order.as_str(), item.medication.trim()]));
         texts.extend(facts.items.iter().filter_map(|item| item.rx_number.as_deref()));
+        let lots: Vec<String> = facts
+            .items
+            .iter()
+            .flat_map(|item| &item.lots)
+            .map(|lot| format!("Lot {}, expires Mar 31, 2027", lot.number))
+            .collect();
+        texts.extend(lots.iter().map(String::as_str));
         assert_says(&pages, &texts);
         let last = format!("Page {0} of {0}", pages.len());
         assert_says(&pages, &[&last]);
+    }
+}
+
+/// However many lots a line has, and however long their numbers are, no text lies over another.
+#[test]
+fn lots_stand_below_their_own_drug() {
+    let mut facts = packing(3);
+    facts.items[1].lots = (0..40)
+        .map(|lot| PackedLot { number: "N".repeat(100 + lot), expires_on: date("2027-03-31") })
+        .collect();
+    let pages = packing::pages(&facts);
+    let medications: Vec<&str> = facts.items.iter().map(|item| item.medication.trim()).collect();
+    assert_says(&pages, &medications);
+    assert!(pages.len() > 1 && written(&pages).matches("expiresMar31,2027").count() == 42);
+    for page in &pages {
+        let in_column = |mark: &Mark| match mark {
+            Mark::Text { x, y, size, .. } if *x == 268.0 => Some((y - size, *y)),
+            _ => None,
+        };
+        let rows: Vec<(f32, f32)> =
+            page.marks.iter().filter_map(in_column).filter(|row| row.1 > 240.0).collect();
+        assert!(rows.len() > 1 && rows.windows(2).all(|pair| pair[0].1 <= pair[1].0), "{rows:?}");
+        assert!(rows.iter().all(|row| row.1 <= 724.0), "the foot is below");
     }
 }
 

@@ -1,6 +1,7 @@
 //! The formulary: which drugs the pharmacy dispenses, and what rules need to know of each.
 
 mod names;
+mod units;
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,6 +12,7 @@ use crate::{
 };
 use names::Beside;
 pub use names::normalise;
+pub use units::{CountDoubt, Package, Unit, check_units};
 
 /// The longest id of an entry.
 pub const MAX_ID: usize = 64;
@@ -33,6 +35,10 @@ pub struct Drug {
     pub aliases: Vec<String>,
     pub form: String,
     pub strength: String,
+    /// What it is dispensed in: its stock is counted in this.
+    pub unit: Unit,
+    /// Packages of one content, in which it may be prescribed and received, too.
+    pub packages: Vec<Package>,
     pub schedule: DrugSchedule,
     /// Kept and shipped at 2–8 °C.
     pub refrigerated: bool,
@@ -335,6 +341,7 @@ pub fn check(drug: &Drug) -> Vec<String> {
     if least.into_iter().any(|facts| facts.schedule.strictest(drug.schedule) != drug.schedule) {
         wrong.push("testosterone is C-III (21 CFR 1308.13(f))".to_owned());
     }
+    wrong.extend(check_units(drug));
     wrong
 }
 

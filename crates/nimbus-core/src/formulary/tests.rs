@@ -4,13 +4,15 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn drug(id: &str, name: &str, form: &str, strength: &str) -> Drug {
+pub(super) fn drug(id: &str, name: &str, form: &str, strength: &str) -> Drug {
     Drug {
         id: id.to_owned(),
         name: name.to_owned(),
         aliases: Vec::new(),
         form: form.to_owned(),
         strength: strength.to_owned(),
+        unit: Unit::of_form(form).unwrap_or(Unit::Each),
+        packages: Vec::new(),
         schedule: DrugSchedule::Unscheduled,
         refrigerated: false,
         compounded: false,

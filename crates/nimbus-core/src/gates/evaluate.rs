@@ -5,6 +5,7 @@ use super::{
     sig::{Unit, usage},
 };
 use crate::{
+    formulary::Drug,
     order::HoldReason,
     patient::{Address, PatientProfile, Species},
     prescription::{DrugSchedule, Prescription},
@@ -53,6 +54,8 @@ pub struct Case<'a> {
     /// What this fill dispenses.
     pub quantity: Quantity,
     pub days_supply: Option<u32>,
+    /// What is known of the drug now, if anything is.
+    pub drug: Option<&'a Drug>,
     /// Why the formulary does not know the drug, if so: the end of a sentence.
     pub doubt: Option<&'a str>,
     /// Whether the order or the drug is to be kept cold.
@@ -104,6 +107,7 @@ pub fn evaluate(case: &Case<'_>) -> Vec<Finding> {
 fn ask(gate: Gate, case: &Case<'_>) -> Vec<Finding> {
     match gate {
         Gate::Drug => drug(case).into_iter().collect(),
+        Gate::Unit => unit(case).into_iter().collect(),
         Gate::Temperature => temperature(case),
         Gate::Compounding => compounding(case).into_iter().collect(),
         Gate::DaysSupply => days_supply(case).into_iter().collect(),
@@ -126,6 +130,9 @@ fn finding(gate: Gate, reason: HoldReason, provision: &Provision, blame: Blame, 
     }
 }
 
+/// What asks about a drug by what the formulary says of it.
+const FORMULARY: &str = "Policy formulary";
+
 /// What is filled was decided when it was verified.
 fn drug(case: &Case<'_>) -> Option<Finding> {
     let doubt = case.doubt.filter(|_| case.stage != Stage::Label)?;
@@ -134,9 +141,26 @@ fn drug(case: &Case<'_>) -> Option<Finding> {
         gate: Gate::Drug,
         reason: HoldReason::Clarification,
         message,
-        citation: "Policy formulary".to_owned(),
+        citation: FORMULARY.to_owned(),
         blame: Blame::Line(Field::Medication),
         fields: vec![Field::Medication, Field::Ndc],
+        is_refused_at_intake: false,
+    })
+}
+
+/// What is filled is taken from stock by this count.
+fn unit(case: &Case<'_>) -> Option<Finding> {
+    let drug = case.drug.filter(|_| case.stage != Stage::Label)?;
+    let detail = case.prescription.detail.expose();
+    let doubt = drug.count(case.quantity, detail.unit_of_measure.as_deref(), &detail.dose).err()?;
+    let message = format!("The pharmacy cannot tell how much is meant: {}.", doubt.as_str());
+    Some(Finding {
+        gate: Gate::Unit,
+        reason: HoldReason::Clarification,
+        message,
+        citation: FORMULARY.to_owned(),
+        blame: Blame::Line(Field::UnitOfMeasure),
+        fields: vec![Field::UnitOfMeasure, Field::Quantity],
         is_refused_at_intake: false,
     })
 }

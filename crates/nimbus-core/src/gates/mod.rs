@@ -14,6 +14,8 @@ words! {
     pub enum Gate {
         /// The drug is one that the pharmacy knows.
         Drug = "drug",
+        /// The quantity is in a unit that the drug is counted in.
+        Unit = "unit",
         /// A refrigerated drug stays cold on its way.
         Temperature = "temperature",
         /// A compounded drug has its reason.
@@ -55,7 +57,7 @@ impl Gate {
     pub fn is_settled_by(cause: &Cause) -> bool {
         match cause.gate {
             // A pharmacist has looked at it; how it is sent is asked again when the label is made.
-            Self::Drug | Self::DaysSupply | Self::Temperature => true,
+            Self::Drug | Self::Unit | Self::DaysSupply | Self::Temperature => true,
             // What only words can answer was answered.
             Self::Veterinary => cause.fields == [Field::Note],
             Self::Compounding | Self::Controlled | Self::License | Self::Practitioner => false,

@@ -1,14 +1,14 @@
 //! What each clinic may order, and what a new order is checked against.
 
 use nimbus_core::{
-    formulary::{Drug, DrugSpecies},
+    formulary::{Drug, DrugSpecies, Unit},
     identifiers::Ndc,
     practitioner::PractitionerStatus,
     prescription::DrugSchedule,
 };
 use nimbus_store::{
     Db, Result, Tx,
-    clinic_drugs::{clinic_drug_add, clinic_drug_list, clinic_drug_remove, clinic_list},
+    clinic_drugs::{clinic_drug_add, clinic_drug_list, clinic_drug_own_any, clinic_drug_remove, clinic_list},
     orders::order_intake,
     two_engines,
 };
@@ -30,6 +30,8 @@ async fn told(tx: &mut Tx) -> Result<()> {
         aliases: Vec::new(),
         form: "cream".to_owned(),
         strength: "2%".to_owned(),
+        unit: Unit::Tube,
+        packages: Vec::new(),
         schedule: DrugSchedule::C5,
         refrigerated: true,
         compounded: false,
@@ -46,6 +48,12 @@ async fn told(tx: &mut Tx) -> Result<()> {
     assert_eq!(list.listed, ["tretinoin-cream-05".to_owned()].into());
     assert_eq!(list.own, std::slice::from_ref(&own));
     assert!(clinic_list(tx, other).await?.own.is_empty());
+    assert_eq!(clinic_drug_own_any(tx, "own-serum").await?, Some(own.clone()));
+    assert_eq!(clinic_drug_own_any(tx, "tretinoin-cream-05").await?, None, "listed, and nobody's own");
+    tx.execute("update clinic_drugs set unit = null", &[]).await?;
+    let of_before = clinic_drug_own_any(tx, "own-serum").await?.map(|drug| drug.unit);
+    assert_eq!(of_before, Some(Unit::Gram), "as a cream is counted");
+    assert_eq!(tx.execute("update clinic_drugs set unit = 'tube' where name is not null", &[]).await?, 1);
 
     let intake = order_intake(tx, world.clinic, world.patient_id(), world.practitioner.id).await?;
     assert_same(&intake.patient, &Some(&world.patient));

@@ -2,16 +2,19 @@
 
 use nimbus_core::{
     access::{By, SystemActor},
+    formulary::Unit,
     ids::LotId,
     inventory::{Lot, MoveKind, allocate},
+    phi::Phi,
     quantity::Quantity,
 };
 use nimbus_store::{
     Db, Error, Result, Tx,
     inventory::{
-        Fill, Move, lot_get, lot_list, lot_lock, lot_move, lot_take_in, lots_consume, lots_lock,
-        lots_of_order, lots_return, move_list,
+        Fill, Move, MoveRow, drugs_without_unit, lot_get, lot_list, lot_lock, lot_move, lot_take_in,
+        lots_consume, lots_lock, lots_of_order, lots_return, lots_unit_set, move_list,
     },
+    migrate,
     page::Page,
     two_engines,
 };
@@ -34,6 +37,47 @@ two_engines! {
         assert_eq!(left.map(|lot| lot.on_hand), Some(1000));
     }
 
+    async fn a_lot_of_before_gets_the_unit_of_its_drug(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(async move {
+            let lot = received(tx, "1", "2027-01-01", 1000).await?;
+            tx.execute("update inventory_lots set unit = null", &[]).await?;
+            assert_eq!(lot_get(tx, lot.id).await?.map(|lot| lot.unit), Some(None));
+            assert_eq!(drugs_without_unit(tx).await?, ["drug"]);
+            assert_eq!(lots_unit_set(tx, "drug", Unit::Gram).await?, 1);
+            assert_eq!(lots_unit_set(tx, "drug", Unit::Vial).await?, 0, "one that has a unit keeps it");
+            assert_eq!(lot_get(tx, lot.id).await?.map(|lot| lot.unit), Some(Some(Unit::Gram)));
+            assert!(drugs_without_unit(tx).await?.is_empty());
+            Ok::<_, Error>(())
+        })).await.unwrap();
+    }
+
+    async fn a_reason_is_sealed_and_one_in_the_clear_is_when_the_server_starts(db: Db) {
+        let lot = db.write(|tx: &mut Tx| Box::pin(async move {
+            let lot = received(tx, "1", "2027-01-01", 1000).await?;
+            lot_move(tx, &adjust(lot.id, -1), BY).await?;
+            let sealed = "select note from inventory_moves where kind = 'adjust'";
+            let note: Vec<u8> = tx.query_one(sealed, &[]).await?.columns().take()?;
+            assert!(!note.windows(7).any(|part| part == b"Counted"));
+            for _ in 0..600 {
+                lot_move(tx, &Move { reason: None, ..adjust(lot.id, -1) }, BY).await?;
+            }
+            let of_before = "update inventory_moves set reason = 'Spilt by Jane' where note is null";
+            tx.execute(of_before, &[]).await?;
+            Ok::<_, Error>(lot.id)
+        })).await.unwrap();
+        for _ in 0..2 {
+            migrate::run(&db).await.unwrap();
+            let (clear, reasons) = db.read(move |tx: &mut Tx| Box::pin(async move {
+                let clear = "select count(*) from inventory_moves where reason is not null";
+                let clear: i64 = tx.query_one(clear, &[]).await?.columns().take()?;
+                let moves = move_list(tx, lot, &Page { limit: 2, ..Page::default() }).await?.items;
+                Ok::<_, Error>((clear, moves.into_iter().filter_map(|row| row.moved.reason).collect::<Vec<_>>()))
+            })).await.unwrap();
+            assert_eq!(clear, 0);
+            assert_eq!(reasons.iter().map(|it| it.expose().as_str()).collect::<Vec<_>>(), ["Spilt by Jane"; 2]);
+        }
+    }
+
     async fn fills_that_race_share_what_there_is(db: Db) {
         db.write(|tx: &mut Tx| Box::pin(async move {
             received(tx, "1", "2027-01-01", 2500).await?;
@@ -45,7 +89,7 @@ two_engines! {
                 db.write(|tx: &mut Tx| Box::pin(async move {
                     let mut lots = lots_lock(tx, "drug", now()).await?.unwrap();
                     let wanted = Quantity::from_thousandths(1500).unwrap();
-                    let taken = allocate(&mut lots, id(), wanted, day("2026-06-01"));
+                    let taken = allocate(&mut lots, id(), (wanted, Unit::Tablet), day("2026-06-01"));
                     let taken = taken.unwrap_or_default();
                     lots_consume(tx, (id(), id()), &taken, BY, now()).await?;
                     Ok::<_, Error>(!taken.is_empty())
@@ -66,7 +110,7 @@ two_engines! {
 }
 
 fn adjust(lot_id: LotId, quantity: i64) -> Move {
-    let (kind, reason) = (MoveKind::Adjust, Some("Counted".to_owned()));
+    let (kind, reason) = (MoveKind::Adjust, Some(Phi::new("Counted".to_owned())));
     Move { id: id(), lot_id, kind, quantity, fill: None, reason, created_at: now() }
 }
 
@@ -76,6 +120,7 @@ async fn received(tx: &mut Tx, number: &str, last: &str, quantity: i64) -> Resul
         drug_id: "drug".to_owned(),
         lot_number: number.to_owned(),
         expires_on: day(last),
+        unit: Some(Unit::Tablet),
         on_hand: 0,
         created_at: now(),
         updated_at: now(),
@@ -103,9 +148,10 @@ async fn told(tx: &mut Tx) -> Result<()> {
     let line = order.lines[0].id;
     let mut lots = lots_lock(tx, "drug", now()).await?.unwrap();
     let wanted = Quantity::from_thousandths(2000).unwrap();
-    let taken = allocate(&mut lots, line, wanted, day("2026-06-01")).unwrap();
+    let taken = allocate(&mut lots, line, (wanted, Unit::Tablet), day("2026-06-01")).unwrap();
     lots_consume(tx, (world.clinic, order.id), &taken, BY, now()).await?;
     let got = lots_of_order(tx, world.clinic, order.id).await?;
+    assert!(got.iter().all(|it| it.unit == Some(Unit::Tablet)));
     let got: Vec<_> = got.iter().map(|it| (it.lot_number.as_str(), it.quantity.thousandths())).collect();
     assert_eq!(got, [("L1", 1500), ("L2", 500)]);
     assert!(lots_of_order(tx, id(), order.id).await?.is_empty(), "another clinic");
@@ -139,8 +185,10 @@ async fn told(tx: &mut Tx) -> Result<()> {
         [(Return, 500), (Adjust, -4500), (Consume, -500), (Receive, 5000)]
     });
     assert_eq!(moves[2].moved.fill, Some(fill));
-    assert_eq!((moves[1].moved.reason.as_deref(), moves[1].actor.as_str()), (Some("Counted"), "jobs"));
+    let reason = moves[1].moved.reason.as_ref().map(|reason| reason.expose().as_str());
+    assert_eq!((reason, moves[1].actor.as_str()), (Some("Counted"), "jobs"));
     let before = Page { before: Some(moves[1].moved.id.0), ..Page::default() };
-    assert_eq!(move_list(tx, late.id, &before).await?.items, moves[2..]);
+    let ids = |rows: &[MoveRow]| rows.iter().map(|row| row.moved.id).collect::<Vec<_>>();
+    assert_eq!(ids(&move_list(tx, late.id, &before).await?.items), ids(&moves[2..]));
     Ok(())
 }

@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 use crate::{
     Web,
     body::Incoming,
-    checks::{boolean, ndc, one_of, text},
+    checks::{boolean, ndc, one_of, text, unit},
     failure::Answer,
     fields::Fields,
     partner_api::envelope::{self, Nothing, Success},
@@ -38,6 +38,9 @@ pub struct DrugAdd {
     /// A number and its unit.
     #[schema(min_length = 1, max_length = 100, example = "2%")]
     pub strength: Option<String>,
+    /// What it is dispensed and counted in, in any usual writing; as the form says, if not given.
+    #[schema(min_length = 1, max_length = 50, example = "g")]
+    pub unit: Option<String>,
     /// `unscheduled`, if not given.
     #[schema(value_type = Option<words::Schedule>)]
     pub schedule: Option<String>,
@@ -59,6 +62,9 @@ pub struct DrugView {
     pub form: String,
     #[schema(example = "0.05%")]
     pub strength: String,
+    /// What it is dispensed in, and counted in in stock.
+    #[schema(value_type = words::DrugUnit)]
+    pub unit: &'static str,
     #[schema(value_type = words::Schedule)]
     pub schedule: &'static str,
     pub refrigerated: bool,
@@ -85,6 +91,7 @@ impl From<&Orderable> for DrugView {
             name: drug.name.clone(),
             form: drug.form.clone(),
             strength: drug.strength.clone(),
+            unit: drug.unit.as_str(),
             schedule: drug.schedule.as_str(),
             refrigerated: drug.refrigerated,
             compounded: drug.compounded,
@@ -101,6 +108,7 @@ fn read_add(f: &mut Fields<'_>) -> Option<Add> {
     let name = f.required_if(is_own, "name", text(1..=200));
     let form = f.required_if(is_own, "form", text(1..=100));
     let strength = f.required_if(is_own, "strength", text(1..=100));
+    let unit = f.optional("unit", unit);
     let schedule = f.optional("schedule", one_of(DrugSchedule::ALL, DrugSchedule::as_str));
     let refrigerated = f.optional("refrigerated", boolean);
     let compounded = f.optional("compounded", boolean);
@@ -113,6 +121,7 @@ fn read_add(f: &mut Fields<'_>) -> Option<Add> {
         name: name?,
         form: form?,
         strength: strength?,
+        unit,
         schedule: schedule.unwrap_or(DrugSchedule::Unscheduled),
         refrigerated: refrigerated.unwrap_or(false),
         compounded: compounded.unwrap_or(false),

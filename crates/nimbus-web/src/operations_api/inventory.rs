@@ -6,7 +6,10 @@ use nimbus_app::{
     actor::{READERS, WORKERS},
     inventory::{self, Adjust, Change, LineLot, List as Wanted, LotView, MoveRow, Receive},
 };
-use nimbus_core::formulary::MAX_ID;
+use nimbus_core::{
+    formulary::{MAX_ID, Unit},
+    phi::Phi,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -14,7 +17,7 @@ use uuid::Uuid;
 use crate::{
     Web,
     body::Incoming,
-    checks::{date, flag, id, one_of, quantity, text},
+    checks::{date, flag, id, one_of, quantity, text, unit},
     failure::Answer,
     fields::Fields,
     paging::{PageParams, page},
@@ -37,8 +40,11 @@ pub struct StockReceive {
     /// The last day on which it may be dispensed.
     #[schema(format = Date)]
     pub expires_on: String,
-    /// In the unit that the drug is dispensed in.
     pub quantity: Amount,
+    /// What the quantity is in, in any usual writing: the unit that the drug is dispensed in, which it is if not
+    /// given, or a package whose content the formulary knows.
+    #[schema(min_length = 1, max_length = 50, example = "g")]
+    pub unit: Option<String>,
     #[schema(max_length = 1000)]
     pub note: Option<String>,
 }
@@ -48,6 +54,7 @@ pub struct StockAdjust {
     pub lot_id: Uuid,
     #[schema(value_type = words::StockChange)]
     pub change: String,
+    /// In the unit of the lot.
     pub quantity: Amount,
     #[schema(min_length = 1, max_length = 1000, example = "A vial broke")]
     pub reason: String,
@@ -66,7 +73,10 @@ pub struct StockLot {
     pub expires_on: Day,
     /// Whether it may no longer be dispensed.
     pub expired: bool,
-    /// In the unit that the drug is dispensed in.
+    /// What it is counted in: what its drug is dispensed in. `null` for a lot of a drug that is on no list any more.
+    #[schema(value_type = Option<words::DrugUnit>)]
+    pub unit: Option<&'static str>,
+    /// In the unit of the lot.
     pub on_hand: Stock,
     pub created_at: Time,
     pub updated_at: Time,
@@ -81,6 +91,7 @@ impl From<&LotView> for StockLot {
             lot_number: lot.lot_number.clone(),
             expires_on: Day(lot.expires_on),
             expired: *expired,
+            unit: lot.unit.map(Unit::as_str),
             on_hand: Stock(lot.on_hand),
             created_at: Time(lot.created_at),
             updated_at: Time(lot.updated_at),
@@ -118,7 +129,7 @@ impl From<&MoveRow> for StockMove {
             medication_request_id: moved.fill.map(|fill| fill.line_id.0),
             actor_kind: actor_kind.clone(),
             actor: actor.clone(),
-            reason: moved.reason.clone(),
+            reason: moved.reason.as_ref().map(|reason| reason.expose().clone()),
             created_at: Time(moved.created_at),
         }
     }
@@ -133,6 +144,9 @@ pub struct FilledLot {
     pub lot_number: String,
     pub expires_on: Day,
     pub quantity: Amount,
+    /// What the lot is counted in.
+    #[schema(value_type = Option<words::DrugUnit>)]
+    pub unit: Option<&'static str>,
 }
 
 impl From<&LineLot> for FilledLot {
@@ -143,6 +157,7 @@ impl From<&LineLot> for FilledLot {
             lot_number: lot.lot_number.clone(),
             expires_on: Day(lot.expires_on),
             quantity: Amount(lot.quantity),
+            unit: lot.unit.map(Unit::as_str),
         }
     }
 }
@@ -152,12 +167,14 @@ fn read_receive(f: &mut Fields<'_>) -> Option<Receive> {
     let lot_number = f.required("lot_number", text(1..=100));
     let expires_on = f.required("expires_on", date);
     let quantity = f.required("quantity", quantity);
-    let note = f.optional("note", text(1..=1000));
+    let unit = f.optional("unit", unit);
+    let note = f.optional("note", text(1..=1000)).map(Phi::new);
     Some(Receive {
         drug_id: drug_id?,
         lot_number: lot_number?,
         expires_on: expires_on?,
         quantity: quantity?,
+        unit,
         note,
     })
 }
@@ -166,7 +183,7 @@ fn read_adjust(f: &mut Fields<'_>) -> Option<Adjust> {
     let lot = f.required("lot_id", id);
     let change = f.required("change", one_of(Change::ALL, Change::as_str));
     let quantity = f.required("quantity", quantity);
-    let reason = f.required("reason", text(1..=1000));
+    let reason = f.required("reason", text(1..=1000)).map(Phi::new);
     Some(Adjust { lot: lot?, change: change?, quantity: quantity?, reason: reason? })
 }
 

@@ -89,8 +89,8 @@ impl Tour<'_> {
             "practitioner_id": self.seed.practitioner_id.to_string(),
             "carrier_id": "se-3818360", "service_id": "fedex_ground", "is_refrigerated": true,
             "medication_requests": [{
-                "medication": "Test Cold", "dose": "1mg", "quantity": 4, "days_supply": 28,
-                "direction": "Inject once weekly",
+                "medication": "Test Cold", "dose": "1mg", "quantity": 4, "unit_of_measure": "mL",
+                "days_supply": 28, "direction": "Inject once weekly",
             }],
         });
         let reply = self.call(As::Partner, Method::POST, ORDERS, Some(body)).await?;

@@ -51,6 +51,15 @@ two_engines! {
         });
         let own = staff.post(&path, &serum).data().clone();
         assert_eq!((&own["own"], &own["schedule"]), (&json!(true), &json!("C-V")));
+        assert_eq!(own["unit"], "g", "as a cream is counted");
+        let jelly = json!({"name": "House Jelly", "form": "jelly", "strength": "2%", "unit": "tubes"});
+        let jelly = staff.post(&path, &jelly).data().clone();
+        assert_eq!(jelly["unit"], "tube");
+        staff.delete(&format!("{path}/{}", text(&jelly["drug_id"]))).data();
+        for unit in ["capsule", "spoon"] {
+            let body = json!({"name": "House Gel", "form": "gel", "strength": "2%", "unit": unit});
+            assert_eq!(staff.post(&path, &body).invalid(), ["unit"], "{unit}");
+        }
         assert_eq!(staff.post(&path, &serum).invalid(), ["name"]);
         assert!(warnings(&partner, &seed, &line("house serum 2 % Cream")).is_empty());
         assert!(warnings(&partner, &seed, &line("Lisinopril")).is_empty(), "own drugs do not confine");

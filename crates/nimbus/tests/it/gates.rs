@@ -145,6 +145,9 @@ fn license(store: &Store, state: State, category: LicenseCategory) {
 fn drug(name: &str, dose: &str) -> Value {
     let mut line = line(name);
     line["dose"] = json!(dose);
+    if dose.ends_with("/mL") {
+        line["unit_of_measure"] = json!("mL");
+    }
     line
 }
 
@@ -318,6 +321,37 @@ two_engines! {
         assert_eq!(prescription["days_supply"], 30, "nothing of a refused answer is kept");
         assert_eq!(scene.partner.post(&path, &json!({"days_supply": 5})).data()["status"], "pending");
         scene.staff.work(&order.id, "verify");
+    }
+
+    fn a_quantity_that_cannot_be_counted_is_the_partners_to_clear_up(engine) {
+        let scene = Production::start(engine);
+        let said = |unit: &str| {
+            let mut line = plain();
+            line["unit_of_measure"] = json!(unit);
+            line["quantity"] = json!(30);
+            line
+        };
+        assert!(scene.taken(&[said("Tabs")], &json!({})).1.is_empty());
+        let (order, holds) = scene.taken(&[said("vial")], &json!({}));
+        let hold = only(&holds, "clarification", "unit");
+        assert_eq!(hold["required_fields"], json!(["unit_of_measure", "quantity"]));
+        assert_eq!(hold["resolvable_by"], "partner");
+        let path = format!("/medication-order/{}/holds/{}/resolve", order.id, text(&hold["id"]));
+        assert_eq!(scene.partner.post(&path, &json!({"unit_of_measure": "mL"})).invalid(), ["unit_of_measure"]);
+        assert_eq!(scene.partner.post(&path, &json!({"quantity": 10})).invalid(), ["quantity"]);
+        assert_eq!(scene.status(&order.id), "on_hold", "the hold stays");
+        let resolved = scene.partner.post(&path, &json!({"unit_of_measure": "tablets"}));
+        assert_eq!(resolved.data()["status"], "pending");
+
+        // A pharmacist who knows what is meant lets another go on, and stock is not touched by a guess.
+        let lot = json!({"drug_id": "finasteride-1", "lot_number": "F", "expires_on": "2098-12-31", "quantity": 100});
+        scene.staff.post("/pharmacy/inventory/receive", &lot).data();
+        scene.staff.fill(&order.id);
+        let (guessed, _) = scene.taken(&[said("vial")], &json!({}));
+        scene.staff.work(&guessed.id, "release");
+        scene.staff.fill(&guessed.id);
+        let stock = scene.staff.get("/pharmacy/inventory?drug_id=finasteride-1").data().clone();
+        assert_eq!(stock[0]["on_hand"], 70, "only what was counted was taken");
     }
 
     fn an_unknown_drug_is_asked_about(engine) {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     races::AT_ONCE,
     support::{
-        Partner, Seed, Server, Staff,
+        Partner, Reply, Seed, Server, Staff,
         story::{Ordered, line, order_body, text},
         two_engines,
     },
@@ -56,7 +56,80 @@ fn on_hand(staff: &Staff) -> Vec<(String, Value)> {
     found
 }
 
+/// Receives a lot of any drug in a unit; the reply.
+fn receive_in(staff: &Staff, drug: &str, quantity: &str, unit: Value) -> Reply {
+    let body = json!({
+        "drug_id": drug, "lot_number": "U", "expires_on": "2098-12-31", "quantity": quantity, "unit": unit,
+    });
+    staff.post("/pharmacy/inventory/receive", &body)
+}
+
+/// An order of a liquid that only waits to be filled, and what its reply warned of.
+#[track_caller]
+fn liquid(
+    scene: (&Partner, &Staff, &Seed),
+    dose: &str,
+    quantity: &str,
+    unit: Value,
+) -> (Ordered, Vec<String>) {
+    let (partner, staff, seed) = scene;
+    let mut wanted = line("Testosterone Enanthate");
+    wanted["dose"] = json!(dose);
+    wanted["quantity"] = json!(quantity);
+    wanted["unit_of_measure"] = unit;
+    wanted["direction"] = json!("Take as directed");
+    let reply = partner.post("/medication-order", &order_body(seed, &[wanted]));
+    let warned = reply.data()["warnings"].as_array().cloned().unwrap_or_default();
+    let order = Ordered::read(reply.data());
+    for act in BEFORE {
+        staff.work(&order.id, act);
+    }
+    staff.work(&order.id, "fill");
+    (order, warned.iter().map(text).filter(|it| it.contains("unit_of_measure")).collect())
+}
+
 two_engines! {
+    fn a_line_takes_by_its_own_unit_or_not_at_all(engine) {
+        let (server, seed) = Server::seeded(engine);
+        let (partner, staff) = (server.partner(&seed), server.staff(&seed));
+        let drug = "testosterone-enanthate-200";
+        // Five vials of 5 mL.
+        let received = receive_in(&staff, drug, "5", json!("Vials"));
+        assert_eq!((&received.data()["on_hand"], &received.data()["unit"]), (&json!(25), &json!("mL")));
+        assert_eq!(receive_in(&staff, drug, "0.5", json!("ml")).data()["on_hand"], 25.5);
+        assert_eq!(receive_in(&staff, drug, "0.5", Value::Null).data()["on_hand"], 26);
+        for unit in ["g", "pen", "spoons"] {
+            assert_eq!(receive_in(&staff, drug, "1", json!(unit)).invalid(), ["unit"], "{unit}");
+        }
+        assert_eq!(receive_in(&staff, "lisinopril-10", "1", json!("mL")).invalid(), ["unit"]);
+
+        let scene = (&partner, &staff, &seed);
+        let left = || {
+            let reply = staff.get(&format!("/pharmacy/inventory?drug_id={drug}"));
+            reply.data()[0]["on_hand"].clone()
+        };
+        let (order, warned) = liquid(scene, "200 mg/mL", "2", json!("vial"));
+        assert!(warned.is_empty(), "{warned:?}");
+        assert_eq!(lots(&staff, &order), [("U".to_owned(), json!(10))]);
+        assert_eq!(left(), 16);
+        let (order, warned) = liquid(scene, "200 mg/mL", "1.5", json!("milliliters"));
+        assert!(warned.is_empty(), "{warned:?}");
+        assert_eq!((lots(&staff, &order), left()), (vec![("U".to_owned(), json!(1.5))], json!(14.5)));
+
+        // Nobody can tell how much that is: a sandbox goes on, and takes nothing.
+        for (unit, why) in [
+            (json!("syringe"), "the drug is not counted in this unit"),
+            (json!("bunch"), "the unit of measure is none that it knows"),
+            (json!("mg"), "the unit of the quantity is not said"),
+            (Value::Null, "the unit of the quantity is not said"),
+        ] {
+            let (order, warned) = liquid(scene, "200 mg/mL", "1", unit);
+            assert!(warned.len() == 1 && warned[0].contains(why), "{warned:?}");
+            assert!(lots(&staff, &order).is_empty());
+            assert_eq!(left(), 14.5);
+        }
+    }
+
     fn a_fill_takes_what_expires_first_and_its_cancellation_gives_it_back(engine) {
         let (server, seed) = Server::seeded(engine);
         let (partner, staff) = (server.partner(&seed), server.staff(&seed));
@@ -67,7 +140,7 @@ two_engines! {
         receive(&staff, "LATE", "2098-12-31", 100);
         let early = receive(&staff, "EARLY", "2097-12-31", "20.5");
         assert_eq!((&early["on_hand"], &early["expired"]), (&json!(20.5), &json!(false)));
-        assert_eq!(early["drug"], "Lisinopril 10 mg tablet");
+        assert_eq!((&early["drug"], &early["unit"]), (&json!("Lisinopril 10 mg tablet"), &json!("tablet")));
         let order = ready(&partner, &staff, &seed, "30");
         assert_eq!(staff.work(&order.id, "fill")["status"], "filled");
         let of = |number: &str, quantity: Value| (number.to_owned(), quantity);

@@ -4,7 +4,10 @@
 
 use nimbus_app::labels::LabelSettings;
 use nimbus_carriers::{
-    labels::{LabelFacts, Signature, VialFacts, shipping_label, vial_labels},
+    labels::{
+        LabelFacts, PackedItem, PackedLot, PackingFacts, Signature, VialFacts, packing_slip, shipping_label,
+        vial_labels,
+    },
     rates::RateTable,
     service_of,
 };
@@ -165,7 +168,8 @@ fn a_parcel_names_the_lots_of_what_is_in_it() {
         });
         text(&staff.post("/pharmacy/shipments", &body).data()["shipment_id"])
     };
-    for (request, lot) in order.lines.iter().zip(["L-1", "C-1"]) {
+    let wanted = [("L-1", tablets()), ("C-1", capsules())];
+    for (request, (lot, wanted)) in order.lines.iter().zip(wanted) {
         let shipment = ship(request);
         let read = partner.get(&format!("/shipment/{shipment}")).data().clone();
         let made = Ts::parse(&text(&read["shipped_at"])).expect("a time");
@@ -202,5 +206,29 @@ fn a_parcel_names_the_lots_of_what_is_in_it() {
         assert_eq!(printed.status, 200, "{}", printed.body);
         let drawn = shipping_label(&facts).expect("it is drawn").0;
         assert!(printed.bytes == drawn, "the label of {lot} is printed otherwise");
+
+        let read = partner.get(&format!("/medication-request/{request}"));
+        let slip = PackingFacts {
+            pharmacy: facts.pharmacy,
+            recipient: facts.recipient,
+            ship_to: facts.ship_to,
+            carrier_name: facts.carrier_name,
+            service_name: facts.service_name,
+            tracking_number: facts.tracking_number,
+            reference: facts.reference,
+            cold_chain: false,
+            ships_on: facts.ships_on,
+            items: vec![PackedItem {
+                order: order.prefixed(),
+                rx_number: Some(text(&read.data()["rx_number"])),
+                medication: format!("{} {}", text(&wanted["medication"]), text(&wanted["dose"])),
+                quantity: format!("{} {}", wanted["quantity"], text(&wanted["unit_of_measure"])),
+                lots: vec![PackedLot { number: lot.to_owned(), expires_on: later }],
+            }],
+        };
+        let printed = staff.get(&format!("/pharmacy/shipments/{shipment}/manifest"));
+        assert_eq!(printed.status, 200, "{}", printed.body);
+        let drawn = packing_slip(&slip).expect("it is drawn").0;
+        assert!(printed.bytes == drawn, "the packing slip of {lot} is printed otherwise");
     }
 }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    formulary::{DrugSpecies, Unit as Counted},
     ids::{ClinicId, PatientId, PractitionerId, PrescriptionId},
     patient::Gender,
     phi::Phi,
@@ -84,6 +85,23 @@ fn prescription() -> Prescription {
     }
 }
 
+fn tablet() -> Drug {
+    Drug {
+        id: "lisinopril-10".to_owned(),
+        name: "Lisinopril".to_owned(),
+        aliases: Vec::new(),
+        form: "tablet".to_owned(),
+        strength: "10 mg".to_owned(),
+        unit: Counted::Tablet,
+        packages: Vec::new(),
+        schedule: DrugSchedule::Unscheduled,
+        refrigerated: false,
+        compounded: false,
+        ndcs: Vec::new(),
+        species: DrugSpecies::Human,
+    }
+}
+
 /// A case that is owned, so that tests change what they are about.
 #[derive(Debug)]
 struct Sample {
@@ -91,6 +109,7 @@ struct Sample {
     patient: Phi<PatientProfile>,
     address: Phi<Address>,
     stage: Stage,
+    drug: Option<Drug>,
     doubt: Option<&'static str>,
     way: Way,
     has_dea: bool,
@@ -106,6 +125,7 @@ fn sample() -> Sample {
         patient: patient(Species::Human),
         address: Phi::new(address("9 Elm St")),
         stage: Stage::Work,
+        drug: Some(tablet()),
         doubt: None,
         way: Way { transit_days: 5, spans_weekend: false, spans_holiday: false },
         has_dea: true,
@@ -123,6 +143,7 @@ fn found(sample: &Sample) -> Vec<Finding> {
         prescription: &sample.prescription,
         quantity: sample.prescription.quantity,
         days_supply: sample.prescription.days_supply,
+        drug: sample.drug.as_ref(),
         doubt: sample.doubt,
         is_cold: sample.prescription.refrigerated,
         way: sample.way,
@@ -157,6 +178,29 @@ const DEA: (Gate, HoldReason) = (Gate::Practitioner, HoldReason::PrescriberOutre
 #[test]
 fn an_ordinary_line_passes_every_gate() {
     check(|_| {}, &[]);
+}
+
+#[test]
+fn a_quantity_is_in_a_unit_of_its_drug() {
+    let said = |unit: Option<&str>, change: fn(&mut Sample)| {
+        let unit = unit.map(str::to_owned);
+        move |it: &mut Sample| {
+            it.prescription.detail.expose_mut().unit_of_measure = unit;
+            change(it);
+        }
+    };
+    const UNIT: (Gate, HoldReason) = (Gate::Unit, HoldReason::Clarification);
+    for unit in [None, Some("tabs"), Some("EA")] {
+        check(said(unit, |_| {}), &[]);
+    }
+    for unit in ["vial", "mL", "bunch"] {
+        check(said(Some(unit), |_| {}), &[UNIT]);
+        check(said(Some(unit), |it| it.stage = Stage::Intake), &[UNIT]);
+        check(said(Some(unit), |it| it.stage = Stage::Label), &[]);
+        check(said(Some(unit), |it| it.settled = vec![Gate::Unit]), &[]);
+        check(said(Some(unit), |it| it.drug = None), &[]);
+    }
+    check(said(None, |it| it.drug.as_mut().unwrap().unit = Counted::Millilitre), &[UNIT]);
 }
 
 #[test]
@@ -345,6 +389,9 @@ fn what_a_partner_can_answer_is_named() {
     };
     assert_eq!(fields(|it| it.prescription.compounded = true), [Field::ReasonForCompounding]);
     assert_eq!(fields(|it| it.doubt = Some("it is not known")), [Field::Medication, Field::Ndc]);
+    let unit: fn(&mut Sample) =
+        |it| it.prescription.detail.expose_mut().unit_of_measure = Some("bunch".to_owned());
+    assert_eq!(fields(unit), [Field::UnitOfMeasure, Field::Quantity]);
     assert_eq!(
         fields(|it| it.prescription.days_supply = Some(365)),
         [Field::DaysSupply, Field::Quantity, Field::Direction]

@@ -172,6 +172,12 @@ fn open_holds(read: &Value) -> Vec<String> {
 fn medication(scene: &Scene, value: &str) {
     // Letter case does not matter.
     let mut wanted = line(&value.to_uppercase());
+    let unit = match value {
+        "Test Cold" => "mL",
+        "Test Copy503A" => "capsule",
+        _ => "tablet",
+    };
+    wanted["unit_of_measure"] = json!(unit);
     match value {
         "Test C3" => {
             let order = Ordered::read(try_order(scene, wanted, &json!({})).data());
