@@ -28,7 +28,7 @@ use nimbus_store::{
     Tx,
     counters::counter_take,
     jobs::{JobKind, job_cancel, job_schedule},
-    label_purchases as store,
+    label_purchases as store, shipments,
 };
 use uuid::Uuid;
 
@@ -200,11 +200,21 @@ async fn keep(
     Ok(kept)
 }
 
-/// Whether a provider's label is on record as another parcel's.
+/// Whether a provider's label is on record as another parcel's, or has the number of one that is under way: what the
+/// carrier scans would be told of both.
 async fn is_anothers(tx: &mut Tx, purchase: &LabelPurchase, label: &BoughtLabel) -> Result<bool> {
-    let Some(label_id) = &label.label_id else { return Ok(false) };
-    let owner = store::label_purchase_by_label(tx, purchase.provider, label_id).await?;
-    Ok(owner.is_some_and(|owner| owner != purchase.id))
+    if let Some(label_id) = &label.label_id {
+        let owner = store::label_purchase_by_label(tx, purchase.provider, label_id).await?;
+        if owner.is_some_and(|owner| owner != purchase.id) {
+            return Ok(true);
+        }
+    }
+    let (carrier, number) = (purchase.carrier_id.as_str(), label.tracking_number.as_str());
+    if store::label_bought_by_number(tx, carrier, number, purchase.id).await? {
+        return Ok(true);
+    }
+    let same = shipments::shipments_by_tracking_any(tx, Some(carrier), number).await?;
+    Ok(same.iter().any(|parcel| parcel.id != purchase.shipment_id && !parcel.status.is_final()))
 }
 
 /// Makes the parcel that bears a bought label, if its lines still wait for it.

@@ -204,6 +204,18 @@ pub async fn label_purchase_by_label(
     row.map(|row| row.columns().take()).transpose()
 }
 
+/// Whether another purchase, of any clinic, has a label of this number that waits to be attached to its parcel.
+pub async fn label_bought_by_number(
+    tx: &mut Tx,
+    carrier_id: &str,
+    tracking_number: &str,
+    but: LabelPurchaseId,
+) -> Result<bool> {
+    let sql = "select exists (select 1 from label_purchases
+        where carrier_id = $1 and tracking_number = $2 and state = 'bought' and id <> $3)";
+    tx.query_one(sql, &[carrier_id.into(), tracking_number.into(), but.into()]).await?.columns().take()
+}
+
 /// The purchases of a clinic whose label may have been paid for and is not given back yet.
 pub async fn label_purchases_standing(
     tx: &mut Tx,

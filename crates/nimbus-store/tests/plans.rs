@@ -13,8 +13,8 @@ use nimbus_core::{
     time::{Date, Ts, parse_date},
 };
 use nimbus_store::{
-    Db, Engine, Result, Tx, clinic_drugs, deliveries, deliveries::DeliveryState, inventory, orders,
-    page::Page, patients, practitioners, prescriptions, refills, shipments, tenants, two_engines,
+    Db, Engine, Result, Tx, clinic_drugs, deliveries, deliveries::DeliveryState, inventory, label_purchases,
+    orders, page::Page, patients, practitioners, prescriptions, refills, shipments, tenants, two_engines,
 };
 use uuid::Uuid;
 
@@ -248,6 +248,7 @@ async fn ask_all(tx: &mut Tx, scene: &Scene) -> Result<()> {
         }
     }
     shipments::shipments_by_tracking_any(tx, Some("c"), "1Z").await.ok();
+    label_purchases::label_bought_by_number(tx, "c", "1Z", Uuid::nil().into()).await.ok();
     clinic_drugs::clinic_drug_own_any(tx, "own-1").await.ok();
     for page in pages(tx, "select id from patients order by created_at limit 1 offset 10000").await? {
         for status in [None, Some(PatientStatus::Inactive)] {

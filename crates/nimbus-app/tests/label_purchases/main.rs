@@ -195,18 +195,23 @@ impl Scene {
 
     /// Staff make a parcel with a number of their own.
     async fn ship_by_hand(&self, order: OrderId) {
+        self.ship_as(order, BY_HAND).await;
+    }
+
+    async fn ship_as(&self, order: OrderId, number: &str) -> ShipmentId {
         let command = shipments::Create {
             orders: vec![order],
             lines: None,
             carrier_id: "se-11226".to_owned(),
             service_id: "ups_ground".to_owned(),
-            tracking_number: Some(BY_HAND.to_owned()),
+            tracking_number: Some(number.to_owned()),
             weight_oz: None,
             notes: None,
             warnings: Vec::new(),
         };
         let call = Call::system(SystemActor::CommandLine);
-        shipments::create(&self.app, &call, command, parcel_reply).await.unwrap();
+        let reply = shipments::create(&self.app, &call, command, parcel_reply).await.unwrap();
+        read(&reply).unwrap()
     }
 
     async fn cancel(&self, id: ShipmentId) {

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use nimbus_app::{Call, Error, jobs, pharmacy::StaffAct, sandbox};
-use nimbus_carriers::testing::Fault;
+use nimbus_carriers::{built_in::Accounts, testing::Fault};
 use nimbus_core::{
     access::SystemActor,
+    ids::LabelPurchaseId,
     label::{LabelProvider, LabelPurchase, PurchaseState},
 };
 use nimbus_store::{Db, label_purchases as store, two_engines};
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use crate::{A_DAY, BY_HAND, DEADLINE, Scene, app_with, reason, text};
 
@@ -148,5 +150,43 @@ two_engines! {
         scene.assert_one_parcel_paid(first).await;
         scene.settle().await;
         assert_eq!((scene.parcels(order).await.len(), scene.provider.paid().len()), (1, 2));
+    }
+
+    async fn a_label_with_the_number_of_a_parcel_under_way_waits_until_it_is_free(db: Db) {
+        let scene = Scene::new(db).await;
+        let (other, order) = (scene.filled().await, scene.filled().await);
+        // What the provider makes first.
+        let number = Accounts::default().number("se-11226", "ups_ground", 501).unwrap();
+        let parcel = scene.ship_as(other, number.as_str()).await;
+        assert!(matches!(scene.ship(order).await.unwrap_err(), Error::LabelPending));
+        scene.settle().await;
+        scene.assert_waits(order).await;
+        assert_eq!(scene.purchase().await.failure.as_deref(), Some("not_ours"));
+        assert_eq!(scene.provider.paid(), [(scene.provider.paid()[0].0.clone(), number.as_str().to_owned())]);
+
+        scene.cancel(parcel).await;
+        scene.settle().await;
+        scene.assert_one_parcel_paid(order).await;
+        assert_eq!(scene.provider.made(), 1, "it is not bought again");
+    }
+
+    async fn of_labels_with_one_number_that_wait_for_their_parcels_one_is_taken(db: Db) {
+        let scene = Scene::new(db).await;
+        let order = scene.filled().await;
+        scene.provider.fail_next(Fault::LostReply);
+        scene.ship(order).await.unwrap_err();
+        scene.leave_bought().await;
+        let bought = scene.purchase().await;
+        let taken = |but| {
+            let (carrier, number) = (bought.carrier_id.clone(), bought.label.clone().unwrap().tracking_number);
+            scene.db.read(move |tx| {
+                let (carrier, number) = (carrier.clone(), number.clone());
+                Box::pin(async move { store::label_bought_by_number(tx, &carrier, &number, but).await })
+            })
+        };
+        assert!(taken(LabelPurchaseId(Uuid::now_v7())).await.unwrap());
+        assert!(!taken(bought.id).await.unwrap(), "its own");
+        scene.settle().await;
+        assert!(!taken(LabelPurchaseId(Uuid::now_v7())).await.unwrap(), "the parcel has it");
     }
 }
