@@ -27,6 +27,9 @@ use crate::{
 /// What the formulary says of a drug that it did not recognise when it was ordered.
 const UNKNOWN_DRUG: &str = "the drug is not in the formulary";
 
+/// The message of every refusal of a service.
+pub(crate) const NOT_AVAILABLE: &str = "Service not available";
+
 /// Something that one gate found about one line.
 pub(crate) struct Found {
     /// The line's place in its order.
@@ -247,13 +250,41 @@ pub(crate) fn warnings(found: &[Found], line: LineName) -> Vec<String> {
     mild.map(warning).filter(|warning| told.insert(warning.clone())).collect()
 }
 
-/// Refuses an order that is not taken as it is.
+/// Refuses an order that is not taken as it is: by no gate, where its service does not go to its state; else by what
+/// the gates found.
 pub(crate) fn must_be_taken(cx: &Cx, order: &Order, found: &[Found], line: LineName) -> Result<()> {
+    let days = cx.app.rules().on(cx.today).gates.temperature.max_transit_days;
+    let is_fast = |service: &Service| way_by(cx, order, service).transit_days <= days;
+    must_be_served(cx, order, |service| !order.refrigerated || is_fast(service))?;
     let refused: Vec<&Found> =
         found.iter().filter(|it| it.is_strict && it.finding.is_refused_at_intake).collect();
-    let days = cx.app.rules().on(cx.today).gates.temperature.max_transit_days;
-    let fast = |service: &Service| way_by(cx, order, service).transit_days <= days;
-    refuse(&refused, line, services_that(fast))
+    refuse(&refused, line, services_that(|service| is_served(cx, order, service) && is_fast(service)))
+}
+
+/// Refuses a service that does not go to where the order goes, in a sandbox too: nobody could send the parcel so.
+/// Only a new order is asked; when its address changes later, whoever makes the label chooses a service that does.
+fn must_be_served(cx: &Cx, order: &Order, would_do_too: impl Fn(&Service) -> bool) -> Result<()> {
+    let Shipping::Service { carrier_id, service_id } = &order.shipping else { return Ok(()) };
+    match service_of(carrier_id, service_id) {
+        Some(service) if !is_served(cx, order, service) => {}
+        _ => return Ok(()),
+    }
+    let detail = Detail {
+        field: Some("service_id".to_owned()),
+        reason: Some("not_served".to_owned()),
+        message: "The service does not go to the state of the shipping address.".to_owned(),
+        facts: Vec::new(),
+    };
+    let lawful = services_that(|service| is_served(cx, order, service) && would_do_too(service));
+    let details = std::iter::once(detail).chain(lawful.into_iter().map(would_do)).collect();
+    Err(Error::refused(RefusalCode::ServiceNotAvailable, NOT_AVAILABLE, details))
+}
+
+/// Whether a service goes to the state of the order, by the table of rates. An address in no state is another matter.
+pub(crate) fn is_served(cx: &Cx, order: &Order, service: &Service) -> bool {
+    let shipping = &cx.app.config().shipping;
+    let to = State::parse(&order.shipping_address.expose().state);
+    to.map_or(true, |to| shipping.rates.serves(service, shipping.from, to))
 }
 
 fn services_that(would_do: impl Fn(&Service) -> bool) -> Vec<(&'static Carrier, &'static Service)> {
@@ -265,7 +296,7 @@ fn services_that(would_do: impl Fn(&Service) -> bool) -> Vec<(&'static Carrier, 
 fn refuse(refused: &[&Found], line: LineName, lawful: Vec<(&Carrier, &Service)>) -> Result<()> {
     let Some(first) = refused.first() else { return Ok(()) };
     let (code, message) = match first.finding.gate {
-        Gate::Temperature => (RefusalCode::ServiceNotAvailable, "Service not available".to_owned()),
+        Gate::Temperature => (RefusalCode::ServiceNotAvailable, NOT_AVAILABLE.to_owned()),
         _ => (RefusalCode::OrderRejected, first.finding.message.clone()),
     };
     let mut details: Vec<Detail> = Vec::new();

@@ -4,7 +4,7 @@ use nimbus_core::{
     access::{Scope, SystemActor},
     formulary::ClinicList,
     gates::{Answer, Blame, Field, Finding, Gate, Stage},
-    ids::{HoldId, LineId, OrderId},
+    ids::{HoldId, LineId, OrderId, PractitionerId},
     order::{Hold, HoldReason, Line, Lines, Order, RefusedAct, refused_before, resolve_holds},
     phi::Phi,
     practitioner::Practitioner,
@@ -43,7 +43,7 @@ async fn resolve_in(tx: &mut Tx, cx: &Cx, command: &Resolve) -> Result<Order> {
     let clinic = cx.call.partner(Scope::OrdersWrite)?.clinic_id;
     let before = store::order_get(tx, clinic, command.order).await?.ok_or(NOT_FOUND)?;
     let hold = before.holds.iter().find(|hold| hold.id == command.hold).ok_or(Error::NotFound("Hold"))?;
-    must_be_the_partners(hold)?;
+    must_be_answered_here(hold, before.practitioner_id)?;
     let line = before.line(hold.line_id).ok_or(Error::NotFound("Hold"))?;
     let bound = originals::originals_of_order(tx, clinic, before.id).await?;
     let has_original = bound.contains(&line.prescription_id);
@@ -75,21 +75,20 @@ async fn resolve_in(tx: &mut Tx, cx: &Cx, command: &Resolve) -> Result<Order> {
     Ok(after)
 }
 
-/// A hold that is released, or that the pharmacy resolves, is not changed by an answer.
-fn must_be_the_partners(hold: &Hold) -> Result<()> {
+/// A hold that is released, or that the pharmacy or a change of the practitioner resolves, is not changed by an answer.
+fn must_be_answered_here(hold: &Hold, practitioner: PractitionerId) -> Result<()> {
+    let mut facts = vec![("hold_reason", hold.reason.as_str().to_owned())];
     let (reason, message) = if hold.released_at.is_some() {
         ("hold_released", "The hold is released already.")
+    } else if hold.is_of_practitioner() {
+        facts.push(("practitioner_id", practitioner.to_string()));
+        ("resolved_at_practitioner", hold.how())
     } else if !hold.is_partners() {
         ("resolved_by_pharmacy", "The pharmacy resolves this hold.")
     } else {
         return Ok(());
     };
-    let detail = Detail {
-        field: None,
-        reason: Some(reason.to_owned()),
-        message: message.to_owned(),
-        facts: vec![("hold_reason", hold.reason.as_str().to_owned())],
-    };
+    let detail = Detail { field: None, reason: Some(reason.to_owned()), message: message.to_owned(), facts };
     Err(Error::refused(RefusalCode::InvalidStatusTransition, message, vec![detail]))
 }
 

@@ -97,14 +97,13 @@ pub(crate) fn no_such_service(carrier_id: &str) -> Error {
         Some(_) => ("service_id", "unknown_service"),
         None => ("carrier_id", "unknown_carrier"),
     };
-    let message = "Service not available";
     let detail = Detail {
         field: Some(field.to_owned()),
         reason: Some(reason.to_owned()),
-        message: message.to_owned(),
+        message: gates::NOT_AVAILABLE.to_owned(),
         facts: Vec::new(),
     };
-    Error::refused(RefusalCode::ServiceNotAvailable, message, vec![detail])
+    Error::refused(RefusalCode::ServiceNotAvailable, gates::NOT_AVAILABLE, vec![detail])
 }
 
 async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Created> {

@@ -126,12 +126,23 @@ impl RateTable {
 
     /// What a service costs between two states; `None` where it does not go, or not with this weight.
     pub fn quote(&self, service_id: &str, from: State, to: State, weight_oz: u32) -> Option<Quote> {
-        let rates = self.services.get(service_id)?;
-        let zone = *self.zones.get(*self.areas.get(&from)?)?.get(*self.areas.get(&to)?)?;
-        let column = rates.zones.iter().position(|served| *served == zone)?;
+        let (rates, column) = self.column(service_id, from, to)?;
         let class = rates.weights.iter().find(|class| weight_oz <= class.up_to_oz)?;
         let (price, transit_days) = (*class.prices.get(column)?, *rates.transit_days.get(column)?);
         Some(Quote { service: rates.service, price, transit_days })
+    }
+
+    /// Whether a service goes from one state to another at all.
+    pub fn serves(&self, service: &Service, from: State, to: State) -> bool {
+        self.column(service.id, from, to).is_some()
+    }
+
+    /// The rates of a service with the place of its zone among them; `None` where it does not go.
+    fn column(&self, service_id: &str, from: State, to: State) -> Option<(&ServiceRates, usize)> {
+        let rates = self.services.get(service_id)?;
+        let zone = *self.zones.get(*self.areas.get(&from)?)?.get(*self.areas.get(&to)?)?;
+        let column = rates.zones.iter().position(|served| *served == zone)?;
+        Some((rates, column))
     }
 
     /// What each service of a carrier that goes there costs, in the carrier's order.
@@ -207,6 +218,45 @@ mod tests {
             for to in [State::Ak, State::Hi] {
                 let quotes = RateTable::example().quotes(carrier(carrier_id).unwrap(), State::Tx, to, 12);
                 assert_eq!(quotes.iter().map(|quote| quote.service.id).collect::<Vec<_>>(), expected, "{to}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_service_goes_to_a_zone_or_not_whatever_a_parcel_weighs() {
+        let serves = |carrier, service, to| {
+            RateTable::example().serves(service_of(carrier, service).unwrap(), State::Tx, to)
+        };
+        assert!(serves("se-11226", "ups_ground", State::Ny) && !serves("se-11226", "ups_ground", State::Hi));
+        assert!(
+            serves("se-3818360", "fedex_2day", State::Ak) && !serves("se-3818360", "fedex_2day", State::Pr)
+        );
+    }
+
+    /// The gates go by this: no table makes ground or the post quick enough for what must stay cold, far or near.
+    #[test]
+    fn a_promise_is_never_shorter_than_the_services_standard_whatever_the_table_says() {
+        let hopeful = EXAMPLE
+            .replace(
+                "transit_days = [2, 2, 3, 3, 4, 4, 5, 10, 12]",
+                "transit_days = [1, 1, 1, 1, 1, 1, 1, 1, 1]",
+            )
+            .replace(
+                "transit_days = [1, 2, 2, 2, 3, 3, 3, 5, 7]",
+                "transit_days = [1, 1, 1, 1, 1, 1, 1, 1, 1]",
+            );
+        let table = RateTable::parse(FILE_NAME, &hopeful).unwrap();
+        let made = date(2026, 11, 5).at(9, 0, 0, 0);
+        for (service, promised) in [("usps_ground_advantage", 5), ("usps_priority_mail", 3)] {
+            let service = service_of("se-11225", service).unwrap();
+            for to in [State::Ak, State::Hi, State::Tx] {
+                assert_eq!(
+                    table.way(service, State::Tx, Some(to), made).transit_days,
+                    1,
+                    "the table is read"
+                );
+                let way = table.promised_way(service, State::Tx, Some(to), made);
+                assert_eq!(way.transit_days, promised, "{} {to}", service.id);
             }
         }
     }

@@ -195,7 +195,8 @@ impl MagicState {
         match self {
             Self::Alaska => "The pharmacy has no licence there: lines shipped to it are held.",
             Self::Hawaii => {
-                "UPS and FedEx offer no ground service there, and the gates are as strict as in production."
+                "UPS and FedEx offer no ground service there, so that an order by it is refused, and the gates are as \
+                 strict as in production."
             }
         }
     }

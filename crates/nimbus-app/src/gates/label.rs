@@ -12,7 +12,9 @@ use nimbus_core::{
 };
 use nimbus_store::{Tx, orders, prescriptions};
 
-use super::{Check, Found, ask, ask_where_strict, field, refuse, services_that, stops, way_on_label};
+use super::{
+    Check, Found, ask, ask_where_strict, field, is_served, refuse, services_that, stops, way_on_label,
+};
 use crate::{consequences::order_changed, error::Result, outbox::Changes, shipments::MAX_ORDERS, unit::Cx};
 
 /// Puts lines on hold that a gate stops before a label: those named, or all that are filled. The label may be refused,
@@ -79,7 +81,9 @@ pub(crate) async fn must_stay_cold(
     let rule = &cx.app.rules().on(cx.today).gates.temperature;
     // Orders of one parcel go to one address.
     let keeps_cold = |service: &Service| {
-        orders.first().is_some_and(|order| way_on_label(cx, order, service).keeps_cold(rule))
+        orders.first().is_some_and(|order| {
+            is_served(cx, order, service) && way_on_label(cx, order, service).keeps_cold(rule)
+        })
     };
     let lawful = services_that(keeps_cold);
     let strict: Vec<&Found> = found.iter().filter(|it| it.is_strict).collect();

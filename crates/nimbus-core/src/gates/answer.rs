@@ -35,6 +35,7 @@ impl Answer {
             Field::AdditionalContext => self.additional_context.is_some(),
             Field::AnimalOwnerName => self.animal_owner_name.is_some(),
             Field::Weight => self.weight.is_some(),
+            Field::DeaNumber => false,
             Field::Note => self.note.is_some(),
         };
         Field::ALL.iter().copied().filter(is_given).collect()
@@ -79,5 +80,10 @@ impl Field {
     /// Whether it is kept with the patient.
     pub const fn is_of_patient(self) -> bool {
         matches!(self, Self::AnimalOwnerName | Self::Weight)
+    }
+
+    /// Whether it is kept with the practitioner.
+    pub const fn is_of_practitioner(self) -> bool {
+        matches!(self, Self::DeaNumber)
     }
 }

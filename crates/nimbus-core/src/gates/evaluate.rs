@@ -333,7 +333,8 @@ fn practitioner(case: &Case<'_>) -> Option<Finding> {
     }
     let message = "The practitioner has no DEA number, which a controlled drug needs.";
     let (reason, blame) = (HoldReason::PrescriberOutreach, Blame::Practitioner);
-    Some(finding(Gate::Practitioner, reason, &rule.provision, blame, message.to_owned()))
+    let found = finding(Gate::Practitioner, reason, &rule.provision, blame, message.to_owned());
+    Some(Finding { fields: vec![Field::DeaNumber], ..found })
 }
 
 #[cfg(test)]

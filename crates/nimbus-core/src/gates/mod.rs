@@ -47,6 +47,8 @@ words! {
         AdditionalContext = "reason_for_compounding_additional_context",
         AnimalOwnerName = "animal_owner_name",
         Weight = "weight",
+        /// Of the practitioner: no answer to a hold gives it, a change of the practitioner does.
+        DeaNumber = "dea_number",
         Note = "note",
     }
 }

@@ -104,7 +104,23 @@ impl Hold {
 
     /// Whether a partner resolves it by API.
     pub fn is_partners(&self) -> bool {
-        self.reason.is_partners() && !self.fields().is_empty()
+        self.is_of_practitioner() || (self.reason.is_partners() && !self.fields().is_empty())
+    }
+
+    /// Whether a gate misses what is kept with the practitioner: their change resolves it, no answer to the hold.
+    pub fn is_of_practitioner(&self) -> bool {
+        self.cause.as_ref().is_some_and(|cause| cause.fields.iter().any(|field| field.is_of_practitioner()))
+    }
+
+    /// How it is resolved, in a sentence for the partner.
+    pub fn how(&self) -> &'static str {
+        match self.is_of_practitioner() {
+            true => {
+                "Send the practitioner's dea_number by PATCH /api/external/practitioner/{id}; the order goes on by \
+                 itself."
+            }
+            false => self.reason.how(),
+        }
     }
 
     /// What is wrong, in a sentence for the partner.

@@ -62,6 +62,14 @@ pub struct OrdersErrorDetail {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     citation: Option<String>,
+    /// Of `would_do`: the carrier of a service that is lawful instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "se-11226")]
+    carrier_id: Option<String>,
+    /// The service itself, as an order names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "ups_2nd_day_air")]
+    service_id: Option<String>,
     /// The day on which a rule will pass.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, format = Date)]
@@ -89,6 +97,8 @@ impl From<&Detail> for OrdersErrorDetail {
             reason,
             message,
             citation: fact("citation"),
+            carrier_id: fact("carrier_id"),
+            service_id: fact("service_id"),
             passes_on: fact("passes_on"),
             from: fact("from"),
             to: fact("to"),
@@ -189,6 +199,7 @@ mod tests {
         "impossible_transition",
         "medication_request",
         "no_cancellation_requested",
+        "not_served",
         "nothing_to_do",
         "passes_on",
         "patient_inactive",

@@ -1,146 +1,17 @@
 //! The gates over HTTP: strict in production, and in a sandbox warnings unless a magic value asks for more.
 
-use nimbus_core::{
-    ids::LicenseId,
-    license::{License, LicenseCategory},
-    time::Ts,
-    us::State,
-};
-use nimbus_store::{Db, MasterKey, Tx, licenses::license_insert_many, testing::block_on};
-use serde_json::{Value, json};
-use uuid::Uuid;
+mod production;
 
+use nimbus_core::{license::LicenseCategory, us::State};
+use serde_json::{Value, json};
+
+use self::production::{Production, license, patient};
 use crate::support::{
-    Engine, Partner, Reply, Server, Staff, Store,
+    Engine,
     story::{Ordered, WORK, line, text},
     two_engines,
     webhooks::Scene,
 };
-
-/// A production deployment with one clinic, a partner with an agreement, and people.
-struct Production {
-    server: Server,
-    partner: Partner,
-    staff: Staff,
-    clinic: String,
-    practitioner: String,
-    patient: String,
-}
-
-fn practitioner(clinic: &str) -> Value {
-    json!({
-        "first_name": "Avery", "last_name": "Stone", "email": "avery.stone@example.com", "npi": "1245319599",
-        "is_veterinarian": false, "assigned_clinic": clinic, "phone": "5125550143",
-        "address_line_1": "1 Main St", "city": "Austin", "state_code": "TX", "zip_code": "78701",
-    })
-}
-
-fn patient(clinic: &str, practitioner: &str, change: &Value) -> Value {
-    let mut body = json!({
-        "first_name": "Robin", "last_name": "Vale", "gender": "female", "dob": "1990-05-17",
-        "practitioner_id": practitioner, "assigned_clinic": clinic,
-        "addresses": [{"addressLine1": "9 Elm St", "city": "Dallas", "state": "TX", "postalCode": "75201"}],
-    });
-    for (name, value) in change.as_object().expect("an object") {
-        body[name] = value.clone();
-    }
-    body
-}
-
-impl Production {
-    #[track_caller]
-    fn start(engine: Engine) -> Self {
-        let store = Store::production(engine);
-        let company = text(&store.json(&["admin", "partner", "create", "Acme Telehealth"])["id"]);
-        let clinic =
-            text(&store.json(&["admin", "clinic", "create", "--partner", &company, "Acme Clinic"])["id"]);
-        store.json(&["admin", "partner", "approve", &company]);
-        let hash = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
-        let baa = ["admin", "baa", "record", "--partner", &company, "--effective", "2020-01-01"];
-        store.json(&[&baa[..], &["--document-hash", hash]].concat());
-        let key = ["admin", "key", "issue", "--clinic", &clinic, "--profile", "integration"];
-        let key = text(&store.json(&key)["key"]);
-        let token = ["admin", "token", "issue", "tests", "--roles", "super_admin,pharmacist,technician"];
-        let token = text(&store.json(&token)["token"]);
-        for category in LicenseCategory::ALL {
-            license(&store, State::Tx, *category);
-        }
-        let server = store.serve();
-        let (partner, staff) = (Partner::new(&server.url(), &key), Staff::new(&server.url(), &token));
-        let made = partner.post("/practitioner", &practitioner(&clinic));
-        let practitioner = text(&made.data()["practitioner_id"]);
-        let path = format!("/admin/practitioners/{practitioner}/activate");
-        staff.act(&path).data();
-        let made = partner.post("/patient", &patient(&clinic, &practitioner, &json!({})));
-        let patient = text(&made.data()["patient_id"]);
-        Self { server, partner, staff, clinic, practitioner, patient }
-    }
-
-    fn body(&self, lines: &[Value], change: &Value) -> Value {
-        let mut body = json!({
-            "clinic_id": self.clinic, "patient_id": self.patient, "practitioner_id": self.practitioner,
-            "carrier_id": "se-11226", "service_id": "ups_ground", "medication_requests": lines,
-        });
-        for (name, value) in change.as_object().expect("an object") {
-            body[name] = value.clone();
-        }
-        body
-    }
-
-    fn order(&self, lines: &[Value], change: &Value) -> Reply {
-        self.partner.post("/medication-order", &self.body(lines, change))
-    }
-
-    /// An order that is taken; its reasons of holds, by line.
-    #[track_caller]
-    fn taken(&self, lines: &[Value], change: &Value) -> (Ordered, Vec<Value>) {
-        let reply = self.order(lines, change);
-        let order = Ordered::read(reply.said("Medication request created successfully"));
-        let holds = self.open_holds(&order.id);
-        (order, holds)
-    }
-
-    fn open_holds(&self, order: &str) -> Vec<Value> {
-        let read = self.partner.read_order(order);
-        let holds = read["holds"].as_array().expect("holds").iter();
-        holds.filter(|hold| hold["released_at"].is_null()).cloned().collect()
-    }
-
-    fn status(&self, order: &str) -> String {
-        text(&self.partner.read_order(order)["status"])
-    }
-}
-
-/// Records a licence of the pharmacy that does not end.
-fn license(store: &Store, state: State, category: LicenseCategory) {
-    let now = Ts::from_micros(0);
-    let license = License {
-        id: LicenseId(Uuid::now_v7()),
-        state,
-        category,
-        number: format!("{}-{category}", state.code()),
-        expires_on: nimbus_core::time::parse_date("2999-12-31").expect("a day"),
-        version: 1,
-        created_at: now,
-        updated_at: now,
-    };
-    block_on(async {
-        let key = MasterKey::from_file(&store.folder.path().join("production.key")).expect("the key");
-        let db = match &store.database_url {
-            Some(url) => Db::open_postgres(url, key, 2).await,
-            None => Db::open_sqlite(&store.data_dir().join("nimbus.db"), key).await,
-        };
-        let db = db.expect("the store opens beside the server");
-        let written: nimbus_store::Result<()> = db
-            .write(move |tx: &mut Tx| {
-                let license = license.clone();
-                Box::pin(async move { license_insert_many(tx, &[license]).await })
-            })
-            .await;
-        written.expect("the licence is recorded");
-        db.close().await;
-    });
-}
 
 fn drug(name: &str, dose: &str) -> Value {
     let mut line = line(name);
@@ -173,6 +44,21 @@ fn only(holds: &[Value], reason: &str, gate: &str) -> Value {
     assert_eq!(holds[0]["gate"], gate);
     assert!(holds[0]["citation"].is_string() && holds[0]["message"].is_string());
     holds[0].clone()
+}
+
+/// The id of the one hold, which no gate placed.
+#[track_caller]
+fn only_by_staff(holds: &[Value]) -> String {
+    assert!(matches!(holds, [hold] if hold["gate"].is_null()), "{holds:?}");
+    text(&holds[0]["id"])
+}
+
+/// The services that a refusal says would do.
+#[track_caller]
+fn would_do(error: &Value) -> Vec<&str> {
+    let details = error["details"].as_array().expect("details").iter();
+    let named = details.filter(|it| it["reason"] == "would_do");
+    named.map(|it| it["service_id"].as_str().expect("a service")).collect()
 }
 
 /// The reasons in the details of a refusal, each with its field.
@@ -370,9 +256,65 @@ two_engines! {
         let scene = Production::start(engine);
         let (order, holds) = scene.taken(&[testosterone()], &json!({}));
         assert_eq!(reasons(&holds), ["awaiting_valid_prescription", "prescriber_outreach"]);
+        let hold = &holds[1];
+        assert_eq!((&hold["resolvable_by"], &hold["required_fields"]), (&json!("partner"), &json!(["dea_number"])));
+        let how = hold["how"].as_str().expect("how");
+        assert!(how.contains("dea_number") && how.contains("PATCH /api/external/practitioner/"), "{how}");
+        // The number is the practitioner's, and the hold's own request says so.
         let dea = json!({"dea_number": "BT1234563"});
+        let path = format!("/medication-order/{}/holds/{}/resolve", order.id, text(&hold["id"]));
+        let refused = scene.partner.post(&path, &dea);
+        let error = refused.refused(400, "INVALID_STATUS_TRANSITION");
+        assert_eq!(error["details"][0]["reason"], "resolved_at_practitioner");
+        assert_eq!(error["details"][0]["practitioner_id"], scene.practitioner.as_str());
+        assert_eq!(error["message"], how);
+        assert_eq!(scene.open_holds(&order.id).len(), 2);
         scene.partner.patch(&format!("/practitioner/{}", scene.practitioner), &dea).data();
         only(&scene.open_holds(&order.id), "awaiting_valid_prescription", "controlled");
+    }
+
+    fn a_service_that_does_not_go_there_is_refused_with_those_that_do(engine) {
+        let scene = Production::start(engine);
+        let to_hawaii = |change: Value| {
+            let mut body = json!({"shipping_address":
+                {"addressLine1": "1 Main St", "city": "Honolulu", "state": "HI", "postalCode": "96813"}});
+            for (name, value) in change.as_object().expect("an object") {
+                body[name] = value.clone();
+            }
+            body
+        };
+        let warm = scene.order(&[plain()], &to_hawaii(json!({})));
+        let error = warm.refused(400, "SERVICE_NOT_AVAILABLE");
+        assert_eq!(told(error)[0], ("service_id".to_owned(), "not_served".to_owned()));
+        let all = ["fedex_2day", "fedex_priority_overnight", "usps_ground_advantage", "usps_priority_mail",
+            "usps_priority_mail_express", "ups_2nd_day_air", "ups_next_day_air"];
+        assert_eq!(would_do(error), all);
+        // Of what is refrigerated, only services that are quick enough would do as well.
+        let by_ground = to_hawaii(json!({"is_refrigerated": true}));
+        let cold = scene.order(&[plain()], &by_ground);
+        assert_eq!(would_do(cold.refused(400, "SERVICE_NOT_AVAILABLE")), ["fedex_priority_overnight", "ups_next_day_air"]);
+        let by_post = json!({"is_refrigerated": true, "carrier_id": "se-11225", "service_id": "usps_priority_mail"});
+        let slow = scene.order(&[plain()], &to_hawaii(by_post));
+        let error = slow.refused(400, "SERVICE_NOT_AVAILABLE");
+        assert_eq!(told(error)[0].1, "temperature");
+        assert_eq!(would_do(error), ["fedex_priority_overnight", "ups_next_day_air"]);
+
+        // Each of them is taken; the pharmacy has no licence there.
+        for detail in warm.body["error"]["details"].as_array().expect("details").iter().skip(1) {
+            let by = json!({"carrier_id": detail["carrier_id"], "service_id": detail["service_id"]});
+            only(&scene.taken(&[plain()], &to_hawaii(by)).1, "license", "license");
+        }
+
+        // Another address is the order's later: whoever makes the label chooses a service that goes there.
+        let (order, _) = scene.taken(&[plain()], &json!({}));
+        let held = json!({"reason": "address"});
+        scene.staff.post(&format!("/pharmacy/orders/{}/hold", order.id), &held).data();
+        let hold = only_by_staff(&scene.open_holds(&order.id));
+        let path = format!("/medication-order/{}/holds/{hold}/resolve", order.id);
+        let moved = json!({"shipping_address": to_hawaii(json!({}))["shipping_address"]});
+        assert_eq!(scene.partner.post(&path, &moved).data()["status"], "pending");
+        assert_eq!(scene.staff.work(&order.id, "verify")["status"], "on_hold");
+        only(&scene.open_holds(&order.id), "license", "license");
     }
 }
 
@@ -430,7 +372,7 @@ fn magic_values_ask_a_sandbox_for_the_strict_path() {
     copy["reason_for_compounding"] = json!("allergy");
     order(copy, &json!({})).data();
 
-    let alaska = json!({"shipping_address":
+    let alaska = json!({"service_id": "ups_2nd_day_air", "shipping_address":
         {"addressLine1": "1 Main St", "city": "Juneau", "state": "AK", "postalCode": "99801"}});
     let held = order(line("Lisinopril"), &alaska);
     let holds = scene.partner.read_order(&text(&held.data()["medication_order_id"]))["holds"].clone();

@@ -396,6 +396,11 @@ fn what_a_partner_can_answer_is_named() {
         fields(|it| it.prescription.days_supply = Some(365)),
         [Field::DaysSupply, Field::Quantity, Field::Direction]
     );
+    let without_number = |it: &mut Sample| {
+        it.prescription.schedule = DrugSchedule::C2;
+        (it.has_original, it.has_dea) = (true, false);
+    };
+    assert_eq!(fields(without_number), [Field::DeaNumber]);
     assert!(fields(|it| it.licenses.clear()).is_empty());
 }
 

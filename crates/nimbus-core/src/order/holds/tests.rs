@@ -105,3 +105,20 @@ fn a_line_whose_therapy_was_changed_is_verified_anew() {
         "it is not held"
     );
 }
+
+#[test]
+fn a_hold_says_whose_it_is_and_how_it_is_resolved() {
+    let before = order(&[FillStatus::Received]);
+    let mut stop = stop(&before, 0, Gate::Practitioner, HoldReason::PrescriberOutreach);
+    stop.cause.fields = vec![Field::DeaNumber];
+    let held = place_stops(&before, &[stop], None, &act()).order;
+    let hold = &held.holds[0];
+    assert!(hold.is_partners() && hold.is_of_practitioner());
+    assert!(hold.how().contains("dea_number") && hold.how().contains("PATCH"));
+
+    let by_staff =
+        place_hold(&before, HoldReason::PrescriberOutreach, Lines::EveryLive, &act()).unwrap().order;
+    let hold = &by_staff.holds[0];
+    assert!(!hold.is_partners() && !hold.is_of_practitioner());
+    assert_eq!(hold.how(), HoldReason::PrescriberOutreach.how());
+}

@@ -44,7 +44,8 @@ fn read_answer(f: &mut Fields<'_>) -> Option<Answer> {
 /// For holds whose `resolvable_by` is `partner`: `address` takes `shipping_address`, `clarification` what its
 /// `required_fields` name. What does not satisfy the hold is refused by field, and the hold stays. Else it is
 /// released, and the medication request goes on from the state that it left. After a change of the drug, its
-/// directions or its quantity a pharmacist looks at it again first.
+/// directions or its quantity a pharmacist looks at it again first. A hold that asks for the practitioner's
+/// `dea_number` is released by `PATCH /practitioner/{id}`, and refused here.
 #[utoipa::path(post, path = "/medication-order/{id}/holds/{holdId}/resolve", tag = "Medication Requests",
     operation_id = "resolveHold",
     security(("ApiKeyAuth" = ["orders:write"])),

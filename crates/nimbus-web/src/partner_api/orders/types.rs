@@ -342,7 +342,8 @@ pub struct HoldView {
     pub resolvable_by: &'static str,
     /// How it is resolved, in a sentence.
     pub how: &'static str,
-    /// What to send to resolve it: one of these at least. Empty where the pharmacy resolves it.
+    /// What to send to resolve it: one of these at least. Empty where the pharmacy resolves it. `dea_number` is sent
+    /// as a change of the practitioner.
     #[schema(value_type = Vec<words::HoldField>)]
     pub required_fields: Vec<&'static str>,
     /// The gate that placed it; null where staff or the platform did.
@@ -365,7 +366,7 @@ impl From<&Hold> for HoldView {
             reason: hold.reason.as_str(),
             message: hold.message().to_owned(),
             resolvable_by: if hold.is_partners() { "partner" } else { "pharmacy" },
-            how: hold.reason.how(),
+            how: hold.how(),
             required_fields: hold.fields().iter().map(|field| field.as_str()).collect(),
             gate: cause.map(|cause| cause.gate.as_str()),
             citation: cause.and_then(|cause| cause.citation.clone()),

@@ -1,6 +1,6 @@
 //! Every refusal by a rule, with its code and its reasons.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Scene, order_uuid, reasons};
 use crate::support::{
@@ -199,6 +199,55 @@ fn ids_that_name_nothing_are_fields_in_a_body_and_nothing_in_a_path() {
     let theirs = scene.order_body(&scene.seed.prescription_id);
     assert_eq!(stranger.post("/orders", &theirs).orders_invalid(), ["patientId", "prescriptionId"]);
     assert_eq!(stranger.get("/orders").resource(200)["data"], json!([]));
+}
+
+/// The services that a refusal says would do, as an order names them.
+#[track_caller]
+fn would_do(details: &Value) -> Vec<(String, String)> {
+    let errors = details["errors"].as_array().expect("errors").iter();
+    let named = errors.filter(|it| it["reason"] == "would_do");
+    named.map(|it| (text(&it["carrierId"]), text(&it["serviceId"]))).collect()
+}
+
+#[test]
+fn a_refused_service_is_told_with_those_that_would_do() {
+    let scene = Scene::new(Engine::Sqlite);
+    let to_hawaii = |prescription: &str, service: Option<(&str, &str)>| {
+        let mut body = scene.order_body(prescription);
+        body["shippingAddress"] =
+            json!({"street1": "1 Main St", "city": "Hilo", "state": "HI", "zip": "96720"});
+        if let Some((carrier, service)) = service {
+            (body["carrierId"], body["serviceId"]) = (json!(carrier), json!(service));
+        }
+        body
+    };
+    // Chosen here, or as the order went that the prescription came with.
+    let mut lawful = Vec::new();
+    for service in [Some(("se-11226", "ups_ground")), None] {
+        let refused = scene.orders.post("/orders", &to_hawaii(&scene.on_file(), service));
+        let details = &refused.orders_refused(422, "validation_error")["details"];
+        assert_eq!((&details["field"], &details["reason"]), (&json!("serviceId"), &json!("not_served")));
+        lawful = would_do(details);
+        assert_eq!(lawful.len(), 7, "{lawful:?}");
+    }
+    for (carrier, service) in &lawful {
+        let body = to_hawaii(&scene.on_file(), Some((carrier, service)));
+        scene.orders.post("/orders", &body).resource(201);
+    }
+
+    // A gate's refusal names them, too.
+    let mut cold = line("Test Cold");
+    cold["do_not_fill"] = json!(true);
+    let cold = scene.partner.order_of(&scene.seed, &[cold]).prescriptions[0].clone();
+    let slow = scene.orders.post("/orders", &to_hawaii(&cold, Some(("se-11226", "ups_2nd_day_air"))));
+    let details = &slow.orders_refused(422, "validation_error")["details"];
+    assert_eq!((&details["field"], &details["reason"]), (&json!("serviceId"), &json!("temperature")));
+    let overnight = [("se-3818360", "fedex_priority_overnight"), ("se-11226", "ups_next_day_air")];
+    assert_eq!(
+        would_do(details),
+        overnight.map(|(carrier, service)| (carrier.to_owned(), service.to_owned()))
+    );
+    scene.orders.post("/orders", &to_hawaii(&cold, Some(overnight[1]))).resource(201);
 }
 
 #[test]

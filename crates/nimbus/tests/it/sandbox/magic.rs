@@ -226,7 +226,10 @@ fn medication(scene: &Scene, value: &str) {
 
 fn ship_to_state(scene: &Scene, value: &str) {
     let address = json!({"addressLine1": "1 Main St", "city": "Town", "state": value, "postalCode": "99801"});
-    let there = json!({"shipping_address": address});
+    let by_ground = try_order(scene, line("Lisinopril"), &json!({"shipping_address": address}));
+    let (reason, services) = reason_and_services(by_ground.refused(400, "SERVICE_NOT_AVAILABLE"));
+    assert_eq!((reason.as_str(), services.len()), ("not_served", 7), "{services:?}");
+    let there = json!({"shipping_address": address, "service_id": "ups_2nd_day_air"});
     let taken = Ordered::read(try_order(scene, line("Lisinopril"), &there).data());
     let read = scene.partner.read_order(&taken.id);
     match value {
@@ -249,8 +252,9 @@ fn ship_to_state(scene: &Scene, value: &str) {
                     listed.data().as_array().expect("a list").iter().map(|it| text(&it["id"])).collect();
                 assert_eq!(ids, expected);
             }
-            // What is refrigerated is refused by ground here, and warned of elsewhere.
-            let cold = json!({"shipping_address": address, "is_refrigerated": true});
+            // What is refrigerated is refused by slow services here, and warned of elsewhere.
+            let cold = json!({"shipping_address": address, "is_refrigerated": true,
+                "service_id": "ups_2nd_day_air"});
             let refused = try_order(scene, line("Lisinopril"), &cold);
             let (reason, _) = reason_and_services(refused.refused(400, "SERVICE_NOT_AVAILABLE"));
             assert_eq!(reason, "temperature");
@@ -332,7 +336,9 @@ fn a_sandbox_has_licences_for_every_state_but_one() {
     let scene = Scene::start(Engine::Sqlite);
     for state in State::ALL {
         let address = json!({"addressLine1": "1 Main St", "city": "Town", "state": state.code(), "postalCode": "78702"});
-        let made = try_order(&scene, line("Lisinopril"), &json!({"shipping_address": address}));
+        // The Postal Service goes everywhere.
+        let by = json!({"shipping_address": address, "carrier_id": "se-11225", "service_id": "usps_priority_mail"});
+        let made = try_order(&scene, line("Lisinopril"), &by);
         let read = scene.partner.read_order(&text(&made.data()["medication_order_id"]));
         let warned = made.data()["warnings"].to_string().to_lowercase().contains("licen");
         let is_held = open_holds(&read) == ["license"];
