@@ -57,10 +57,10 @@ async fn resolve_in(tx: &mut Tx, cx: &Cx, command: &Resolve) -> Result<Order> {
     }
     must_satisfy(tx, cx, &answered, hold, &command.answer).await?;
     let resolved: Vec<HoldId> = match hold.reason {
-        // The address is the order's: so is the answer.
+        // The address is the order's: so is the answer, and a licence that another state lacked.
         HoldReason::Address => {
             let same = before.open_holds().filter(|open| open.reason == HoldReason::Address);
-            same.map(|open| open.id).collect()
+            same.map(|open| open.id).chain(licensed(tx, cx, &answered).await?).collect()
         }
         _ => vec![hold.id],
     };
@@ -269,6 +269,20 @@ pub(crate) async fn go_on(
         }
     }
     Ok(order)
+}
+
+/// The open holds of the licence gate whose line it lets pass by now. One of staff is theirs to release.
+pub(crate) async fn licensed(tx: &mut Tx, cx: &Cx, order: &Order) -> Result<Vec<HoldId>> {
+    let by_gate = |hold: &&Hold| hold.cause.as_ref().is_some_and(|cause| cause.gate == Gate::License);
+    if !order.open_holds().any(|hold| by_gate(&hold)) {
+        return Ok(Vec::new());
+    }
+    let lines = prescriptions::prescription_of_order(tx, order.clinic_id, order.id).await?;
+    let found = gates::ask(tx, cx, Check::new(Stage::Work, order, &lines)).await?;
+    let is_stopped =
+        |line: LineId| found.iter().any(|it| it.line_id == line && it.finding.gate == Gate::License);
+    let licensed = order.open_holds().filter(by_gate).filter(|hold| !is_stopped(hold.line_id));
+    Ok(licensed.map(|hold| hold.id).collect())
 }
 
 /// Lets the lines go on that waited for a practitioner's registration, now that it is on file.

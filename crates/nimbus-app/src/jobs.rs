@@ -1,4 +1,5 @@
-//! Timed work: prescriptions that expire, refills that become due, new practitioners to be onboarded.
+//! Timed work: prescriptions that expire, refills that become due, new practitioners to be onboarded, orders that wait
+//! for a licence.
 
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use crate::{
     actor::Call,
     clock::wall,
     error::{Error, Result},
-    label_purchases,
+    label_purchases, licenses,
     outbox::Changes,
     sandbox::simulation,
     unit::Cx,
@@ -116,7 +117,10 @@ pub async fn start_due(
                 }
                 continue;
             }
-            JobKind::PrescriptionExpire | JobKind::RefillDue | JobKind::SandboxStep => {
+            JobKind::PrescriptionExpire
+            | JobKind::RefillDue
+            | JobKind::SandboxStep
+            | JobKind::LicenseHold => {
                 let call = Call::system(SystemActor::Jobs);
                 app.act(&call, job.clone(), |tx, cx, job| Box::pin(work_leased(tx, cx, job))).await
             }
@@ -172,6 +176,7 @@ pub(crate) async fn work(tx: &mut Tx, cx: &Cx, due: Due) -> Result<()> {
             prescription_day(tx, cx, due.kind, PrescriptionId(due.subject_id)).await
         }
         JobKind::SandboxStep => simulation::step_due(tx, cx, due.clinic_id, OrderId(due.subject_id)).await,
+        JobKind::LicenseHold => licenses::try_order(tx, cx, due.clinic_id, OrderId(due.subject_id)).await,
         JobKind::OnboardingCall | JobKind::LabelPurchase => {
             Err(Error::Internal("a call of another system is not due by business time"))
         }

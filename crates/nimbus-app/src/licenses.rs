@@ -1,26 +1,39 @@
 //! The pharmacy's licences in the states, as staff keep them.
 
 use nimbus_core::{
-    ids::LicenseId,
+    access::SystemActor,
+    ids::{ClinicId, LicenseId, OrderId},
     license::{License, LicenseCategory},
+    order::resolve_holds,
     time::Date,
     us::State,
 };
 use nimbus_store::{
     Tx,
+    jobs::{self, Due, JobKind},
     licenses::{self as store, MAX_LICENSES},
+    orders,
 };
 use uuid::Uuid;
 
 use crate::{
     App,
     actor::{Call, MANAGERS},
+    consequences::order_changed,
     error::{Error, Result},
+    holds,
     outbox::Changes,
     unit::{Cx, Render, Reply},
 };
 
 const NOT_FOUND: Error = Error::NotFound("License");
+
+/// So many orders at most are asked again in the transaction that records a licence.
+const AT_ONCE: usize = 20;
+/// Of more, so many fall due in a second: half of what is taken up at once, so that other work goes on beside them.
+const PER_SECOND: usize = 25;
+/// So many are looked up and scheduled in one round trip each.
+const PAGE: u32 = 500;
 
 /// All licences, or those of one state.
 pub async fn list(app: &App, call: &Call, state: Option<State>) -> Result<Vec<License>> {
@@ -48,7 +61,8 @@ pub struct NewLicense {
     pub expires_on: Date,
 }
 
-/// Records a licence, one that has expired too: what was in force when is part of the record.
+/// Records a licence, one that has expired too: what was in force when is part of the record. Orders that waited for
+/// it go on by themselves.
 pub async fn create(app: &App, call: &Call, new: NewLicense, render: Render<License>) -> Result<Reply> {
     call.staff(MANAGERS)?;
     app.write(call, new, render, |tx, cx, new| Box::pin(create_in(tx, cx, new))).await
@@ -78,6 +92,7 @@ async fn create_in(tx: &mut Tx, cx: &Cx, new: &NewLicense) -> Result<License> {
         return Err(taken());
     }
     audited(tx, cx, "license.create", license.id).await?;
+    try_orders(tx, cx, &license).await?;
     Ok(license)
 }
 
@@ -110,6 +125,7 @@ pub async fn update(app: &App, call: &Call, command: Update, render: Render<Lice
             store::license_update(tx, &license).await?;
             license.version += 1;
             audited(tx, cx, "license.update", license.id).await?;
+            try_orders(tx, cx, &license).await?;
             Ok(license)
         })
     })
@@ -132,6 +148,54 @@ async fn delete_in(tx: &mut Tx, cx: &Cx, id: LicenseId) -> Result<()> {
         return Err(NOT_FOUND);
     }
     audited(tx, cx, "license.delete", id).await
+}
+
+/// Asks the licence gate again about every order that it holds, of whatever clinic: the licences are the pharmacy's.
+/// Where an order goes is sealed, so that each must be read; many of them are timed work.
+async fn try_orders(tx: &mut Tx, cx: &Cx, license: &License) -> Result<()> {
+    if license.expires_on < cx.today {
+        return Ok(());
+    }
+    let mut held = orders::orders_held_for_license(tx, OrderId(Uuid::nil()), PAGE).await?;
+    if held.len() <= AT_ONCE {
+        for (clinic, order) in held {
+            try_order(tx, cx, clinic, order).await?;
+        }
+        return Ok(());
+    }
+    let mut second = 0;
+    while let Some(&(_, last)) = held.last() {
+        let mut due = Vec::with_capacity(held.len());
+        for few in held.chunks(PER_SECOND) {
+            let due_at = cx.base.plus_seconds(second);
+            due.extend(few.iter().map(|&(clinic_id, OrderId(subject_id))| Due {
+                kind: JobKind::LicenseHold,
+                clinic_id,
+                subject_id,
+                due_at,
+            }));
+            second += 1;
+        }
+        jobs::jobs_schedule(tx, &due, cx.wall).await?;
+        held = orders::orders_held_for_license(tx, last, PAGE).await?;
+    }
+    Ok(())
+}
+
+/// Lets the lines of an order go on that waited for a licence which there is by now.
+pub(crate) async fn try_order(tx: &mut Tx, cx: &Cx, clinic: ClinicId, id: OrderId) -> Result<()> {
+    let Some(before) = orders::order_get(tx, clinic, id).await? else { return Ok(()) };
+    let cx = &cx.of_clinic(tx, clinic).await?.as_system(SystemActor::Gates);
+    let licensed = holds::licensed(tx, cx, &before).await?;
+    if licensed.is_empty() {
+        return Ok(());
+    }
+    let mut changes = Changes::default();
+    let free = changes.take(resolve_holds(&before, &licensed, &cx.act(None, None))?);
+    let mut after = holds::go_on(tx, cx, &before, free, &mut changes).await?;
+    order_changed(tx, cx, &before, &mut after, &mut changes).await?;
+    changes.audit.push(cx.audit(Some(clinic), "order.release", "order", Some(id.0)));
+    changes.write(tx, cx).await
 }
 
 /// The licences of a sandbox: every kind in every state but Alaska, where practice orders meet a pharmacy that may not

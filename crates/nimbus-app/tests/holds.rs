@@ -9,6 +9,8 @@ use nimbus_app::{
     fills,
     formulary::{self, Add},
     holds::{self, Resolve},
+    jobs,
+    licenses::{self, NewLicense},
     limits::Rates,
     orders,
     originals::{self, Bind},
@@ -20,12 +22,14 @@ use nimbus_core::{
     access::{Environment, Scope, Scopes, SystemActor},
     gates::{Answer, Gate},
     ids::{HoldId, KeyId, OrderId, PartnerId, PrescriptionId},
+    license::LicenseCategory,
     order::{DeliverySpeed, FillStatus, HoldReason, Order, Shipping as Way},
     original::OriginalKind,
     patient::Address,
     prescription::PrescriptionDetail,
     quantity::Quantity,
     rate::KeyRates,
+    us::State,
 };
 use nimbus_store::{Db, orders::order_get, testing::master_key, two_engines};
 use nimbus_webhooks::guard::AddressPolicy;
@@ -157,6 +161,15 @@ impl Scene {
     async fn read(&self, id: OrderId) -> Order {
         let clinic = self.seed.clinic_id;
         self.db.read(move |tx| Box::pin(order_get(tx, clinic, id))).await.unwrap().unwrap()
+    }
+
+    /// How many of these are on hold.
+    async fn held(&self, orders: &[OrderId]) -> usize {
+        let mut held = 0;
+        for &id in orders {
+            held += usize::from(self.read(id).await.status == FillStatus::OnHold);
+        }
+        held
     }
 
     async fn work(&self, id: OrderId, act: StaffAct) -> Order {
@@ -293,5 +306,30 @@ two_engines! {
         let would_do: Vec<&str> = details.iter().flat_map(|it| &it.facts)
             .filter(|(name, _)| *name == "service_id").map(|(_, id)| id.as_str()).collect();
         assert!(would_do.contains(&"fedex_priority_overnight") && !would_do.contains(&"fedex_2day"), "{would_do:?}");
+    }
+
+    async fn many_orders_that_a_licence_sets_free_are_timed_work(db: Db) {
+        let scene = Scene::new(db).await;
+        let by_air = Way::Service { carrier_id: "se-11226".to_owned(), service_id: "ups_2nd_day_air".to_owned() };
+        let mut waiting = Vec::new();
+        for _ in 0..27 {
+            let to = Some(address("Juneau", "AK", "99801"));
+            let order = scene.asked(vec![line("Lisinopril", "10 mg")], by_air.clone(), to).await.unwrap();
+            assert_eq!(standings(&order), [FillStatus::OnHold]);
+            waiting.push(order.id);
+        }
+        let license = NewLicense {
+            state: State::Ak,
+            category: LicenseCategory::Retail,
+            number: "AK-1".to_owned(),
+            expires_on: jiff::civil::date(2999, 12, 31),
+        };
+        licenses::record(&scene.app, &staff(), license).await.unwrap();
+        assert_eq!(scene.held(&waiting).await, 27, "none within the licence's own transaction");
+        jobs::run_due(&scene.app, None).await.unwrap();
+        assert!(scene.held(&waiting).await <= 2, "so many in the first second");
+        tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+        jobs::run_due(&scene.app, None).await.unwrap();
+        assert_eq!(scene.held(&waiting).await, 0);
     }
 }

@@ -8,7 +8,7 @@ use nimbus_core::{
 use uuid::Uuid;
 
 use crate::{
-    engine::{Engine, Row, Tx, Value},
+    engine::{Engine, Row, Statement, Tx, Value},
     error::{Error, Result},
     rows::word,
 };
@@ -26,6 +26,8 @@ words! {
         LabelPurchase = "label_purchase",
         /// The simulated pharmacy of a sandbox does the next thing to an order; the subject is the order.
         SandboxStep = "sandbox_step",
+        /// A new licence may let an order go on that the licence gate holds; the subject is the order.
+        LicenseHold = "license_hold",
     }
 }
 
@@ -33,13 +35,13 @@ impl JobKind {
     /// Whether it is due by its clinic's business time. The others wait for something outside, by wall time.
     pub const fn is_of_business_time(self) -> bool {
         match self {
-            Self::PrescriptionExpire | Self::RefillDue | Self::SandboxStep => true,
+            Self::PrescriptionExpire | Self::RefillDue | Self::SandboxStep | Self::LicenseHold => true,
             Self::OnboardingCall | Self::LabelPurchase => false,
         }
     }
 }
 
-/// A job that was taken out to be done in the same transaction.
+/// A job to be scheduled, or one that was taken out to be done in the same transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Due {
     pub kind: JobKind,
@@ -85,15 +87,28 @@ pub async fn job_schedule(
     due_at: Ts,
     now: Ts,
 ) -> Result<()> {
-    let sql = "insert into jobs (id, kind, clinic_id, subject_id, due_at, attempts, created_at)
-        values ($1, $2, $3, $4, $5, 0, $6)
-        on conflict (kind, subject_id) do update
-        set clinic_id = excluded.clinic_id, due_at = excluded.due_at, attempts = 0, lease_token = null,
-            lease_until = null";
-    let id = JobId(Uuid::now_v7());
-    let args = [id.into(), kind.as_str().into(), clinic.into(), subject.into(), due_at.into(), now.into()];
-    tx.execute(sql, &args).await?;
+    let due = Due { kind, clinic_id: clinic, subject_id: subject, due_at };
+    tx.execute(SCHEDULE, &schedule_args(due, now)).await?;
     Ok(())
+}
+
+/// As [`job_schedule`], many in one round trip.
+pub async fn jobs_schedule(tx: &mut Tx, jobs: &[Due], now: Ts) -> Result<()> {
+    let schedule = |due: &Due| Statement::new(SCHEDULE, schedule_args(*due, now).to_vec());
+    tx.batch(jobs.iter().map(schedule).collect()).await?;
+    Ok(())
+}
+
+const SCHEDULE: &str = "insert into jobs (id, kind, clinic_id, subject_id, due_at, attempts, created_at)
+    values ($1, $2, $3, $4, $5, 0, $6)
+    on conflict (kind, subject_id) do update
+    set clinic_id = excluded.clinic_id, due_at = excluded.due_at, attempts = 0, lease_token = null,
+        lease_until = null";
+
+fn schedule_args(due: Due, now: Ts) -> [Value; 6] {
+    let id = JobId(Uuid::now_v7());
+    let Due { kind, clinic_id, subject_id, due_at } = due;
+    [id.into(), kind.as_str().into(), clinic_id.into(), subject_id.into(), due_at.into(), now.into()]
 }
 
 /// Whether there was one.

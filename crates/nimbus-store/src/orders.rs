@@ -22,8 +22,9 @@ use columns::{hold_args, hold_columns, line_args, line_columns, order_args, orde
 
 pub use file::{OrderFile, order_and_parcels, order_file};
 pub use find::{
-    PastFill, cancellations_requested, fills_of_prescription, orders_held_for_practitioner,
-    orders_held_for_prescription, orders_held_for_registration, orders_of_shipment, prescriptions_replaced,
+    PastFill, cancellations_requested, fills_of_prescription, orders_held_for_license,
+    orders_held_for_practitioner, orders_held_for_prescription, orders_held_for_registration,
+    orders_of_shipment, prescriptions_replaced,
 };
 pub use intake::{Intake, order_intake};
 pub use standing::{MAX_STANDINGS, order_list_by_standing};

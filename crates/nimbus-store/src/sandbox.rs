@@ -25,7 +25,7 @@ const DELETED: &[(&str, &str)] = &[
     (
         "jobs",
         "delete from jobs where clinic_id = $1
-            and kind in ('prescription_expire', 'refill_due', 'onboarding_call', 'sandbox_step')",
+            and kind in ('prescription_expire', 'refill_due', 'onboarding_call', 'sandbox_step', 'license_hold')",
     ),
 ];
 

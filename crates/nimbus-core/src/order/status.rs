@@ -162,7 +162,9 @@ impl HoldReason {
                 "A valid electronic or written original must reach the pharmacy (21 CFR 1306, 1311)."
             }
             Self::PractitionerNotActive => "It goes on by itself when the practitioner is activated.",
-            Self::License => "The pharmacy is not licensed for this fill in the destination state.",
+            Self::License => {
+                "It goes on by itself when the pharmacy has the licence in the destination state."
+            }
             Self::Temperature => "Choose a service fast enough for a refrigerated parcel.",
         }
     }

@@ -65,6 +65,27 @@ pub async fn orders_held_for_registration(
     ids(tx, sql, &[clinic.into(), practitioner.into(), Gate::Practitioner.as_str().into()]).await
 }
 
+/// Orders of every clinic with an open hold that the licence gate placed: the first `limit` by id after `after`. The
+/// licences are the pharmacy's, and where an order goes is sealed, so that its state is not asked for here. Those of a
+/// deleted clinic, whose keys may be gone, are left out.
+pub async fn orders_held_for_license(
+    tx: &mut Tx,
+    after: OrderId,
+    limit: u32,
+) -> Result<Vec<(ClinicId, OrderId)>> {
+    let sql = "select distinct clinic_id, order_id from holds
+        where reason = $1 and gate = $2 and released_at is null and order_id > $3
+            and exists (select 1 from clinics c where c.id = holds.clinic_id and c.deleted_at is null)
+        order by order_id limit $4";
+    let (reason, gate) = (HoldReason::License.as_str(), Gate::License.as_str());
+    let rows = tx.query(sql, &[reason.into(), gate.into(), after.into(), limit.into()]).await?;
+    let held = rows.iter().map(|row| {
+        let mut columns = row.columns();
+        Ok((columns.take()?, columns.take()?))
+    });
+    held.collect()
+}
+
 /// The orders in a parcel, in the order in which they were packed.
 pub async fn orders_of_shipment(tx: &mut Tx, clinic: ClinicId, shipment: ShipmentId) -> Result<Vec<OrderId>> {
     let sql = "select order_id from shipment_lines

@@ -3,17 +3,21 @@
 use nimbus_core::{
     access::{By, SystemActor},
     gates::Gate,
-    ids::PrescriptionId,
-    order::{Cause, Hold, HoldReason, Order},
+    ids::{OrderId, PrescriptionId},
+    order::{Cause, Hold, HoldReason, Line, Order},
     original::{Original, OriginalKind},
 };
 use nimbus_store::{
     Db, Result, Tx,
-    orders::{order_insert, order_update, orders_held_for_prescription, orders_held_for_registration},
+    orders::{
+        order_insert, order_update, orders_held_for_license, orders_held_for_prescription,
+        orders_held_for_registration,
+    },
     originals::{original_get, original_insert, originals_bound, originals_of_order},
     prescriptions::prescription_insert,
     two_engines,
 };
+use uuid::Uuid;
 
 use crate::support::{World, assert_sealed, clinic, id, now, phi, prescription, world};
 
@@ -84,7 +88,8 @@ async fn told(tx: &mut Tx) -> Result<()> {
     after.holds[0].released_at = Some(now());
     order_update(tx, &order, &after).await?;
     assert!(orders_held_for_prescription(tx, world.clinic, second.id).await?.is_empty());
-    waiting_for_registration(tx, &world).await
+    waiting_for_registration(tx, &world).await?;
+    waiting_for_license(tx, &world).await
 }
 
 /// Orders of a practitioner are found by the hold of the gate, and not by one that staff placed.
@@ -109,5 +114,46 @@ async fn waiting_for_registration(tx: &mut Tx, world: &World) -> Result<()> {
     after.holds[0].released_at = Some(now());
     order_update(tx, &orders[0], &after).await?;
     assert!(orders_held_for_registration(tx, clinic, practitioner).await?.is_empty());
+    Ok(())
+}
+
+/// Orders are found by a hold that the gate placed and that is open, each once, however many lines it holds.
+async fn waiting_for_license(tx: &mut Tx, world: &World) -> Result<()> {
+    let two = [world.prescription.id, world.prescription.id];
+    let mut orders = [world.order(&two), world.order(&two), world.order(&two)];
+    orders.sort_by_key(|order| order.id);
+    for (order, gate) in orders.iter_mut().zip([Some(Gate::License), None, Some(Gate::License)]) {
+        let cause = gate.map(|gate| Cause {
+            gate,
+            message: "The pharmacy has no licence in the destination state that holds today: retail."
+                .to_owned(),
+            citation: None,
+            fields: Vec::new(),
+            refused: None,
+        });
+        let hold = |line: &Line| Hold {
+            id: id(),
+            line_id: line.id,
+            reason: HoldReason::License,
+            cause: cause.clone(),
+            note: None,
+            placed_at: now(),
+            released_at: None,
+        };
+        order.holds = order.lines.iter().map(hold).collect();
+        order_insert(tx, order).await?;
+    }
+    let [first, _, last] = orders.each_ref().map(|order| (world.clinic, order.id));
+    let none = OrderId(Uuid::nil());
+    assert_eq!(orders_held_for_license(tx, none, 9).await?, [first, last]);
+    assert_eq!(orders_held_for_license(tx, none, 1).await?, [first]);
+    assert_eq!(orders_held_for_license(tx, first.1, 9).await?, [last]);
+    let mut after = orders[0].clone();
+    after.holds.iter_mut().for_each(|hold| hold.released_at = Some(now()));
+    order_update(tx, &orders[0], &after).await?;
+    assert_eq!(orders_held_for_license(tx, none, 9).await?, [last]);
+    let deleted = "update clinics set deleted_at = $2 where id = $1";
+    tx.execute(deleted, &[world.clinic.into(), now().into()]).await?;
+    assert!(orders_held_for_license(tx, none, 9).await?.is_empty());
     Ok(())
 }

@@ -3,7 +3,7 @@
 use nimbus_core::ids::ClinicId;
 use nimbus_store::{
     Db, Result, Tx,
-    jobs::{JobKind, job_cancel, job_done, job_retry, job_schedule, jobs_claim},
+    jobs::{Due, JobKind, job_cancel, job_done, job_retry, job_schedule, jobs_claim, jobs_schedule},
     two_engines,
 };
 use uuid::Uuid;
@@ -17,6 +17,10 @@ two_engines! {
 
     async fn the_longest_due_go_first(db: Db) {
         db.write(|tx: &mut Tx| Box::pin(order_told(tx))).await.unwrap();
+    }
+
+    async fn many_are_scheduled_at_once(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(many_told(tx))).await.unwrap();
     }
 
     async fn a_lost_lease_changes_nothing(db: Db) {
@@ -51,6 +55,24 @@ async fn order_told(tx: &mut Tx) -> Result<()> {
         let claimed = jobs_claim(tx, after(30), now(), after(60), id(), 2).await?;
         assert_eq!(claimed.iter().map(|job| job.subject_id).collect::<Vec<_>>(), expected);
     }
+    Ok(())
+}
+
+async fn many_told(tx: &mut Tx) -> Result<()> {
+    let clinic: ClinicId = id();
+    let due = |subject_id, seconds| Due {
+        kind: JobKind::LicenseHold,
+        clinic_id: clinic,
+        subject_id,
+        due_at: after(seconds),
+    };
+    let (first, second): (Uuid, Uuid) = (id(), id());
+    jobs_schedule(tx, &[due(first, 10), due(second, 20)], now()).await?;
+    jobs_schedule(tx, &[due(first, 30)], now()).await?;
+    let claimed = jobs_claim(tx, after(30), now(), after(60), id(), 9).await?;
+    let told = claimed.iter().map(|job| (job.kind, job.subject_id, job.due_at)).collect::<Vec<_>>();
+    let kind = JobKind::LicenseHold;
+    assert_eq!(told, [(kind, second, after(20)), (kind, first, after(30))], "one for a subject");
     Ok(())
 }
 

@@ -20,6 +20,7 @@ mod idempotency_property;
 mod inventory;
 mod label_crash;
 mod labels;
+mod licenses;
 mod lifecycle;
 mod limits;
 mod lots_printed;
