@@ -13,12 +13,11 @@ use nimbus_store::{
 };
 pub use nimbus_store::{
     deliveries::{AttemptView, DeliveryRow, DeliveryState},
-    endpoints::{AfterDeadLetter, Endpoint, EndpointStatus, Payload, Shape},
+    endpoints::{AfterDeadLetter, Endpoint, EndpointStatus, Payload, Shape, Signing},
 };
 use nimbus_webhooks::{
     client::Cause,
     payload::{default_event_types, is_known},
-    signing::SigningSecret,
     url::EndpointUrl,
 };
 use uuid::Uuid;
@@ -26,6 +25,7 @@ use uuid::Uuid;
 use crate::{
     App,
     actor::Call,
+    endpoint_keys::{self, MAX_OVERLAP_HOURS, OVERLAP_HOURS, new_secret},
     error::{Error, FieldError, Result},
     outbox::Changes,
     practitioners::set,
@@ -34,8 +34,6 @@ use crate::{
 
 const NOT_FOUND: Error = Error::NotFound("Webhook");
 
-/// After a rotation both secrets sign for so long.
-const SECRET_OVERLAP_HOURS: i64 = 24;
 /// The most endpoints of a clinic.
 const MAX_ENDPOINTS: u32 = 100;
 /// The most event types of an endpoint.
@@ -78,6 +76,7 @@ pub struct Create {
     /// The shape's default, if not given.
     pub event_types: Option<Vec<String>>,
     pub description: Option<String>,
+    pub signing: Signing,
     pub send_api_key: bool,
     /// Sent with every delivery.
     pub headers: Vec<(String, String)>,
@@ -188,8 +187,7 @@ async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Created> {
             format!("The clinic has {MAX_ENDPOINTS} webhooks, which is the most"),
         ));
     }
-    let secret = new_secret();
-    let endpoint = Endpoint {
+    let mut endpoint = Endpoint {
         id: EndpointId(Uuid::now_v7()),
         clinic_id: clinic,
         shape: command.shape,
@@ -199,9 +197,11 @@ async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Created> {
             .clone()
             .unwrap_or_else(|| default_event_types(command.shape, partner.scopes)),
         description: command.description.clone(),
-        secret,
-        previous_secret: None,
-        previous_secret_until: None,
+        signing: command.signing,
+        secret: new_secret(),
+        key_pair: None,
+        public_key: None,
+        retiring: Vec::new(),
         send_api_key: command.send_api_key,
         key_id: Some(partner.key_id),
         headers: Phi::new(command.headers.clone()),
@@ -218,13 +218,13 @@ async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Created> {
         updated_at: cx.now,
         deleted_at: None,
     };
+    endpoint_keys::first_pair(&mut endpoint);
     store::endpoint_insert(tx, &endpoint).await?;
+    if endpoint.public_key.is_some() {
+        endpoint_keys::publish(tx, &endpoint, cx.wall).await?;
+    }
     audited(tx, cx, clinic, "webhook.create", endpoint.id).await?;
     Ok(Created { endpoint, existing: false, warnings })
-}
-
-fn new_secret() -> Phi<String> {
-    Phi::new(SigningSecret::generate().as_str().to_owned())
 }
 
 async fn audited(tx: &mut Tx, cx: &Cx, clinic: ClinicId, action: &'static str, id: EndpointId) -> Result<()> {
@@ -266,6 +266,8 @@ pub struct EndpointChange {
     pub url: Option<String>,
     pub event_types: Option<Vec<String>>,
     pub description: Option<Option<String>>,
+    /// Another scheme: both sign for a day.
+    pub signing: Option<Signing>,
     pub send_api_key: Option<bool>,
     pub headers: Option<Vec<(String, String)>>,
     pub after_dead_letter: Option<AfterDeadLetter>,
@@ -325,6 +327,10 @@ async fn update_in(tx: &mut Tx, cx: &Cx, command: &Update) -> Result<Endpoint> {
             found.failing_since = None;
         }
     }
+    if let Some(signing) = change.signing.filter(|signing| *signing != found.signing) {
+        endpoint_keys::switch(&mut found, signing, cx.wall);
+        endpoint_keys::publish(tx, &found, cx.wall).await?;
+    }
     found.updated_at = cx.now;
     store::endpoint_update(tx, &found).await?;
     found.version += 1;
@@ -345,6 +351,7 @@ pub async fn delete(app: &App, call: &Call, which: Which, render: Render<()>) ->
             found.deleted_at = Some(cx.now);
             found.updated_at = cx.now;
             store::endpoint_update(tx, &found).await?;
+            endpoint_keys::publish(tx, &found, cx.wall).await?;
             deliveries::deliveries_cancel(tx, clinic, which.id, cx.wall).await?;
             audited(tx, cx, clinic, "webhook.delete", which.id).await
         })
@@ -374,16 +381,32 @@ pub async fn test(app: &App, call: &Call, id: EndpointId, render: Render<Tested>
     .await
 }
 
-/// Gives an endpoint a new signing secret; the old one signs too until the overlap ends.
-pub async fn rotate_secret(app: &App, call: &Call, which: Which, render: Render<Endpoint>) -> Result<Reply> {
+pub struct RotateSecret {
+    pub which: Which,
+    /// What the surface calls it.
+    pub overlap_name: &'static str,
+    /// A day, if not given.
+    pub overlap_hours: Option<u32>,
+}
+
+/// Gives an endpoint a new signing secret, and a new key pair where it signs by one; what signed before signs too until
+/// the overlap ends.
+pub async fn rotate_secret(
+    app: &App,
+    call: &Call,
+    command: RotateSecret,
+    render: Render<Endpoint>,
+) -> Result<Reply> {
     call.partner(Scope::WebhooksWrite)?;
-    app.write(call, which, render, |tx, cx, &which| {
+    if command.overlap_hours.is_some_and(|hours| hours > MAX_OVERLAP_HOURS) {
+        return Err(Error::field(command.overlap_name, format!("must be 0 to {MAX_OVERLAP_HOURS}")));
+    }
+    app.write(call, command, render, |tx, cx, command| {
         Box::pin(async move {
             let clinic = cx.call.partner(Scope::WebhooksWrite)?.clinic_id;
-            let mut found = find(tx, clinic, which).await?;
-            let old = std::mem::replace(&mut found.secret, new_secret());
-            found.previous_secret = Some(old);
-            found.previous_secret_until = Some(cx.wall.plus_seconds(SECRET_OVERLAP_HOURS * 3600));
+            let mut found = find(tx, clinic, command.which).await?;
+            endpoint_keys::rotate(&mut found, command.overlap_hours.unwrap_or(OVERLAP_HOURS), cx.wall);
+            endpoint_keys::publish(tx, &found, cx.wall).await?;
             found.updated_at = cx.now;
             store::endpoint_update(tx, &found).await?;
             found.version += 1;

@@ -12,6 +12,7 @@ mod consequences;
 pub mod credentials;
 pub mod decisions;
 mod eligibility;
+pub mod endpoint_keys;
 pub mod endpoints;
 pub mod error;
 pub mod events;

@@ -16,7 +16,6 @@ use nimbus_webhooks::{
     attempt::Ready,
     client::{Answer, Cause, Outcome},
     payload::{render as render_payload, sample},
-    signing::SigningSecret,
     url::EndpointUrl,
 };
 use uuid::Uuid;
@@ -25,6 +24,7 @@ use crate::{
     App,
     actor::Call,
     clock::wall,
+    endpoint_keys::new_secret,
     error::{Error, FieldError, Result},
     outbox::Changes,
     unit::{Cx, Prepared, Render, Reply},
@@ -163,6 +163,7 @@ async fn destination(tx: &mut Tx, cx: &Cx, command: &TestSend) -> Result<Destina
             Some(found.items.into_iter().next().ok_or_else(none)?)
         }
     };
+    let secret = new_secret();
     let registered = match endpoint {
         Some(endpoint) => store::endpoint_target(tx, endpoint.id, cx.wall).await?,
         None => None,
@@ -173,8 +174,8 @@ async fn destination(tx: &mut Tx, cx: &Cx, command: &TestSend) -> Result<Destina
         clinic_id: clinic,
         shape: Shape::Orders,
         url: command.url.clone().unwrap_or_default(),
-        secret: Phi::new(SigningSecret::generate().as_str().to_owned()),
-        previous_secret: None,
+        keys: vec![secret.clone()],
+        secret,
         headers: Phi::default(),
         api_key: None,
         ordered: false,

@@ -38,6 +38,12 @@ words! {
         Hold = "hold",
     }
 
+    /// What signs `webhook-signature`: a shared secret (`v1`) or a key pair (`v1a`).
+    pub enum Signing {
+        Hmac = "hmac",
+        Ed25519 = "ed25519",
+    }
+
     /// How much an endpoint is told: all, or ids and status only.
     pub enum Payload {
         Full = "full",
@@ -54,12 +60,15 @@ pub struct Endpoint {
     pub url: String,
     pub event_types: Vec<String>,
     pub description: Option<String>,
-    /// `whsec_…`
+    pub signing: Signing,
+    /// `whsec_…`: it signs `webhook-signature` with [`Signing::Hmac`], and the older header always.
     pub secret: Phi<String>,
-    /// The secret before the last rotation, which signs too until `previous_secret_until`.
-    pub previous_secret: Option<Phi<String>>,
-    /// Wall time.
-    pub previous_secret_until: Option<Ts>,
+    /// `whsk_…`, while it signs with [`Signing::Ed25519`].
+    pub key_pair: Option<Phi<String>>,
+    /// The public half of the pair, `whpk_…`.
+    pub public_key: Option<String>,
+    /// What signed before and signs too until its time, newest first.
+    pub retiring: Vec<Retiring>,
     pub send_api_key: bool,
     /// The key that registered it.
     pub key_id: Option<KeyId>,
@@ -80,6 +89,26 @@ pub struct Endpoint {
     pub created_at: Ts,
     pub updated_at: Ts,
     pub deleted_at: Option<Ts>,
+}
+
+impl Endpoint {
+    /// What signs `webhook-signature` at `now` (wall time): the current key first.
+    pub fn signing_keys(&self, now: Ts) -> Vec<Phi<String>> {
+        let current = match self.signing {
+            Signing::Hmac => Some(&self.secret),
+            Signing::Ed25519 => self.key_pair.as_ref(),
+        };
+        let retiring = self.retiring.iter().filter(|retiring| retiring.until > now);
+        current.into_iter().chain(retiring.map(|retiring| &retiring.key)).cloned().collect()
+    }
+}
+
+/// A key that another one has taken the place of, `whsec_…` or `whsk_…`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Retiring {
+    pub key: Phi<String>,
+    /// Wall time.
+    pub until: Ts,
 }
 
 /// What fan-out needs to know of an endpoint.
@@ -103,9 +132,10 @@ pub struct Target {
     pub clinic_id: ClinicId,
     pub shape: Shape,
     pub url: String,
+    /// What the older signature is made by.
     pub secret: Phi<String>,
-    /// Only while it still signs.
-    pub previous_secret: Option<Phi<String>>,
+    /// What signs `webhook-signature`: the current key first, then those that still do.
+    pub keys: Vec<Phi<String>>,
     pub headers: Phi<Vec<(String, String)>>,
     /// Only if it is to be sent and the key is neither revoked nor expired.
     pub api_key: Option<Phi<String>>,
@@ -125,7 +155,8 @@ macro_rules! columns {
     () => {
         "clinic_id, id, shape, url, event_types, description, secret, previous_secret, previous_secret_until,
          send_api_key, key_id, headers, after_dead_letter, status, disabled_reason, failing_since, version,
-         created_at, updated_at, deleted_at, ordered, rate_limit_per_second, payload, retry_schedule"
+         created_at, updated_at, deleted_at, ordered, rate_limit_per_second, payload, retry_schedule, signing,
+         key_pair, public_key, retiring"
     };
 }
 
@@ -145,6 +176,24 @@ fn read_headers(
     let Some(sealed) = sealed else { return Ok(Phi::default()) };
     let plain = keys.open(at("headers", id), &sealed)?;
     serde_json::from_slice(&plain).map(Phi::new).map_err(|_| Error::Corrupt("webhook_endpoints.headers"))
+}
+
+/// Keys and the microseconds at which each retires, as they are sealed.
+fn read_retiring(keys: &ClinicKeys, id: EndpointId, sealed: Option<Vec<u8>>) -> Result<Vec<Retiring>> {
+    let Some(sealed) = sealed else { return Ok(Vec::new()) };
+    let plain = keys.open(at("retiring", id), &sealed)?;
+    let listed: Vec<(String, i64)> =
+        serde_json::from_slice(&plain).map_err(|_| Error::Corrupt("webhook_endpoints.retiring"))?;
+    let read = |(key, until)| Retiring { key: Phi::new(key), until: Ts::from_micros(until) };
+    Ok(listed.into_iter().map(read).collect())
+}
+
+fn seal_retiring(keys: &ClinicKeys, id: EndpointId, retiring: &[Retiring]) -> Option<Vec<u8>> {
+    let listed: Vec<(&str, i64)> =
+        retiring.iter().map(|it| (it.key.expose().as_str(), it.until.micros())).collect();
+    // A list of texts and numbers always has a JSON text.
+    (!listed.is_empty())
+        .then(|| keys.seal(at("retiring", id), &serde_json::to_vec(&listed).unwrap_or_default()))
 }
 
 fn split(event_types: &str) -> Vec<String> {
@@ -174,7 +223,8 @@ fn read(columns: &mut Columns<'_>, clinic_id: ClinicId, keys: &ClinicKeys) -> Re
     let secret: Vec<u8> = columns.take()?;
     let previous: Option<Vec<u8>> = columns.take()?;
     let open = |column, sealed: &[u8]| text(keys.open(at(column, id), sealed)?, "webhook_endpoints.secret");
-    Ok(Endpoint {
+    let previous = previous.map(|sealed| open("previous_secret", &sealed)).transpose()?;
+    let mut endpoint = Endpoint {
         id,
         clinic_id,
         shape,
@@ -182,8 +232,11 @@ fn read(columns: &mut Columns<'_>, clinic_id: ClinicId, keys: &ClinicKeys) -> Re
         event_types: split(&event_types),
         description,
         secret: open("secret", &secret)?,
-        previous_secret: previous.map(|sealed| open("previous_secret", &sealed)).transpose()?,
-        previous_secret_until: columns.take()?,
+        // Rows that were last written before there were several have their one here.
+        retiring: match (previous, columns.take()?) {
+            (Some(key), Some(until)) => vec![Retiring { key, until }],
+            _ => Vec::new(),
+        },
         send_api_key: columns.take()?,
         key_id: columns.take()?,
         headers: read_headers(keys, id, columns.take()?)?,
@@ -203,7 +256,12 @@ fn read(columns: &mut Columns<'_>, clinic_id: ClinicId, keys: &ClinicKeys) -> Re
         rate_limit_per_second: read_rate(columns.take()?)?,
         payload: word(&columns.take::<String>()?, Payload::parse, "webhook_endpoints.payload")?,
         retry_schedule: columns.take::<Option<String>>()?.as_deref().map(read_schedule).transpose()?,
-    })
+        signing: word(&columns.take::<String>()?, Signing::parse, "webhook_endpoints.signing")?,
+        key_pair: columns.take::<Option<Vec<u8>>>()?.map(|sealed| open("key_pair", &sealed)).transpose()?,
+        public_key: columns.take()?,
+    };
+    endpoint.retiring.extend(read_retiring(keys, id, columns.take()?)?);
+    Ok(endpoint)
 }
 
 /// The values of a row, in the order of the columns.
@@ -226,8 +284,8 @@ async fn values(tx: &mut Tx, endpoint: &Endpoint) -> Result<Vec<Value>> {
         endpoint.event_types.join(" ").into(),
         endpoint.description.clone().into(),
         seal("secret", &endpoint.secret).into(),
-        endpoint.previous_secret.as_ref().map(|secret| seal("previous_secret", secret)).into(),
-        endpoint.previous_secret_until.into(),
+        None::<Vec<u8>>.into(),
+        None::<Ts>.into(),
         endpoint.send_api_key.into(),
         endpoint.key_id.into(),
         headers.into(),
@@ -243,6 +301,10 @@ async fn values(tx: &mut Tx, endpoint: &Endpoint) -> Result<Vec<Value>> {
         endpoint.rate_limit_per_second.into(),
         endpoint.payload.as_str().into(),
         endpoint.retry_schedule.as_deref().map(schedule_text).into(),
+        endpoint.signing.as_str().into(),
+        endpoint.key_pair.as_ref().map(|pair| seal("key_pair", pair)).into(),
+        endpoint.public_key.clone().into(),
+        seal_retiring(&keys, endpoint.id, &endpoint.retiring).into(),
     ])
 }
 
@@ -251,7 +313,7 @@ pub async fn endpoint_insert(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
         "insert into webhook_endpoints (",
         columns!(),
         ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
-            $22, $23, $24)"
+            $22, $23, $24, $25, $26, $27, $28)"
     );
     let values = values(tx, endpoint).await?;
     tx.execute(sql, &values).await.map(drop)
@@ -294,6 +356,7 @@ pub async fn endpoint_update(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
             previous_secret_until = $9, send_api_key = $10, key_id = $11, headers = $12, after_dead_letter = $13,
             status = $14, disabled_reason = $15, failing_since = $16, created_at = $18, updated_at = $19,
             deleted_at = $20, ordered = $21, rate_limit_per_second = $22, payload = $23, retry_schedule = $24,
+            signing = $25, key_pair = $26, public_key = $27, retiring = $28,
             version = version + 1
         where clinic_id = $1 and id = $2 and version = $17";
     let values = values(tx, endpoint).await?;
@@ -377,14 +440,14 @@ pub async fn endpoint_target(tx: &mut Tx, id: EndpointId, now: Ts) -> Result<Opt
         Some(key) => keys::key_secret(tx, endpoint.clinic_id, key, now).await?,
         None => None,
     };
-    let overlap = endpoint.previous_secret_until.is_some_and(|until| until > now);
+    let keys = endpoint.signing_keys(now);
     Ok(Some(Target {
         endpoint_id: endpoint.id,
         clinic_id: endpoint.clinic_id,
         shape: endpoint.shape,
         url: endpoint.url,
         secret: endpoint.secret,
-        previous_secret: endpoint.previous_secret.filter(|_| overlap),
+        keys,
         headers: endpoint.headers,
         api_key,
         ordered: endpoint.ordered,
@@ -396,4 +459,35 @@ pub async fn endpoint_target(tx: &mut Tx, id: EndpointId, now: Ts) -> Result<Opt
         failing_since: endpoint.failing_since,
         version: endpoint.version,
     }))
+}
+
+/// Public keys that are listed at once.
+pub const PUBLIC_KEYS_MAX: i64 = 10_000;
+
+/// Writes the public keys by which an endpoint's signatures can be checked, and when each that retires does; those that
+/// are not among them are no longer listed.
+pub async fn public_keys_write(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    id: EndpointId,
+    public_keys: &[(String, Option<Ts>)],
+) -> Result<()> {
+    let sql = "delete from webhook_public_keys where clinic_id = $1 and endpoint_id = $2";
+    tx.execute(sql, &[clinic.into(), id.into()]).await?;
+    for (key, retires_at) in public_keys {
+        let sql = "insert into webhook_public_keys (clinic_id, endpoint_id, public_key, retires_at)
+            values ($1, $2, $3, $4)";
+        tx.execute(sql, &[clinic.into(), id.into(), key.as_str().into(), (*retires_at).into()]).await?;
+    }
+    Ok(())
+}
+
+/// The public keys of all clinics' endpoints, or of one endpoint, that sign at `now` (wall time), at most
+/// [`PUBLIC_KEYS_MAX`]. They are public: it reads across clinics.
+pub async fn public_keys_any(tx: &mut Tx, id: Option<EndpointId>, now: Ts) -> Result<Vec<String>> {
+    let sql = "select public_key from webhook_public_keys
+        where (endpoint_id = $1 or $1 is null) and (retires_at is null or retires_at > $2)
+        order by endpoint_id, public_key limit $3";
+    let rows = tx.query(sql, &[id.into(), now.into(), PUBLIC_KEYS_MAX.into()]).await?;
+    rows.iter().map(|row| row.columns().take()).collect()
 }

@@ -106,6 +106,15 @@ impl Web {
         Ok((self.call(request, Actor::System(SystemActor::SignedLink)), opened))
     }
 
+    /// Whoever asks for what is public, within the limit of their address for signed links.
+    pub(crate) fn anybody(&self, request: &Incoming) -> Result<(), Failure> {
+        let standing = self.app.limits().link_opened(self.caller_of(request));
+        match standing.filter(|standing| !standing.admitted) {
+            Some(beyond) => Err(Failure::RateLimited(beyond.retry_after)),
+            None => Ok(()),
+        }
+    }
+
     /// A service that reports where parcels are, by the signature of what it sends: with the body, which is read for
     /// that alone, and only where there is a signature that could be right.
     pub(crate) async fn carrier_service(&self, request: &mut Incoming) -> Result<(Call, Bytes), Failure> {

@@ -19,6 +19,7 @@ mod pages;
 mod surface;
 mod tracking_page;
 mod unread;
+mod webhook_keys;
 mod webhooks;
 mod words;
 

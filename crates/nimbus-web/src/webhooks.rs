@@ -4,9 +4,10 @@
 use std::borrow::Cow;
 
 use nimbus_app::{
+    endpoint_keys::MAX_OVERLAP_HOURS,
     endpoints::{
         AfterDeadLetter, AttemptView, Create, Deliveries, DeliveryState, EndpointChange, EndpointStatus,
-        FieldNames, List, Shape, Update, Which,
+        FieldNames, List, RotateSecret, Shape, Signing, Update, Which,
     },
     events::catalogue,
 };
@@ -21,7 +22,7 @@ use utoipa::{
 };
 
 use crate::{
-    checks::{boolean, one_of, text},
+    checks::{boolean, count, one_of, text},
     fields::{Checked, Fields},
     paging::PageReader,
 };
@@ -40,6 +41,7 @@ pub(crate) struct Dialect {
     pub(crate) names: &'static FieldNames,
     pub(crate) send_api_key: &'static str,
     pub(crate) after_dead_letter: &'static str,
+    pub(crate) overlap_hours: &'static str,
     /// Options of the contract that this version does not take.
     pub(crate) later: &'static [&'static str],
     /// How its lists are asked for.
@@ -61,6 +63,7 @@ impl Dialect {
             f.optional("description", text(0..=MAX_DESCRIPTION)).filter(|text| !text.is_empty());
         let send_api_key = f.optional(self.send_api_key, boolean).unwrap_or(true);
         let headers = f.optional(self.names.headers, headers).unwrap_or_default();
+        let signing = f.optional("signing", one_of(Signing::ALL, Signing::as_str)).unwrap_or(Signing::Hmac);
         self.refuse_later(f);
         Some(Create {
             shape: self.shape,
@@ -69,6 +72,7 @@ impl Dialect {
             url: url?,
             event_types,
             description,
+            signing,
             send_api_key,
             headers,
             warnings: f.take_warnings(),
@@ -85,6 +89,7 @@ impl Dialect {
                 false => f.values(false, types, 1..=MAX_EVENT_TYPES, text(1..=MAX_EVENT_TYPE)),
             },
             description: f.clearable("description", text(1..=MAX_DESCRIPTION)),
+            signing: f.change("signing", one_of(Signing::ALL, Signing::as_str)),
             send_api_key: f.change(self.send_api_key, boolean),
             headers: match f.is_null(self.names.headers) {
                 true => f.cleared(self.names.headers, Vec::new()),
@@ -96,6 +101,11 @@ impl Dialect {
         };
         self.refuse_later(f);
         Some(Update { which: self.one(id), names: self.names, change })
+    }
+
+    pub(crate) fn read_rotation(&self, f: &mut Fields<'_>, id: EndpointId) -> RotateSecret {
+        let overlap_hours = f.optional(self.overlap_hours, count(0..=MAX_OVERLAP_HOURS));
+        RotateSecret { which: self.one(id), overlap_name: self.overlap_hours, overlap_hours }
     }
 
     fn refuse_later(&self, f: &mut Fields<'_>) {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use nimbus_app::{
-    endpoints::{AfterDeadLetter, DeliveryState, EndpointStatus as Endpoint},
+    endpoints::{AfterDeadLetter, DeliveryState, EndpointStatus as Endpoint, Signing},
     inventory::Change,
     sandbox::simulation::GOALS,
     tenancy::PartnerStatus as Partner,
@@ -116,6 +116,8 @@ sets! {
     SettableWebhookStatus: &[Endpoint::Active, Endpoint::Paused], Endpoint::as_str;
     /// What an ordered webhook does after a dead letter.
     DeadLetterPolicy: AfterDeadLetter::ALL, AfterDeadLetter::as_str;
+    /// What signs deliveries: a shared secret (`v1`) or a key pair (`v1a`).
+    SigningScheme: Signing::ALL, Signing::as_str;
     DeliveryStatus: DeliveryState::ALL, DeliveryState::as_str;
     AttemptOutcome: &["delivered", "failed"], |word| word;
     PartnerStatus: Partner::ALL, Partner::as_str;

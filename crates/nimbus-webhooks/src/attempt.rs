@@ -10,7 +10,7 @@ use nimbus_store::endpoints::Target;
 use crate::{
     client::{Answer, Outgoing, WebhookClient},
     guard::AddressPolicy,
-    signing::{SigningSecret, sign},
+    signing::{SigningKey, SigningSecret, sign},
     url::EndpointUrl,
 };
 
@@ -26,8 +26,10 @@ pub struct Ready {
 
 struct Parts {
     url: EndpointUrl,
-    /// The current one first, then the one before, while it signs too.
-    secrets: Vec<SigningSecret>,
+    /// The current one first, then those before, while they sign too.
+    keys: Vec<SigningKey>,
+    /// What the older signature is made by.
+    secret: SigningSecret,
     /// The endpoint's own headers and the API key.
     headers: HeaderMap,
 }
@@ -49,9 +51,9 @@ impl Ready {
 impl Parts {
     fn new(target: &Target, policy: AddressPolicy) -> Option<Self> {
         let url = EndpointUrl::parse(&target.url, policy).ok()?;
-        let secrets = [Some(&target.secret), target.previous_secret.as_ref()].into_iter().flatten();
-        let secrets =
-            secrets.map(|secret| SigningSecret::parse(secret.expose()).ok()).collect::<Option<_>>()?;
+        let secret = SigningSecret::parse(target.secret.expose()).ok()?;
+        let keys =
+            target.keys.iter().map(|key| SigningKey::parse(key.expose()).ok()).collect::<Option<_>>()?;
         let mut headers = HeaderMap::new();
         for (name, value) in target.headers.expose() {
             headers.insert(HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?);
@@ -59,13 +61,12 @@ impl Parts {
         if let Some(key) = &target.api_key {
             headers.insert(HeaderName::from_static("x-api-key"), HeaderValue::try_from(key.expose()).ok()?);
         }
-        Some(Self { url, secrets, headers })
+        Some(Self { url, keys, secret, headers })
     }
 
     /// The headers with the signatures of this attempt.
     fn signed(&self, id: &str, now: Ts, body: &[u8]) -> Option<HeaderMap> {
-        let secrets: Vec<&SigningSecret> = self.secrets.iter().collect();
-        let signed = sign(&secrets, id, now.seconds(), body);
+        let signed = sign(&self.keys, &self.secret, id, now.seconds(), body);
         let mut headers = self.headers.clone();
         let mut set = |name: &'static str, value: &str| {
             headers.insert(HeaderName::from_static(name), HeaderValue::try_from(value).ok()?);

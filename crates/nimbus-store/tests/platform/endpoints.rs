@@ -2,13 +2,16 @@
 
 use nimbus_core::{
     access::{Profile, Scopes},
+    ids::EndpointId,
     phi::Phi,
+    time::Ts,
 };
 use nimbus_store::{
-    Db, Error, Result, Tx,
+    Db, Error, Result, SealedAt, Tx,
     endpoints::{
-        Endpoint, EndpointStatus, Shape, endpoint_by_url, endpoint_failing, endpoint_get, endpoint_insert,
-        endpoint_list, endpoint_target, endpoint_update, subscriptions,
+        Endpoint, EndpointStatus, Retiring, Shape, Signing, endpoint_by_url, endpoint_failing, endpoint_get,
+        endpoint_insert, endpoint_list, endpoint_target, endpoint_update, public_keys_any, public_keys_write,
+        subscriptions,
     },
     keys::{Key, key_insert, key_revoke},
     page::Page,
@@ -30,6 +33,14 @@ two_engines! {
 
     async fn who_subscribes(db: Db) {
         db.write(|tx: &mut Tx| Box::pin(subscriptions_told(tx))).await.unwrap();
+    }
+
+    async fn a_row_of_the_release_before(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(one_previous_secret_told(tx))).await.unwrap();
+    }
+
+    async fn public_keys(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(public_keys_told(tx))).await.unwrap();
     }
 
     async fn a_url_is_registered_once(db: Db) {
@@ -54,7 +65,12 @@ two_engines! {
 
 fn assert_same(a: &Endpoint, b: &Endpoint) {
     assert_eq!(format!("{a:?}"), format!("{b:?}"));
-    assert!(a.secret == b.secret && a.previous_secret == b.previous_secret && a.headers == b.headers);
+    assert!(
+        a.secret == b.secret
+            && a.retiring == b.retiring
+            && a.headers == b.headers
+            && a.key_pair == b.key_pair
+    );
 }
 
 async fn told(tx: &mut Tx) -> Result<()> {
@@ -62,7 +78,8 @@ async fn told(tx: &mut Tx) -> Result<()> {
     let mut first = endpoint(here, URL);
     let mut bare = endpoint(here, "https://partner.example/other");
     bare.headers = Phi::default();
-    (bare.previous_secret, bare.previous_secret_until) = (None, None);
+    bare.retiring = Vec::new();
+    (bare.key_pair, bare.public_key) = (None, None);
     endpoint_insert(tx, &first).await?;
     endpoint_insert(tx, &bare).await?;
     let orders = Endpoint { shape: Shape::Orders, ..endpoint(here, URL) };
@@ -70,7 +87,8 @@ async fn told(tx: &mut Tx) -> Result<()> {
     assert!(!format!("{first:?}").contains("whsec_") && !format!("{first:?}").contains("credential"));
     for (sql, text) in [
         ("select secret from webhook_endpoints where id = $1", "whsec_current"),
-        ("select previous_secret from webhook_endpoints where id = $1", "whsec_previous"),
+        ("select retiring from webhook_endpoints where id = $1", "whsec_previous"),
+        ("select key_pair from webhook_endpoints where id = $1", "whsk_pair"),
         ("select headers from webhook_endpoints where id = $1", "header-credential"),
     ] {
         assert_sealed(tx, sql, first.id.0, text).await;
@@ -123,10 +141,10 @@ async fn target_told(tx: &mut Tx) -> Result<()> {
     assert_eq!((target.clinic_id, target.url.as_str(), target.status), (clinic, URL, EndpointStatus::Active));
     assert!(target.secret == made.secret && target.headers == made.headers);
     assert_eq!(target.api_key.unwrap().expose(), "dev_text");
-    assert_eq!(target.previous_secret.unwrap().expose(), "whsec_previous");
+    assert_eq!(texts(&target.keys), ["whsec_current", "whsec_previous"]);
 
     let later = endpoint_target(tx, made.id, after(60)).await?.unwrap();
-    assert!(later.previous_secret.is_none(), "the overlap is over");
+    assert_eq!(texts(&later.keys), ["whsec_current"], "the overlap is over");
     assert!(later.api_key.is_some());
     assert!(endpoint_target(tx, made.id, after(3600)).await?.unwrap().api_key.is_none(), "expired");
     made.send_api_key = false;
@@ -139,13 +157,63 @@ async fn target_told(tx: &mut Tx) -> Result<()> {
     assert!(endpoint_target(tx, made.id, now()).await?.unwrap().api_key.is_none(), "revoked");
 
     made = endpoint_get(tx, clinic, made.id).await?.unwrap();
-    (made.key_id, made.previous_secret_until) = (None, None);
+    (made.key_id, made.signing) = (None, Signing::Ed25519);
+    let retiring = |key: &str, until| Retiring { key: Phi::new(key.to_owned()), until };
+    made.retiring =
+        vec![retiring("whsec_b", after(9)), retiring("whsec_a", now()), retiring("whsk_0", after(5))];
     (made.status, made.deleted_at, made.failing_since) =
         (EndpointStatus::Deleted, Some(now()), Some(after(3)));
     endpoint_update(tx, &made).await?;
     let deleted = endpoint_target(tx, made.id, now()).await?.unwrap();
     assert_eq!((deleted.status, deleted.failing_since), (EndpointStatus::Deleted, Some(after(3))));
-    assert!(deleted.api_key.is_none() && deleted.previous_secret.is_none());
+    assert!(deleted.api_key.is_none());
+    assert_eq!(
+        texts(&deleted.keys),
+        ["whsk_pair", "whsec_b", "whsk_0"],
+        "of its scheme first, then as listed"
+    );
+    Ok(())
+}
+
+fn texts(keys: &[Phi<String>]) -> Vec<&str> {
+    keys.iter().map(|key| key.expose().as_str()).collect()
+}
+
+/// Rows of the release before have one secret that retires, in columns of its own.
+async fn one_previous_secret_told(tx: &mut Tx) -> Result<()> {
+    let clinic = clinic(tx).await?;
+    let made = Endpoint { retiring: Vec::new(), ..endpoint(clinic, URL) };
+    endpoint_insert(tx, &made).await?;
+    let at = SealedAt { table: "webhook_endpoints", column: "previous_secret", row: made.id.0 };
+    let sealed = tx.keys(clinic).await?.seal(at, b"whsec_older");
+    let sql = "update webhook_endpoints set previous_secret = $2, previous_secret_until = $3 where id = $1";
+    tx.execute(sql, &[made.id.into(), sealed.into(), after(60).into()]).await?;
+    let read = endpoint_get(tx, clinic, made.id).await?.unwrap();
+    assert_eq!(texts(&read.signing_keys(now())), ["whsec_current", "whsec_older"]);
+    endpoint_update(tx, &read).await?;
+    let again = endpoint_get(tx, clinic, made.id).await?.unwrap();
+    assert_eq!(again.retiring, read.retiring, "it is kept when the row is written");
+    assert_eq!(texts(&again.signing_keys(after(60))), ["whsec_current"]);
+    Ok(())
+}
+
+async fn public_keys_told(tx: &mut Tx) -> Result<()> {
+    let (here, there) = (clinic(tx).await?, clinic(tx).await?);
+    let (one, other): (EndpointId, EndpointId) = (id(), id());
+    let listed = |texts: &[(&str, Option<Ts>)]| -> Vec<(String, Option<Ts>)> {
+        texts.iter().map(|(text, until)| ((*text).to_owned(), *until)).collect()
+    };
+    public_keys_write(tx, here, one, &listed(&[("whpk_b", None), ("whpk_a", Some(after(60)))])).await?;
+    public_keys_write(tx, there, other, &listed(&[("whpk_c", None)])).await?;
+    let mut all = public_keys_any(tx, None, now()).await?;
+    all.sort();
+    assert_eq!(all, ["whpk_a", "whpk_b", "whpk_c"]);
+    assert_eq!(public_keys_any(tx, Some(one), now()).await?, ["whpk_a", "whpk_b"]);
+    assert_eq!(public_keys_any(tx, Some(one), after(60)).await?, ["whpk_b"], "the other has retired");
+    public_keys_write(tx, there, one, &[]).await?;
+    assert_eq!(public_keys_any(tx, Some(one), now()).await?.len(), 2, "another clinic's");
+    public_keys_write(tx, here, one, &[]).await?;
+    assert_eq!(public_keys_any(tx, Some(one), now()).await?, [] as [String; 0]);
     Ok(())
 }
 

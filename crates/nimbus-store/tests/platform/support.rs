@@ -9,7 +9,7 @@ use nimbus_core::{
 };
 use nimbus_store::{
     Error, Result, SealError, Tx,
-    endpoints::{AfterDeadLetter, Endpoint, EndpointStatus, Payload, Shape},
+    endpoints::{AfterDeadLetter, Endpoint, EndpointStatus, Payload, Retiring, Shape, Signing},
     events::NewEvent,
     keys::Key,
     tenants::{Clinic, Partner, PartnerStatus, clinic_insert, partner_insert},
@@ -103,8 +103,10 @@ pub(crate) fn endpoint(clinic: ClinicId, url: &str) -> Endpoint {
         event_types: vec!["medication:updated".to_owned(), "shipment:*".to_owned()],
         description: Some("Production receiver".to_owned()),
         secret: Phi::new("whsec_current".to_owned()),
-        previous_secret: Some(Phi::new("whsec_previous".to_owned())),
-        previous_secret_until: Some(after(60)),
+        signing: Signing::Hmac,
+        key_pair: Some(Phi::new("whsk_pair".to_owned())),
+        public_key: Some("whpk_public".to_owned()),
+        retiring: vec![Retiring { key: Phi::new("whsec_previous".to_owned()), until: after(60) }],
         send_api_key: true,
         key_id: None,
         headers: Phi::new(vec![("X-Tenant".to_owned(), "header-credential".to_owned())]),

@@ -115,6 +115,7 @@ impl Kind {
                 ("Sandbox", "Controls that only a sandbox has"),
                 ("Inbound", "What machines report: the pharmacy system and the onboarding robot"),
                 ("Links", "What a signed link opens, without a key: labels, barcodes and tracking pages"),
+                ("Webhook keys", "What signatures of webhooks are checked by, without a key"),
                 ("Health", "Whether the process lives and can serve"),
                 ("Documents", "The API documents themselves"),
             ],

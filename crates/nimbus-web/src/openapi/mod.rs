@@ -21,7 +21,7 @@ mod webhooks;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{Web, health, links as signed_links, operations_api, orders_api, partner_api};
+use crate::{Web, health, links as signed_links, operations_api, orders_api, partner_api, webhook_keys};
 
 pub use documents::{Document, Kind};
 
@@ -46,6 +46,7 @@ fn open_routes() -> OpenApiRouter<Web> {
         .routes(routes!(signed_links::label))
         .routes(routes!(signed_links::barcode))
         .routes(routes!(signed_links::tracking))
+        .routes(routes!(webhook_keys::list))
         .routes(routes!(serve::partner))
         .routes(routes!(serve::integration))
         .routes(routes!(serve::orders))

@@ -110,7 +110,7 @@ fn headers() -> Value {
         header(
             "webhook-signature",
             true,
-            "Standard Webhooks: `v1,` and the HMAC-SHA256 of `id.timestamp.body` in base64; two of them, separated by a space, while a secret is rotated.",
+            "Standard Webhooks, over `id.timestamp.body`: `v1,` and the HMAC-SHA256 in base64, or, with `signing: ed25519`, `v1a,` and the ed25519 signature; several, separated by a space, while a secret is rotated.",
             "v1,tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw="
         ),
         header(
@@ -122,7 +122,7 @@ fn headers() -> Value {
         header(
             "X-API-Key",
             false,
-            "The key that registered the endpoint; left out with `send_api_key: false`, and once the key is revoked.",
+            "The key that registered the endpoint; once it is rotated, the new one from its first use. Left out with `send_api_key: false`, and once the key is revoked.",
             "dev_example"
         ),
         header("User-Agent", true, "Begins with `Nimbus-Webhooks/`.", "Nimbus-Webhooks/1.0"),

@@ -77,7 +77,7 @@ struct Operation {
 impl Operation {
     /// Whether it belongs to the orders API, whose paths begin at the root.
     fn is_of_orders(&self) -> bool {
-        !["/api/", "/health", "/openapi/", "/links/", "/track/"]
+        !["/api/", "/health", "/openapi/", "/links/", "/track/", "/.well-known/"]
             .iter()
             .any(|root| self.template.starts_with(root))
     }
@@ -382,7 +382,7 @@ fn every_route_lets_in_whom_its_document_names_and_nobody_else() {
     for operation in operations() {
         match &operation.needs {
             Needs::Nothing => {
-                let open = ["/health", "/openapi/", "/links/", "/track/"]
+                let open = ["/health", "/openapi/", "/links/", "/track/", "/.well-known/"]
                     .iter()
                     .any(|root| operation.template.starts_with(root));
                 assert!(open, "{} is open to all", operation.name);

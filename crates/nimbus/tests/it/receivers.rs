@@ -168,3 +168,27 @@ fn the_published_node_verifier_accepts() {
 fn a_handler_that_compares_the_api_key_accepts() {
     takes_what_is_sent(&Program::python("plain_receiver.py"));
 }
+
+/// Knows no secret: only where the public keys are listed.
+#[test]
+fn a_receiver_that_knows_public_keys_alone_accepts() {
+    let (scene, receiver) = (Scene::start(Engine::Sqlite), Program::node());
+    let keys_url = format!("{}/.well-known/webhook-keys.json", scene.server.url());
+    let body = json!({"keys_url": keys_url, "api_key": scene.seed.keys.integration});
+    assert_eq!(Anonymous::new(&receiver.base, "").post("/configure", &body).status, 204);
+    let options = json!({"event_types": ["medication:*"], "signing": "ed25519"});
+    let endpoint = scene.partner.register(&scene.seed, &receiver.hook(), &options);
+    let order = scene.partner.order(&scene.seed);
+    let mut acts = ["verify", "submit", "acknowledge"].into_iter();
+    let mut work = || scene.staff.work(&order.id, acts.next().expect("an act"));
+    work();
+    assert_eq!(accepted(&receiver.next()), ("medication:updated".to_owned(), false));
+
+    // Nobody but the endpoint's own pair signs for it, and its successor is listed at once.
+    scene.partner.post(&format!("{}/rotate-secret", endpoint.path()), &json!({"overlap_hours": 0})).data();
+    work();
+    assert_eq!(accepted(&receiver.next()), ("medication:updated".to_owned(), false));
+    scene.partner.patch(&endpoint.path(), &json!({"signing": "hmac"})).data();
+    work();
+    assert_eq!(accepted(&receiver.next()), ("medication:updated".to_owned(), false), "both sign for a day");
+}

@@ -11,7 +11,7 @@ use nimbus_app::{
 };
 use nimbus_core::access::Scope;
 
-use self::types::{Webhook, WebhookCreate, WebhookUpdate};
+use self::types::{SecretRotation, Webhook, WebhookCreate, WebhookUpdate};
 use super::envelope::{self, ListParams, Page};
 use crate::{
     Web,
@@ -39,7 +39,8 @@ const DIALECT: Dialect = Dialect {
     names: &NAMES,
     send_api_key: "sendApiKey",
     after_dead_letter: "afterDeadLetter",
-    later: &["signing", "ordered", "payload"],
+    overlap_hours: "overlapHours",
+    later: &["ordered", "payload"],
     page: paging::camel_case_page,
 };
 
@@ -115,18 +116,20 @@ pub(crate) async fn delete(State(web): State<Web>, request: Incoming) -> Answer 
     Ok(envelope::reply(endpoints::delete(&web.app, &call, endpoint, |()| envelope::nothing()).await?))
 }
 
-/// Deliveries are signed with both secrets for the next 24 hours.
+/// Deliveries are signed with what signed before, too, for the next 24 hours or as long as is asked for; at most five
+/// sign at once. A webhook that signs by a key pair gets a new pair as well.
 #[utoipa::path(post, path = "/webhooks/{webhookId}/rotate-secret", tag = "Webhooks",
     operation_id = "rotateWebhookEndpointSecret",
     security(("ApiKeyAuth" = ["webhooks:write"])),
     params(("webhookId" = String, Path, description = "The webhook's id")),
+    request_body(content = SecretRotation, description = "How long the old secret signs"),
     responses((status = 200, description = "The new secret, shown this once", body = Webhook)))]
 pub(crate) async fn rotate_secret(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.partner(&request, Scope::WebhooksWrite).await?;
-    let endpoint = DIALECT.one(request.id("webhookId", NOUN)?);
-    request.no_body(&mut call).await?;
+    let endpoint = request.id("webhookId", NOUN)?;
+    let command = request.json(&mut call, |f| Some(DIALECT.read_rotation(f, endpoint))).await?;
     let render = |found: &Endpoint| envelope::written(Webhook::from(found).with_secret(found));
-    Ok(envelope::reply(endpoints::rotate_secret(&web.app, &call, endpoint, render).await?))
+    Ok(envelope::reply(endpoints::rotate_secret(&web.app, &call, command, render).await?))
 }
 
 #[cfg(test)]
@@ -141,5 +144,6 @@ mod tests {
     fn schemas_describe_what_is_read() {
         assert_described::<WebhookCreate, _>(|f| DIALECT.read_create(f));
         assert_described::<WebhookUpdate, _>(|f| DIALECT.read_update(f, EndpointId(Uuid::nil())));
+        assert_described::<SecretRotation, _>(|f| Some(DIALECT.read_rotation(f, EndpointId(Uuid::nil()))));
     }
 }

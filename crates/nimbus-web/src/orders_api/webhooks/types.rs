@@ -29,9 +29,9 @@ pub struct WebhookCreate {
     /// Sent with every delivery.
     #[schema(value_type = Option<webhooks::WebhookHeaders>)]
     pub headers: Option<BTreeMap<String, String>>,
-    /// Not available yet.
-    #[schema(value_type = Option<Object>)]
-    pub signing: Option<()>,
+    /// What signs deliveries: `hmac` (`v1`), if not given, or `ed25519` (`v1a`).
+    #[schema(value_type = Option<words::SigningScheme>)]
+    pub signing: Option<String>,
     /// Not available yet.
     #[schema(value_type = Option<Object>)]
     pub ordered: Option<()>,
@@ -60,15 +60,24 @@ pub struct WebhookUpdate {
     pub after_dead_letter: Option<String>,
     #[schema(nullable = false, value_type = Option<words::SettableWebhookStatus>)]
     pub status: Option<String>,
-    /// Not available yet.
-    #[schema(value_type = Option<Object>)]
-    pub signing: Option<()>,
+    /// With another scheme both sign for 24 hours.
+    #[schema(nullable = false, value_type = Option<words::SigningScheme>)]
+    pub signing: Option<String>,
     /// Not available yet.
     #[schema(value_type = Option<Object>)]
     pub ordered: Option<()>,
     /// Not available yet.
     #[schema(value_type = Option<Object>)]
     pub payload: Option<()>,
+}
+
+/// May be left out altogether.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub struct SecretRotation {
+    /// How long what signed before signs too. 24, if not given; 0 ends every earlier secret at once.
+    #[schema(minimum = 0, maximum = 168, example = 24)]
+    pub overlap_hours: Option<u32>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -82,6 +91,12 @@ pub struct Webhook {
     pub description: Option<String>,
     #[schema(value_type = words::WebhookStatus)]
     pub status: &'static str,
+    /// What signs deliveries: `hmac` (`v1`) or `ed25519` (`v1a`).
+    #[schema(value_type = words::SigningScheme)]
+    pub signing: &'static str,
+    /// What signatures of `v1a` are checked by: 32 bytes in base64 after `whpk_`. Null without `ed25519`.
+    #[schema(example = "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=")]
+    pub public_key: Option<String>,
     pub send_api_key: bool,
     /// The names of the headers that are sent with every delivery.
     pub headers: Vec<String>,
@@ -94,7 +109,7 @@ pub struct Webhook {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")]
     pub signing_secret: Option<String>,
-    /// Until then deliveries are signed with the secret before this one, too.
+    /// Until then deliveries are signed with what signed before, too.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub previous_secret_until: Option<Time>,
@@ -111,6 +126,8 @@ impl From<&Endpoint> for Webhook {
             event_types: endpoint.event_types.clone(),
             description: endpoint.description.clone(),
             status: endpoint.status.as_str(),
+            signing: endpoint.signing.as_str(),
+            public_key: endpoint.public_key.clone(),
             send_api_key: endpoint.send_api_key,
             headers: endpoint.headers.expose().iter().map(|(name, _)| name.clone()).collect(),
             after_dead_letter: endpoint.after_dead_letter.as_str(),
@@ -129,7 +146,7 @@ impl Webhook {
     pub(crate) fn with_secret(self, endpoint: &Endpoint) -> Self {
         Self {
             signing_secret: Some(endpoint.secret.expose().clone()),
-            previous_secret_until: endpoint.previous_secret_until.map(Time),
+            previous_secret_until: endpoint.retiring.iter().map(|retiring| retiring.until).max().map(Time),
             ..self
         }
     }

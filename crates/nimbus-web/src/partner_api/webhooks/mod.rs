@@ -13,7 +13,7 @@ use nimbus_core::{access::Scope, ids::EndpointId};
 
 use self::{
     read::{DIALECT, read_create, read_delete},
-    types::{WebhookCreate, WebhookDelete, WebhookTested, WebhookUpdate, WebhookView},
+    types::{SecretRotation, WebhookCreate, WebhookDelete, WebhookTested, WebhookUpdate, WebhookView},
 };
 use super::envelope::{self, List, Nothing, Success};
 use crate::{
@@ -138,18 +138,20 @@ pub(crate) async fn test(State(web): State<Web>, mut request: Incoming) -> Answe
     Ok(envelope::reply(endpoints::test(&web.app, &call, endpoint, render_tested).await?))
 }
 
-/// Deliveries are signed with both secrets for the next 24 hours.
+/// Deliveries are signed with what signed before, too, for the next 24 hours or as long as is asked for; at most five
+/// sign at once. A webhook that signs by a key pair gets a new pair as well.
 #[utoipa::path(post, path = "/webhook/{id}/rotate-secret", tag = "Webhooks", operation_id = "rotateWebhookSecret",
     security(("ApiKeyAuth" = ["webhooks:write"])),
     params(("id" = String, Path, description = "The webhook's id")),
+    request_body(content = SecretRotation, description = "How long the old secret signs"),
     responses(
         (status = 200, description = "The new secret, shown this once", body = Success<WebhookView>)))]
 pub(crate) async fn rotate_secret(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.partner(&request, Scope::WebhooksWrite).await?;
     let endpoint = request.id("id", NOUN)?;
-    request.no_body(&mut call).await?;
+    let command = request.json(&mut call, |f| Some(DIALECT.read_rotation(f, endpoint))).await?;
     let render = |found: &Endpoint| {
         envelope::written(WebhookView::from(found).with_secret(found), "Signing secret rotated successfully")
     };
-    Ok(envelope::reply(endpoints::rotate_secret(&web.app, &call, DIALECT.one(endpoint), render).await?))
+    Ok(envelope::reply(endpoints::rotate_secret(&web.app, &call, command, render).await?))
 }

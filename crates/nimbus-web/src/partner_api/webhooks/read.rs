@@ -18,7 +18,8 @@ pub(super) const DIALECT: Dialect = Dialect {
     names: &NAMES,
     send_api_key: "send_api_key",
     after_dead_letter: "after_dead_letter",
-    later: &["signing", "ordered", "rate_limit_per_second", "payload", "retry_schedule"],
+    overlap_hours: "overlap_hours",
+    later: &["ordered", "rate_limit_per_second", "payload", "retry_schedule"],
     page: paging::page,
 };
 
@@ -41,7 +42,7 @@ mod tests {
     use super::*;
     use crate::{
         fields::{assert_described, read},
-        partner_api::webhooks::types::{WebhookCreate, WebhookDelete, WebhookUpdate},
+        partner_api::webhooks::types::{SecretRotation, WebhookCreate, WebhookDelete, WebhookUpdate},
     };
 
     #[test]
@@ -49,6 +50,7 @@ mod tests {
         assert_described::<WebhookCreate, _>(read_create);
         assert_described::<WebhookUpdate, _>(|f| DIALECT.read_update(f, EndpointId(Uuid::nil())));
         assert_described::<WebhookDelete, _>(read_delete);
+        assert_described::<SecretRotation, _>(|f| Some(DIALECT.read_rotation(f, EndpointId(Uuid::nil()))));
     }
 
     #[test]

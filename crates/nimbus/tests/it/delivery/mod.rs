@@ -4,4 +4,5 @@ mod addresses;
 mod endpoints;
 mod payloads;
 mod retries;
+mod signing;
 mod subscriptions;

@@ -1,10 +1,14 @@
-//! Standard Webhooks signatures (specification 1.0.0, scheme `v1`) and the older hex one beside them.
+//! Standard Webhooks signatures (specification 1.0.0, schemes `v1` and `v1a`) and the older hex one beside them.
+
+mod ed25519;
 
 use std::fmt::{self, Write as _};
 
 use aws_lc_rs::{constant_time, hmac, rand};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
+
+pub use self::ed25519::{PublicKey, SigningPair};
 
 const PREFIX: &str = "whsec_";
 
@@ -27,9 +31,11 @@ pub struct SigningSecret {
     key: Zeroizing<Vec<u8>>,
 }
 
-/// The text is no signing secret. What the text was is not said.
+/// The text is no key of the form asked for. What the text was is not said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("A signing secret is whsec_ and 24 to 64 bytes in padded standard base64.")]
+#[error(
+    "A signing secret is whsec_ and 24 to 64 bytes in padded standard base64, a public key whpk_ and 32 bytes."
+)]
 pub struct SecretError;
 
 impl SigningSecret {
@@ -75,33 +81,70 @@ impl fmt::Debug for SigningSecret {
     }
 }
 
+/// What makes one signature of the `webhook-signature` header.
+#[derive(Debug)]
+pub enum SigningKey {
+    /// `v1`
+    Secret(SigningSecret),
+    /// `v1a`
+    Pair(SigningPair),
+}
+
+impl SigningKey {
+    /// Reads the text form of either: `whsec_…` or `whsk_…`.
+    ///
+    /// # Errors
+    /// When it is neither.
+    pub fn parse(text: &str) -> Result<Self, SecretError> {
+        SigningSecret::parse(text).map(Self::Secret).or_else(|_| SigningPair::parse(text).map(Self::Pair))
+    }
+}
+
 /// The values of the two signature headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signatures {
-    /// `webhook-signature`: `v1,<base64>`, one for each secret, separated by spaces.
+    /// `webhook-signature`: `v1,<base64>` or `v1a,<base64>`, one for each key, separated by spaces.
     pub standard: String,
-    /// `X-Webhook-Signature`: lower-case hex HMAC-SHA256 of the raw body under the whole text of the first
-    /// secret.
+    /// `X-Webhook-Signature`: lower-case hex HMAC-SHA256 of the raw body under the whole text of the secret.
     pub legacy: String,
 }
 
-/// Signs one attempt with the current secret, which comes first, and those still valid after a rotation.
+/// Signs one attempt with the current key, which comes first, and those still valid after a rotation. The older
+/// signature is by `secret`, the endpoint's current one.
 ///
 /// `timestamp_seconds` is the time of this attempt, since 1970; `body` the exact bytes sent. The id holds no
-/// `.`, which separates the signed parts. No secrets give empty texts, which every receiver refuses.
-pub fn sign(secrets: &[&SigningSecret], webhook_id: &str, timestamp_seconds: i64, body: &[u8]) -> Signatures {
+/// `.`, which separates the signed parts. No keys give an empty text, which every receiver refuses.
+pub fn sign(
+    keys: &[SigningKey],
+    secret: &SigningSecret,
+    webhook_id: &str,
+    timestamp_seconds: i64,
+    body: &[u8],
+) -> Signatures {
     let timestamp = timestamp_seconds.to_string();
     let mut standard = String::new();
-    for secret in secrets {
+    for key in keys {
         let separator = if standard.is_empty() { "" } else { " " };
-        let tag = STANDARD.encode(secret.tag(webhook_id, &timestamp, body));
+        let (version, signature) = match key {
+            SigningKey::Secret(secret) => ("v1", STANDARD.encode(secret.tag(webhook_id, &timestamp, body))),
+            SigningKey::Pair(pair) => {
+                ("v1a", STANDARD.encode(pair.sign(&content(webhook_id, &timestamp, body))))
+            }
+        };
         // Writing to a String returns no error.
-        let _ = write!(standard, "{separator}v1,{tag}");
+        let _ = write!(standard, "{separator}{version},{signature}");
     }
-    let legacy = secrets.first().map_or_else(String::new, |secret| {
-        hex::encode(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.text.as_bytes()), body))
-    });
-    Signatures { standard, legacy }
+    Signatures { standard, legacy: older(secret.as_str(), body) }
+}
+
+/// What is signed.
+fn content(webhook_id: &str, timestamp: &str, body: &[u8]) -> Vec<u8> {
+    [webhook_id.as_bytes(), b".", timestamp.as_bytes(), b".", body].concat()
+}
+
+/// The older scheme's signature.
+fn older(secret: &str, body: &[u8]) -> String {
+    hex::encode(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), body))
 }
 
 /// Why a received webhook is not accepted.
@@ -209,7 +252,7 @@ mod tests {
     #[test]
     fn signs_the_published_vector() {
         let secret = SigningSecret::parse(SECRET).unwrap();
-        let signatures = sign(&[&secret], ID, TIME, BODY);
+        let signatures = sign(&[SigningKey::Secret(secret.clone())], &secret, ID, TIME, BODY);
         assert_eq!(signatures.standard, SIGNATURE);
         assert_eq!(check(&TIME.to_string(), SIGNATURE, TIME), Ok(()));
     }
@@ -219,7 +262,7 @@ mod tests {
         // printf '{"a":1}' | openssl dgst -sha256 -hmac whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD
         let secret = SigningSecret::parse(SECRET).unwrap();
         assert_eq!(
-            sign(&[&secret], ID, TIME, br#"{"a":1}"#).legacy,
+            sign(&[], &secret, ID, TIME, br#"{"a":1}"#).legacy,
             "03048224d6df6ae681e2c17f2cbc069167fbe9f7d79b487d5a213faad40300a2"
         );
     }
@@ -227,9 +270,10 @@ mod tests {
     #[test]
     fn a_rotation_signs_with_both_and_either_verifies() {
         let (new, old) = (SigningSecret::generate(), SigningSecret::parse(SECRET).unwrap());
-        let signatures = sign(&[&new, &old], ID, TIME, BODY);
+        let keys = [&new, &old].map(|secret| SigningKey::Secret(secret.clone()));
+        let signatures = sign(&keys, &new, ID, TIME, BODY);
         assert!(signatures.standard.ends_with(&format!(" {SIGNATURE}")));
-        assert_eq!(signatures.legacy, sign(&[&new], ID, TIME, BODY).legacy);
+        assert_eq!(signatures.legacy, older(new.as_str(), BODY));
         for secret in [&new, &old] {
             let time = TIME.to_string();
             assert_eq!(
@@ -237,7 +281,32 @@ mod tests {
                 Ok(())
             );
         }
-        assert_eq!(sign(&[], ID, TIME, BODY), Signatures { standard: String::new(), legacy: String::new() });
+        assert_eq!(sign(&[], &new, ID, TIME, BODY).standard, "");
+    }
+
+    #[test]
+    fn signs_the_published_vectors_of_both_schemes() {
+        // svix-webhooks, server/svix-server/src/worker.rs, `test_sign_message` and its asymmetric sibling.
+        const PAIR: &str =
+            "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg==";
+        let body = br#"{"test": 2432232314}"#;
+        let secret = SigningSecret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let keys = [PAIR, secret.as_str()].map(|text| SigningKey::parse(text).unwrap());
+        let signed = sign(&keys, &secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, body).standard;
+        let (asymmetric, symmetric) = signed.split_once(' ').unwrap();
+        assert_eq!(
+            asymmetric,
+            "v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg=="
+        );
+        assert_eq!(symmetric, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+
+        let public = PublicKey::parse("whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=").unwrap();
+        assert_eq!(SigningPair::parse(PAIR).unwrap().public(), public);
+        let message = content("msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", body);
+        let signature = STANDARD.decode(&asymmetric[4..]).unwrap();
+        assert!(public.has_signed(&message, &signature));
+        assert!(!public.has_signed(&message[1..], &signature) && !public.has_signed(&message, &[]));
+        assert!(SigningKey::parse("whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=").is_err());
     }
 
     #[test]
