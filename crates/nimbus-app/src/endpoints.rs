@@ -12,11 +12,11 @@ use nimbus_store::{
     page::{Page, Slice},
 };
 pub use nimbus_store::{
-    deliveries::{AttemptView, DeliveryRow, DeliveryState},
+    deliveries::{AttemptTimes, AttemptView, DeliveryRow, DeliveryState},
     endpoints::{AfterDeadLetter, Endpoint, EndpointStatus, Payload, Shape, Signing},
 };
 use nimbus_webhooks::{
-    client::Cause,
+    cause::Cause,
     payload::{default_event_types, is_known},
     url::EndpointUrl,
 };
@@ -454,6 +454,11 @@ pub async fn deliveries(app: &App, call: &Call, list: Deliveries) -> Result<Slic
 pub fn hint(attempt: &AttemptView) -> Option<&'static str> {
     let status = attempt.status_code.and_then(|status| u16::try_from(status).ok());
     Some(Cause::parse(attempt.cause.as_deref()?)?.hint_for(status))
+}
+
+/// Whether the cause of a failed attempt may pass by itself: `permanent` or `transient`.
+pub fn cause_class(attempt: &AttemptView) -> Option<&'static str> {
+    Some(Cause::parse(attempt.cause.as_deref()?)?.class().as_str())
 }
 
 pub struct RetryDelivery {

@@ -14,7 +14,8 @@ use nimbus_store::{
 };
 use nimbus_webhooks::{
     attempt::Ready,
-    client::{Answer, Cause, Outcome},
+    cause::Cause,
+    client::{Answer, Outcome},
     payload::{render as render_payload, sample},
     url::EndpointUrl,
 };
@@ -55,11 +56,7 @@ pub struct TestSent {
 impl TestSent {
     /// Why it failed, as a code; `None` for a success.
     pub fn cause(&self) -> Option<&'static str> {
-        match self.answer.outcome {
-            Outcome::Success => None,
-            Outcome::Gone => Some("gone"),
-            Outcome::Failed(cause) => Some(cause.as_str()),
-        }
+        self.answer.cause().map(Cause::as_str)
     }
 
     /// What the owner of the URL can do about a failure; `None` for a success.

@@ -24,7 +24,7 @@ pub use claim::{Claim, LANES_MAX, deliveries_claim, lanes_due, line_claim};
 pub use reads::{
     AttemptView, DeliveryRow, Ledger, attempts_of, backlog, deliveries_of_endpoint, delivery_get,
 };
-pub use record::{AttemptRow, Next, Outcome, delivery_record};
+pub use record::{AttemptRow, AttemptTimes, Next, Outcome, delivery_record};
 
 words! {
     pub enum DeliveryState {

@@ -29,7 +29,7 @@ use nimbus_core::{
     shipment::ShipmentStatus as Shipment,
     simulation::Step,
 };
-use nimbus_webhooks::payload::triggerable;
+use nimbus_webhooks::{cause::Class as FailureKind, payload::triggerable};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
@@ -120,6 +120,8 @@ sets! {
     SigningScheme: Signing::ALL, Signing::as_str;
     DeliveryStatus: DeliveryState::ALL, DeliveryState::as_str;
     AttemptOutcome: &["delivered", "failed"], |word| word;
+    /// Whether what failed may pass by itself.
+    FailureClass: &[FailureKind::Permanent, FailureKind::Transient], FailureKind::as_str;
     PartnerStatus: Partner::ALL, Partner::as_str;
     /// Whom a drug is made for.
     DrugSpecies: MadeFor::ALL, MadeFor::as_str;

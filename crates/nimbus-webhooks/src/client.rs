@@ -5,16 +5,21 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
+use hyper_util::client::legacy::connect::{Connected, capture_connection};
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::ClientConfig;
+use rustls::{CertificateError, ClientConfig};
 use tokio::time::{Instant, timeout_at};
 
-use crate::connector::{ConnectError, DialTimes, GuardedConnector};
+use crate::cause::Cause;
+use crate::connector::{ConnectError, GuardedConnector};
+use crate::dial::{self, Dial, DialTimes, Phase};
 use crate::guard::AddressPolicy;
+use crate::kept;
+use crate::resolver::{ResolveError, Resolver};
 use crate::url::EndpointUrl;
 
 /// What the client calls itself.
@@ -83,12 +88,18 @@ pub struct Answer {
     pub status: Option<u16>,
     /// The beginning of the body, at most [`BODY_KEPT`] bytes, of any encoding.
     pub body: Vec<u8>,
-    /// The `Retry-After` of a 429 or 503, unread; see [`crate::schedule::retry_after`].
+    /// The fields of the response, within the bounds of [`kept`].
+    pub headers: Vec<(String, String)>,
+    /// The `Retry-After` of a 429, 502, 503 or 504, unread; see [`crate::schedule::retry_after`].
     pub retry_after: Option<String>,
     /// From the start to the end or the deadline, in milliseconds.
     pub elapsed_ms: i64,
-    /// What making the connection took; `None` where one was reused or none was made.
+    /// From the start to the head of the response, in microseconds, where one came.
+    pub first_byte_us: Option<i64>,
+    /// What making the connection took; `None` where one was reused or nothing was sent.
     pub dial: Option<DialTimes>,
+    /// Whether it went over a connection that was there already; `None` if nothing was sent.
+    pub reused: Option<bool>,
 }
 
 /// The verdict on one attempt.
@@ -102,125 +113,19 @@ pub enum Outcome {
     Failed(Cause),
 }
 
-/// Why an attempt failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
-    /// The name did not resolve.
-    Dns,
-    /// The host's address is not public, or the URL is plain http.
-    AddressRefused,
-    /// Nothing listens there, or the network has no route.
-    Refused,
-    /// The connection was closed before a response came.
-    Reset,
-    /// No TLS session: certificate, name, version, or no TLS at all.
-    Tls,
-    /// The deadline passed.
-    Timeout,
-    /// What came is not HTTP, or breaks its rules or the limits on a response's head.
-    Protocol,
-    /// A status other than 2xx.
-    Status,
-}
-
-impl Cause {
-    /// The code stored and shown.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Dns => "dns",
-            Self::AddressRefused => "address_refused",
-            Self::Refused => "refused",
-            Self::Reset => "reset",
-            Self::Tls => "tls",
-            Self::Timeout => "timeout",
-            Self::Protocol => "protocol",
-            Self::Status => "status",
-        }
-    }
-
-    /// What the owner of the endpoint can do about it.
-    pub const fn hint(self) -> &'static str {
-        match self {
-            Self::Dns => {
-                "The host name could not be resolved. Check the spelling and its public DNS records."
-            }
-            Self::AddressRefused => {
-                "The host has an address that is not public. Webhooks go over https to public addresses only; \
-                 check its DNS records."
-            }
-            Self::Refused => {
-                "The host refused the connection. Check that the server runs and its firewall is open."
-            }
-            Self::Reset => {
-                "The connection was closed before a response came. Check the server's and its proxy's logs."
-            }
-            Self::Tls => {
-                "TLS failed. Check that the certificate is valid for this host name, not expired, sent with its \
-                 intermediate certificates, and that TLS 1.2 or later is enabled."
-            }
-            Self::Timeout => {
-                "No complete response came in time. Answer 2xx as soon as the event is stored, and process it later."
-            }
-            Self::Protocol => "The response was not valid HTTP. Check that the port is that of a web server.",
-            Self::Status => {
-                "The endpoint did not answer with a 2xx status. Check its logs at the time of the attempt."
-            }
-        }
-    }
-
-    /// The cause of a code; 410, which ends a delivery's endpoint, is a status too.
-    pub fn parse(code: &str) -> Option<Self> {
-        const ALL: [Cause; 8] = [
-            Cause::Dns,
-            Cause::AddressRefused,
-            Cause::Refused,
-            Cause::Reset,
-            Cause::Tls,
-            Cause::Timeout,
-            Cause::Protocol,
-            Cause::Status,
-        ];
-        if code == "gone" {
-            return Some(Self::Status);
-        }
-        ALL.into_iter().find(|cause| cause.as_str() == code)
-    }
-
-    /// What the owner of the endpoint can do about it, more closely where the status tells.
-    pub const fn hint_for(self, status: Option<u16>) -> &'static str {
-        match (self, status) {
-            (Self::Status, Some(300..=399)) => {
-                "The endpoint redirected. Redirects are not followed; register the final URL."
-            }
-            (Self::Status, Some(401 | 403)) => {
-                "The endpoint refused the request. Check its signature or API key comparison, and any firewall \
-                 or login in front of it."
-            }
-            (Self::Status, Some(404 | 405)) => {
-                "The endpoint does not take POST at this path. Check the registered URL."
-            }
-            (Self::Status, Some(410)) => {
-                "The endpoint answered 410 Gone and is disabled. Enable it again when it is ready."
-            }
-            (Self::Status, Some(413)) => {
-                "The endpoint found the body too large. Raise its limit, or ask for thin payloads."
-            }
-            (Self::Status, Some(429)) => {
-                "The endpoint asked for fewer requests. Set a rate limit on it here."
-            }
-            _ => self.hint(),
-        }
-    }
-}
-
 impl Answer {
-    /// What the owner of the endpoint can do about it; `None` for a success.
-    pub fn hint(&self) -> Option<&'static str> {
+    /// Why it failed; `None` for a success.
+    pub fn cause(&self) -> Option<Cause> {
         match self.outcome {
             Outcome::Success => None,
-            Outcome::Gone => Some(Cause::Status.hint_for(self.status)),
-            Outcome::Failed(cause) => Some(cause.hint_for(self.status)),
+            Outcome::Gone => Some(Cause::Gone),
+            Outcome::Failed(cause) => Some(cause),
         }
+    }
+
+    /// What the owner of the endpoint can do about it; `None` for a success.
+    pub fn hint(&self) -> Option<&'static str> {
+        self.cause().map(|cause| cause.hint_for(self.status))
     }
 
     /// No answer came.
@@ -229,7 +134,17 @@ impl Answer {
     }
 
     fn new(outcome: Outcome, status: Option<u16>) -> Self {
-        Self { outcome, status, body: Vec::new(), retry_after: None, elapsed_ms: 0, dial: None }
+        Self {
+            outcome,
+            status,
+            body: Vec::new(),
+            headers: Vec::new(),
+            retry_after: None,
+            elapsed_ms: 0,
+            first_byte_us: None,
+            dial: None,
+            reused: None,
+        }
     }
 }
 
@@ -243,9 +158,14 @@ pub struct WebhookClient {
 impl WebhookClient {
     /// A client under an address policy; `tls` replaces the public roots.
     pub fn new(policy: AddressPolicy, tls: Option<ClientConfig>) -> Self {
+        Self::resolving(policy, tls, Resolver::system())
+    }
+
+    /// The same with another resolver than the system's.
+    pub fn resolving(policy: AddressPolicy, tls: Option<ClientConfig>, resolver: Resolver) -> Self {
         let connector = match tls {
-            Some(tls) => GuardedConnector::with_tls(policy, tls),
-            None => GuardedConnector::new(policy),
+            Some(tls) => GuardedConnector::with_tls(policy, tls, resolver),
+            None => GuardedConnector::new(policy, resolver),
         };
         let http = Client::builder(TokioExecutor::new())
             .pool_max_idle_per_host(IDLE_PER_HOST)
@@ -265,14 +185,35 @@ impl WebhookClient {
     pub async fn post(&self, outgoing: Outgoing<'_>) -> Answer {
         let started = Instant::now();
         let until = started + outgoing.deadline.min(LONGEST_DEADLINE);
-        let mut answer = match timeout_at(until, self.http.request(request(outgoing))).await {
-            Err(_) => Answer::failed(Cause::Timeout),
-            Ok(Err(error)) => Answer::failed(classify(&error)),
+        let own = Dial::default();
+        let mut request = request(outgoing);
+        let connection = capture_connection(&mut request);
+        let sent = timeout_at(until, dial::CURRENT.scope(own.clone(), self.http.request(request))).await;
+        let first_byte_us = matches!(sent, Ok(Ok(_))).then(|| dial::micros(started));
+        // The connection that it went over need not be the one that was dialled for it.
+        let given = connection.connection_metadata().as_ref().and_then(dial_of);
+        let waited_for = match &given {
+            Some(_) => Phase::Response,
+            None => own.phase().unwrap_or(Phase::Connect),
+        };
+        let mut answer = match sent {
+            Err(_) => Answer::failed(out_of_time(waited_for)),
+            Ok(Err(error)) => Answer::failed(classify(&error, waited_for)),
             Ok(Ok(response)) => judge(response, until).await,
         };
+        answer.first_byte_us = first_byte_us;
+        answer.dial = given.unwrap_or(own).take();
+        answer.reused = Some(answer.dial.is_none());
         answer.elapsed_ms = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
         answer
     }
+}
+
+/// The dialling that made a connection.
+fn dial_of(connection: &Connected) -> Option<Dial> {
+    let mut extras = Extensions::new();
+    connection.get_extras(&mut extras);
+    extras.remove()
 }
 
 fn request(outgoing: Outgoing<'_>) -> Request<Full<Bytes>> {
@@ -292,22 +233,22 @@ fn request(outgoing: Outgoing<'_>) -> Request<Full<Bytes>> {
 
 async fn judge(response: Response<Incoming>, until: Instant) -> Answer {
     let status = response.status();
-    let dial =
-        response.extensions().get::<crate::connector::FirstUse>().and_then(crate::connector::FirstUse::take);
     let retry_after = retry_after(&response);
+    let headers = kept::fields(response.headers());
     let mut body = Vec::new();
     let in_time = timeout_at(until, read_body(response.into_body(), &mut body)).await.is_ok();
     let outcome = match status {
         StatusCode::GONE => Outcome::Gone,
-        _ if !status.is_success() => Outcome::Failed(Cause::Status),
-        _ if !in_time => Outcome::Failed(Cause::Timeout),
+        _ if !status.is_success() => Outcome::Failed(Cause::of_status(status.as_u16())),
+        _ if !in_time => Outcome::Failed(Cause::TimeoutBody),
         _ => Outcome::Success,
     };
-    Answer { body, retry_after, dial, ..Answer::new(outcome, Some(status.as_u16())) }
+    Answer { body, headers, retry_after, ..Answer::new(outcome, Some(status.as_u16())) }
 }
 
 fn retry_after(response: &Response<Incoming>) -> Option<String> {
-    if !matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+    // A proxy sends it with 502 and 504 when what is behind it restarts.
+    if !matches!(response.status().as_u16(), 429 | 502 | 503 | 504) {
         return None;
     }
     let value = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?;
@@ -329,17 +270,20 @@ async fn read_body(mut body: Incoming, kept: &mut Vec<u8>) {
     }
 }
 
-fn classify(error: &ClientError) -> Cause {
+fn classify(error: &ClientError, waited_for: Phase) -> Cause {
     if let Some(error) = find::<ConnectError>(error) {
-        return connect_cause(error);
+        return connect_cause(error, waited_for);
+    }
+    if let Some(error) = find::<rustls::Error>(error) {
+        return tls_cause(error);
     }
     // The dialer's own errors were above, so what failed while connecting was TLS.
-    if error.is_connect() || find::<rustls::Error>(error).is_some() {
-        return Cause::Tls;
+    if error.is_connect() {
+        return Cause::Handshake;
     }
     if let Some(error) = find::<hyper::Error>(error) {
         if error.is_timeout() {
-            return Cause::Timeout;
+            return out_of_time(waited_for);
         }
         if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
             return Cause::Reset;
@@ -348,22 +292,58 @@ fn classify(error: &ClientError) -> Cause {
             return Cause::Protocol;
         }
     }
-    find::<io::Error>(error).map_or(Cause::Protocol, io_cause)
+    find::<io::Error>(error).map_or(Cause::Protocol, |error| io_cause(error, waited_for))
 }
 
-fn connect_cause(error: &ConnectError) -> Cause {
-    match error {
-        ConnectError::NoHost | ConnectError::Resolve(_) | ConnectError::ResolveTimeout => Cause::Dns,
-        ConnectError::Address(_) | ConnectError::PlainHttp => Cause::AddressRefused,
-        ConnectError::Connect(error) if error.kind() == io::ErrorKind::TimedOut => Cause::Timeout,
-        ConnectError::Connect(_) => Cause::Refused,
-        ConnectError::ConnectTimeout | ConnectError::EstablishTimeout => Cause::Timeout,
+const fn out_of_time(waited_for: Phase) -> Cause {
+    match waited_for {
+        Phase::Dns => Cause::TimeoutDns,
+        Phase::Connect => Cause::TimeoutConnect,
+        Phase::Tls => Cause::TimeoutTls,
+        Phase::Response => Cause::TimeoutFirstByte,
     }
 }
 
-fn io_cause(error: &io::Error) -> Cause {
+fn connect_cause(error: &ConnectError, waited_for: Phase) -> Cause {
+    match error {
+        ConnectError::NoHost | ConnectError::Resolve(ResolveError::NotFound) => Cause::DnsNotFound,
+        ConnectError::Resolve(ResolveError::Unanswered) => Cause::DnsUnanswered,
+        ConnectError::ResolveTimeout => Cause::TimeoutDns,
+        ConnectError::Address(_) | ConnectError::PlainHttp => Cause::AddressRefused,
+        ConnectError::Connect(error) => match error.kind() {
+            io::ErrorKind::TimedOut => Cause::TimeoutConnect,
+            io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => Cause::Reset,
+            io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::NetworkDown
+            | io::ErrorKind::AddrNotAvailable => Cause::Unreachable,
+            _ => Cause::Refused,
+        },
+        ConnectError::ConnectTimeout => Cause::TimeoutConnect,
+        ConnectError::EstablishTimeout => out_of_time(waited_for),
+    }
+}
+
+fn tls_cause(error: &rustls::Error) -> Cause {
+    match error {
+        rustls::Error::InvalidCertificate(error) => match error {
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. } => Cause::CertificateExpired,
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                Cause::CertificateName
+            }
+            _ => Cause::CertificateUntrusted,
+        },
+        rustls::Error::NoCertificatesPresented => Cause::CertificateUntrusted,
+        _ => Cause::Handshake,
+    }
+}
+
+fn io_cause(error: &io::Error, waited_for: Phase) -> Cause {
     match error.kind() {
-        io::ErrorKind::TimedOut => Cause::Timeout,
+        io::ErrorKind::TimedOut => out_of_time(waited_for),
         io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => Cause::Protocol,
         _ => Cause::Reset,
     }

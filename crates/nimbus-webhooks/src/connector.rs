@@ -8,7 +8,6 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,12 +18,13 @@ use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder,
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
-use tokio::net::{TcpStream, lookup_host};
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
 use tower::Service;
 
+use crate::dial::{self, Dial, Phase};
 use crate::guard::{self, AddressPolicy, AddressRefusal};
+use crate::resolver::{ResolveError, Resolver};
 
 /// How long a name may take to resolve.
 pub const DNS_TIMEOUT: Duration = Duration::from_secs(5);
@@ -35,10 +35,6 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long resolution, TCP and TLS may take together. A request's own deadline ends sooner or with it; this
 /// bounds the connections that the pool finishes after their request took another one.
 pub const ESTABLISH_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Names resolved at once. Each occupies a thread of Tokio's blocking pool (512) until the system's resolver
-/// returns, which may be long after [`DNS_TIMEOUT`]; the other half stays free for the rest of the process.
-const MAX_LOOKUPS: usize = 256;
 
 /// Addresses of one host that are dialled; all are vetted.
 const MAX_DIALLED: usize = 8;
@@ -54,7 +50,7 @@ pub enum ConnectError {
     NoHost,
     /// The resolver answered with an error, or with no address.
     #[error("the host name could not be resolved")]
-    Resolve(#[source] io::Error),
+    Resolve(#[source] ResolveError),
     /// The resolver did not answer within [`DNS_TIMEOUT`].
     #[error("the host name was not resolved in time")]
     ResolveTimeout,
@@ -75,28 +71,6 @@ pub enum ConnectError {
     EstablishTimeout,
 }
 
-/// How long the parts of making a connection took, in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DialTimes {
-    /// Resolving the name; 0 for an address.
-    pub dns_ms: i64,
-    /// The TCP handshake.
-    pub connect_ms: i64,
-}
-
-/// Rides in the extensions of every response of a connection; only the first takes the times.
-#[derive(Debug, Clone)]
-pub(crate) struct FirstUse {
-    times: DialTimes,
-    taken: Arc<AtomicBool>,
-}
-
-impl FirstUse {
-    pub(crate) fn take(&self) -> Option<DialTimes> {
-        (!self.taken.swap(true, Ordering::Relaxed)).then_some(self.times)
-    }
-}
-
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type BoxFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 
@@ -108,14 +82,14 @@ pub struct GuardedConnector {
 
 impl GuardedConnector {
     /// With the public roots (Mozilla's, compiled in).
-    pub fn new(policy: AddressPolicy) -> Self {
-        Self::with_tls(policy, public_tls())
+    pub fn new(policy: AddressPolicy, resolver: Resolver) -> Self {
+        Self::with_tls(policy, public_tls(), resolver)
     }
 
     /// With other roots or a client certificate. The protocols of `tls` (ALPN) are replaced.
-    pub fn with_tls(policy: AddressPolicy, mut tls: ClientConfig) -> Self {
+    pub fn with_tls(policy: AddressPolicy, mut tls: ClientConfig, resolver: Resolver) -> Self {
         tls.alpn_protocols.clear();
-        let dialer = TcpDialer { policy, lookups: Arc::new(Semaphore::new(MAX_LOOKUPS)) };
+        let dialer = TcpDialer { policy, resolver };
         // Plain http is refused by the dialer, which knows the address.
         let https = HttpsConnectorBuilder::new()
             .with_tls_config(tls)
@@ -146,20 +120,28 @@ impl Service<Uri> for GuardedConnector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
+        let dial = current();
         let establishing = self.https.call(uri);
         Box::pin(async move {
-            timeout(ESTABLISH_TIMEOUT, establishing)
+            let stream = timeout(ESTABLISH_TIMEOUT, establishing)
                 .await
-                .unwrap_or_else(|_| Err(ConnectError::EstablishTimeout.into()))
+                .unwrap_or_else(|_| Err(ConnectError::EstablishTimeout.into()))?;
+            dial.enter(Phase::Response);
+            Ok(stream)
         })
     }
+}
+
+/// The dialling of the request that is being sent; one that nobody reads where the pool dials by itself.
+fn current() -> Dial {
+    dial::CURRENT.try_with(Dial::clone).unwrap_or_default()
 }
 
 /// Resolves, vets and connects; below TLS.
 #[derive(Debug, Clone)]
 struct TcpDialer {
     policy: AddressPolicy,
-    lookups: Arc<Semaphore>,
+    resolver: Resolver,
 }
 
 impl Service<Uri> for TcpDialer {
@@ -172,29 +154,28 @@ impl Service<Uri> for TcpDialer {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let dialer = self.clone();
-        Box::pin(async move { dialer.dial(&uri).await })
+        let (dialer, dial) = (self.clone(), current());
+        Box::pin(async move { dialer.dial(&uri, dial).await })
     }
 }
 
 impl TcpDialer {
-    async fn dial(&self, uri: &Uri) -> Result<Dialed, ConnectError> {
+    async fn dial(&self, uri: &Uri, dial: Dial) -> Result<Dialed, ConnectError> {
         let host = uri.host().filter(|host| !host.is_empty()).ok_or(ConnectError::NoHost)?;
         let plain = uri.scheme() != Some(&http::uri::Scheme::HTTPS);
         let port = uri.port_u16().unwrap_or(if plain { 80 } else { 443 });
 
-        let started = Instant::now();
+        dial.enter(Phase::Dns);
         let addresses = self.resolve(host, port).await?;
         vet_all(&addresses, plain, self.policy)?;
-        let resolved = Instant::now();
+        dial.enter(Phase::Connect);
         let stream = connect(&addresses).await?;
-        let times = DialTimes { dns_ms: millis(resolved - started), connect_ms: millis(resolved.elapsed()) };
+        dial.enter(if plain { Phase::Response } else { Phase::Tls });
 
         // A webhook is one small write, which Nagle's algorithm would only hold back. Without it the
         // connection is slower, not wrong.
         let _ = stream.set_nodelay(true);
-        let first = FirstUse { times, taken: Arc::new(AtomicBool::new(false)) };
-        Ok(Dialed { stream: TokioIo::new(stream), first })
+        Ok(Dialed { stream: TokioIo::new(stream), dial })
     }
 
     async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
@@ -202,25 +183,12 @@ impl TcpDialer {
         if let Ok(ip) = bare.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(ip, port)]);
         }
-        let name = bare.to_owned();
-        let lookups = Arc::clone(&self.lookups);
-        let lookup = async move {
-            let permit = lookups.acquire_owned().await.map_err(io::Error::other)?;
-            // On its own task, so that the permit is held as long as the thread is, whoever stops waiting.
-            let task = tokio::spawn(async move {
-                let found = lookup_host((name, port)).await.map(Iterator::collect::<Vec<_>>);
-                drop(permit);
-                found
-            });
-            task.await.map_err(io::Error::other)?
-        };
-        match timeout(DNS_TIMEOUT, lookup).await {
+        match timeout(DNS_TIMEOUT, self.resolver.addresses(bare)).await {
             Err(_) => Err(ConnectError::ResolveTimeout),
-            Ok(Err(error)) => Err(ConnectError::Resolve(error)),
-            Ok(Ok(addresses)) if addresses.is_empty() => {
-                Err(ConnectError::Resolve(io::ErrorKind::NotFound.into()))
+            Ok(found) => {
+                let found = found.map_err(ConnectError::Resolve)?;
+                Ok(found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect())
             }
-            Ok(Ok(addresses)) => Ok(addresses),
         }
     }
 }
@@ -252,20 +220,16 @@ async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, ConnectError> {
     }
 }
 
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
-
 /// A TCP connection to a vetted address.
 #[derive(Debug)]
 pub struct Dialed {
     stream: TokioIo<TcpStream>,
-    first: FirstUse,
+    dial: Dial,
 }
 
 impl Connection for Dialed {
     fn connected(&self) -> Connected {
-        self.stream.inner().connected().extra(self.first.clone())
+        self.stream.inner().connected().extra(self.dial.clone())
     }
 }
 
@@ -336,7 +300,7 @@ mod tests {
     /// Spellings that only the system's resolver reads as addresses are vetted after it did.
     #[tokio::test]
     async fn odd_spellings_of_loopback_are_refused_when_dialled() {
-        let dialer = TcpDialer { policy: STRICT, lookups: Arc::new(Semaphore::new(1)) };
+        let dialer = TcpDialer { policy: STRICT, resolver: Resolver::system() };
         for uri in [
             "https://127.0.0.1/",
             "https://127.1/",
@@ -347,7 +311,7 @@ mod tests {
             "https://localhost/",
             "http://localhost/",
         ] {
-            let error = dialer.dial(&uri.parse().unwrap()).await.unwrap_err();
+            let error = dialer.dial(&uri.parse().unwrap(), Dial::default()).await.unwrap_err();
             assert!(matches!(error, ConnectError::Address(AddressRefusal::Loopback)), "{uri}: {error:?}");
         }
     }

@@ -5,13 +5,17 @@
 
 pub mod attempt;
 pub mod breaker;
+pub mod cause;
 pub mod client;
 pub mod connector;
+pub mod dial;
 pub mod dispatcher;
 pub mod guard;
 pub mod handover;
+pub mod kept;
 pub mod outbox;
 pub mod payload;
+pub mod resolver;
 pub mod schedule;
 pub mod signing;
 pub mod url;

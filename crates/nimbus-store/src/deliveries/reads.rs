@@ -6,10 +6,13 @@ use nimbus_core::{
 };
 use uuid::Uuid;
 
-use super::{DeliveryState, record::response_at};
+use super::{
+    DeliveryState,
+    record::{AttemptTimes, headers_at, response_at},
+};
 use crate::{
     engine::{Row, Tx},
-    error::Result,
+    error::{Error, Result},
     page::{Page, Slice},
     rows::word,
 };
@@ -42,6 +45,8 @@ pub struct AttemptView {
     pub cause: Option<String>,
     pub status_code: Option<i64>,
     pub response: Vec<u8>,
+    pub headers: Vec<(String, String)>,
+    pub times: AttemptTimes,
 }
 
 impl std::fmt::Debug for AttemptView {
@@ -151,7 +156,8 @@ pub async fn delivery_get(tx: &mut Tx, clinic: ClinicId, id: DeliveryId) -> Resu
 
 /// The attempts of a delivery, oldest first, at most 100.
 pub async fn attempts_of(tx: &mut Tx, clinic: ClinicId, delivery: DeliveryId) -> Result<Vec<AttemptView>> {
-    let sql = "select id, number, started_at, elapsed_ms, outcome, cause, status_code, response
+    let sql = "select id, number, started_at, elapsed_ms, outcome, cause, status_code, response, dns_us,
+            connect_us, tls_us, first_byte_us, reused, response_headers
         from attempts where clinic_id = $1 and delivery_id = $2 order by id limit 100";
     let rows = tx.query(sql, &[clinic.into(), delivery.into()]).await?;
     let keys = tx.keys(clinic).await?;
@@ -168,6 +174,18 @@ pub async fn attempts_of(tx: &mut Tx, clinic: ClinicId, delivery: DeliveryId) ->
             status_code: columns.take()?,
             response: match columns.take::<Option<Vec<u8>>>()? {
                 Some(sealed) => keys.open(response_at(id), &sealed)?,
+                None => Vec::new(),
+            },
+            times: AttemptTimes {
+                dns_us: columns.take()?,
+                connect_us: columns.take()?,
+                tls_us: columns.take()?,
+                first_byte_us: columns.take()?,
+                reused: columns.take()?,
+            },
+            headers: match columns.take::<Option<Vec<u8>>>()? {
+                Some(sealed) => serde_json::from_slice(&keys.open(headers_at(id), &sealed)?)
+                    .map_err(|_| Error::Corrupt("attempts.response_headers"))?,
                 None => Vec::new(),
             },
         })

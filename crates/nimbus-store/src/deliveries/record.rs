@@ -24,6 +24,22 @@ pub struct AttemptRow {
     pub status_code: Option<i64>,
     /// The beginning of the answer's body.
     pub response: Vec<u8>,
+    /// Fields of the answer.
+    pub headers: Vec<(String, String)>,
+    pub times: AttemptTimes,
+}
+
+/// How long the parts of an attempt took, in microseconds, each up to its end or to where it failed. A part that was
+/// not come to has none, nor has an attempt from before they were kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AttemptTimes {
+    pub dns_us: Option<i64>,
+    pub connect_us: Option<i64>,
+    pub tls_us: Option<i64>,
+    /// From the start of the attempt to the head of the answer.
+    pub first_byte_us: Option<i64>,
+    /// Whether it went over a connection that was there already; `None` if nothing was sent.
+    pub reused: Option<bool>,
 }
 
 /// What follows an attempt.
@@ -144,7 +160,7 @@ async fn record_all(tx: &mut Tx, outcomes: &[Outcome], now: Ts) -> Result<Vec<bo
             attempts.push(attempt_args(tx, outcome, attempt).await?);
         }
     }
-    args.extend(columns(attempts, 10));
+    args.extend(columns(attempts, 16));
     let rows = tx.query(RECORD, &args).await?;
     let mut held = std::collections::HashSet::with_capacity(rows.len());
     for row in &rows {
@@ -180,21 +196,30 @@ const RECORD: &str = "with ended as (
         returning deliveries.id
     ), kept as (
         insert into attempts
-            (clinic_id, id, delivery_id, number, started_at, elapsed_ms, outcome, cause, status_code, response)
+            (clinic_id, id, delivery_id, number, started_at, elapsed_ms, outcome, cause, status_code, response,
+                dns_us, connect_us, tls_us, first_byte_us, reused, response_headers)
         select a.* from unnest(cast($10 as uuid[]), cast($11 as uuid[]), cast($12 as uuid[]), cast($13 as bigint[]),
             cast($14 as timestamptz[]), cast($15 as bigint[]), cast($16 as text[]), cast($17 as text[]),
-            cast($18 as bigint[]), cast($19 as bytea[]))
-            as a (clinic_id, id, delivery_id, number, started_at, elapsed_ms, outcome, cause, status_code, response)
+            cast($18 as bigint[]), cast($19 as bytea[]), cast($20 as bigint[]), cast($21 as bigint[]),
+            cast($22 as bigint[]), cast($23 as bigint[]), cast($24 as boolean[]), cast($25 as bytea[]))
+            as a (clinic_id, id, delivery_id, number, started_at, elapsed_ms, outcome, cause, status_code, response,
+                dns_us, connect_us, tls_us, first_byte_us, reused, response_headers)
         where a.delivery_id in (select id from ended)
     )
     select id from ended";
 
 const INSERT_ATTEMPT: Insert = insert_into!("attempts":
     1 "clinic_id" "uuid", 2 "id" "uuid", 3 "delivery_id" "uuid", 4 "number" "bigint", 5 "started_at" "timestamptz",
-    6 "elapsed_ms" "bigint", 7 "outcome" "text", 8 "cause" "text", 9 "status_code" "bigint", 10 "response" "bytea");
+    6 "elapsed_ms" "bigint", 7 "outcome" "text", 8 "cause" "text", 9 "status_code" "bigint", 10 "response" "bytea",
+    11 "dns_us" "bigint", 12 "connect_us" "bigint", 13 "tls_us" "bigint", 14 "first_byte_us" "bigint",
+    15 "reused" "boolean", 16 "response_headers" "bytea");
 
 pub(super) const fn response_at(id: AttemptId) -> SealedAt {
     SealedAt { table: "attempts", column: "response", row: id.0 }
+}
+
+pub(super) const fn headers_at(id: AttemptId) -> SealedAt {
+    SealedAt { table: "attempts", column: "response_headers", row: id.0 }
 }
 
 async fn attempt_args(tx: &mut Tx, outcome: &Outcome, attempt: &AttemptRow) -> Result<Vec<Value>> {
@@ -202,6 +227,15 @@ async fn attempt_args(tx: &mut Tx, outcome: &Outcome, attempt: &AttemptRow) -> R
         true => None,
         false => Some(tx.keys(outcome.clinic_id).await?.seal(response_at(attempt.id), &attempt.response)),
     };
+    let headers = match attempt.headers.is_empty() {
+        true => None,
+        false => {
+            // Pairs of texts cannot fail to serialise.
+            let text = serde_json::to_vec(&attempt.headers).unwrap_or_default();
+            Some(tx.keys(outcome.clinic_id).await?.seal(headers_at(attempt.id), &text))
+        }
+    };
+    let times = &attempt.times;
     Ok(vec![
         outcome.clinic_id.into(),
         attempt.id.into(),
@@ -213,5 +247,11 @@ async fn attempt_args(tx: &mut Tx, outcome: &Outcome, attempt: &AttemptRow) -> R
         attempt.cause.clone().into(),
         attempt.status_code.into(),
         response.into(),
+        times.dns_us.into(),
+        times.connect_us.into(),
+        times.tls_us.into(),
+        times.first_byte_us.into(),
+        times.reused.into(),
+        headers.into(),
     ])
 }

@@ -7,9 +7,9 @@ use nimbus_core::{
 use nimbus_store::{
     Db, Error, Result, Tx,
     deliveries::{
-        AttemptRow, Claim, Claimed, DeliveryRow, DeliveryState, Lease, Ledger, NewDelivery, Next, Outcome,
-        attempts_of, backlog, deliveries_cancel, deliveries_claim, deliveries_of_endpoint, delivery_get,
-        delivery_record, delivery_release, delivery_retry, delivery_statements, lanes_due,
+        AttemptRow, AttemptTimes, Claim, Claimed, DeliveryRow, DeliveryState, Lease, Ledger, NewDelivery,
+        Next, Outcome, attempts_of, backlog, deliveries_cancel, deliveries_claim, deliveries_of_endpoint,
+        delivery_get, delivery_record, delivery_release, delivery_retry, delivery_statements, lanes_due,
     },
     endpoints::{EndpointStatus, endpoint_get, endpoint_insert, endpoint_update},
     events::event_statements,
@@ -103,6 +103,15 @@ async fn add(tx: &mut Tx, (clinic_id, endpoint_id): Lane, due: &[Ts]) -> Result<
     Ok(deliveries.iter().map(|delivery| delivery.id).collect())
 }
 
+/// Over plain http, so that there was no TLS.
+const TIMES: AttemptTimes = AttemptTimes {
+    dns_us: Some(1),
+    connect_us: Some(20),
+    tls_us: None,
+    first_byte_us: Some(300),
+    reused: Some(false),
+};
+
 fn outcome(claimed: &Claimed, next: Next, status_code: i64) -> Outcome {
     let attempt = AttemptRow {
         id: id(),
@@ -113,6 +122,8 @@ fn outcome(claimed: &Claimed, next: Next, status_code: i64) -> Outcome {
         cause: (status_code != 200).then(|| "status".to_owned()),
         status_code: Some(status_code),
         response: b"receiver says hello".to_vec(),
+        headers: vec![("server".to_owned(), "greeter/1".to_owned())],
+        times: TIMES,
     };
     Outcome {
         clinic_id: claimed.clinic_id,
@@ -197,9 +208,15 @@ async fn outcomes_told(tx: &mut Tx) -> Result<()> {
     assert_eq!((attempt.number, attempt.elapsed_ms, attempt.status_code), (1, 42, Some(500)));
     assert_eq!((attempt.outcome.as_str(), attempt.cause.as_deref()), ("failed", Some("status")));
     assert_eq!(attempt.response, b"receiver says hello");
+    assert_eq!(attempt.headers, [("server".to_owned(), "greeter/1".to_owned())]);
+    assert_eq!(attempt.times, TIMES);
     assert!(!format!("{attempt:?}").contains("hello"));
-    let sql = "select response from attempts where id = $1";
-    assert_sealed(tx, sql, attempt.id.0, "receiver says hello").await;
+    for (sql, text) in [
+        ("select response from attempts where id = $1", "receiver says hello"),
+        ("select response_headers from attempts where id = $1", "greeter/1"),
+    ] {
+        assert_sealed(tx, sql, attempt.id.0, text).await;
+    }
     assert!(attempts_of(tx, lane.0, made[3]).await?.is_empty(), "nothing was sent");
 
     // First attempts go before retries, however long these are due.

@@ -9,7 +9,7 @@ use nimbus_core::{
 };
 use nimbus_store::{
     Db, Error, Tx,
-    deliveries::{self, AttemptRow, Next, Outcome as Ended},
+    deliveries::{self, AttemptRow, AttemptTimes, Next, Outcome as Ended},
     endpoints::{self, AfterDeadLetter, EndpointStatus, Target},
 };
 use uuid::Uuid;
@@ -51,15 +51,24 @@ impl Finished {
     fn ended(&self, scale: RetryScale, now: Ts) -> Ended {
         let (row, answer) = (&self.leased.row, &self.answer);
         let number = row.attempts + 1;
+        let dial = answer.dial.unwrap_or_default();
         let attempt = AttemptRow {
             id: AttemptId(Uuid::now_v7()),
             number,
             started_at: self.started_at,
             elapsed_ms: answer.elapsed_ms,
             outcome: if answer.outcome == Outcome::Success { "delivered" } else { "failed" },
-            cause: cause(answer).map(str::to_owned),
+            cause: answer.cause().map(|cause| cause.as_str().to_owned()),
             status_code: answer.status.map(i64::from),
             response: answer.body.clone(),
+            headers: answer.headers.clone(),
+            times: AttemptTimes {
+                dns_us: dial.dns_us,
+                connect_us: dial.connect_us,
+                tls_us: dial.tls_us,
+                first_byte_us: answer.first_byte_us,
+                reused: answer.reused,
+            },
         };
         Ended {
             clinic_id: row.clinic_id,
@@ -77,14 +86,6 @@ impl Finished {
             Some(Next::Retry { .. } | Next::Release { .. }) | None => false,
         };
         Recorded { endpoint: self.leased.row.endpoint_id, line: self.leased.row.line, moves_on }
-    }
-}
-
-fn cause(answer: &Answer) -> Option<&'static str> {
-    match answer.outcome {
-        Outcome::Success => None,
-        Outcome::Gone => Some("gone"),
-        Outcome::Failed(cause) => Some(cause.as_str()),
     }
 }
 

@@ -8,7 +8,8 @@ use nimbus_store::endpoints::Shape;
 use super::{lane::Leased, record::Finished};
 use crate::{
     attempt::Ready,
-    client::{Answer, Cause, Outcome, WebhookClient},
+    cause::Cause,
+    client::{Answer, Outcome, WebhookClient},
     payload,
 };
 

@@ -9,7 +9,9 @@ use http_body_util::Full;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use nimbus_webhooks::client::{Cause, Outcome, WebhookClient};
+use nimbus_webhooks::cause::Cause;
+use nimbus_webhooks::client::{Outcome, WebhookClient};
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -26,9 +28,18 @@ async fn receiver(
     alpn: &[&str],
     versions: &[&'static SupportedProtocolVersion],
 ) -> (Receiver, CertificateDer<'static>) {
-    let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
-    let certificate = made.cert.der().clone();
-    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    serving(CertificateParams::new([name.to_owned()]).unwrap(), alpn, versions).await
+}
+
+/// A receiver with a self-signed certificate of these parameters, and that certificate.
+async fn serving(
+    params: CertificateParams,
+    alpn: &[&str],
+    versions: &[&'static SupportedProtocolVersion],
+) -> (Receiver, CertificateDer<'static>) {
+    let signing_key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&signing_key).unwrap().der().clone();
+    let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der());
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(versions)
         .unwrap()
@@ -76,10 +87,12 @@ async fn speaks_what_the_receiver_offers() {
     ] {
         let (receiver, certificate) = receiver("localhost", alpn, versions).await;
         let client = trusting(certificate);
-        for _ in 0..3 {
+        for index in 0..3 {
             let answer = post_with(&client, &format!("https://localhost:{}/", receiver.port), DEADLINE).await;
             assert_eq!(answer.outcome, Outcome::Success);
             assert_eq!(String::from_utf8(answer.body).unwrap(), spoken);
+            let tls_us = answer.dial.and_then(|times| times.tls_us);
+            assert_eq!(tls_us.is_some(), index == 0, "only the first has a handshake: {tls_us:?}");
         }
     }
 }
@@ -89,12 +102,24 @@ async fn untrusted_wrong_and_missing_certificates_are_tls_failures() {
     let tls13 = &[&rustls::version::TLS13];
     let (untrusted, _) = receiver("localhost", &[], tls13).await;
     let answer = post(&format!("https://localhost:{}/", untrusted.port), DEADLINE).await;
-    assert_eq!(answer.outcome, Outcome::Failed(Cause::Tls));
+    assert_eq!(answer.outcome, Outcome::Failed(Cause::CertificateUntrusted));
 
     let (misnamed, certificate) = receiver("elsewhere.example", &[], tls13).await;
     let answer =
         post_with(&trusting(certificate), &format!("https://localhost:{}/", misnamed.port), DEADLINE).await;
-    assert_eq!(answer.outcome, Outcome::Failed(Cause::Tls));
+    assert_eq!(answer.outcome, Outcome::Failed(Cause::CertificateName));
+    let times = answer.dial.unwrap();
+    assert!(times.tls_us.is_some() && answer.first_byte_us.is_none(), "{times:?}");
+
+    for (from, until) in [((2019, 1, 1), (2020, 1, 1)), ((4000, 1, 1), (4001, 1, 1))] {
+        let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        params.not_before = date_time_ymd(from.0, from.1, from.2);
+        params.not_after = date_time_ymd(until.0, until.1, until.2);
+        let (receiver, certificate) = serving(params, &[], tls13).await;
+        let url = format!("https://localhost:{}/", receiver.port);
+        let answer = post_with(&trusting(certificate), &url, DEADLINE).await;
+        assert_eq!(answer.outcome, Outcome::Failed(Cause::CertificateExpired), "until {until:?}");
+    }
 
     let plain = Receiver::start(|mut stream| async move {
         // Enough of the client's greeting to answer it as a web server without TLS does.
@@ -106,6 +131,6 @@ async fn untrusted_wrong_and_missing_certificates_are_tls_failures() {
     let closing = Receiver::start(|stream| async move { drop(stream) }).await;
     for port in [plain.port, closing.port] {
         let answer = post(&format!("https://127.0.0.1:{port}/"), DEADLINE).await;
-        assert_eq!(answer.outcome, Outcome::Failed(Cause::Tls));
+        assert_eq!(answer.outcome, Outcome::Failed(Cause::Handshake));
     }
 }

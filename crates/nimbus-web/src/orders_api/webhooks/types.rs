@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use nimbus_app::{
-    endpoints::{self, AttemptView, DeliveryView, Endpoint},
+    endpoints::{self, AttemptTimes, AttemptView, DeliveryView, Endpoint},
     webhook_test::TestSent,
 };
 use nimbus_core::ids::base62;
@@ -197,13 +197,53 @@ pub struct DeliveryAttempt {
     #[schema(value_type = words::AttemptOutcome)]
     pub outcome: String,
     /// A word for what went wrong.
-    #[schema(example = "timeout")]
+    #[schema(example = "timeout_first_byte")]
     pub cause: Option<String>,
+    /// Whether it may pass by itself. Both kinds are tried again.
+    #[schema(value_type = Option<words::FailureClass>)]
+    pub cause_class: Option<&'static str>,
     /// What can be done about it.
     pub hint: Option<&'static str>,
     pub status_code: Option<i64>,
+    /// Fields of the receiver's answer, at most 50 and 4 KiB, without cookies and credentials.
+    pub response_headers: BTreeMap<String, String>,
     /// The beginning of the receiver's answer.
     pub response_body: Option<String>,
+    /// Null if nothing was sent.
+    pub timing: Option<AttemptTiming>,
+}
+
+/// Microseconds that the parts of an attempt took, up to their end or to where they failed; null for what it did not
+/// come to, or did not need.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AttemptTiming {
+    /// Resolving the host's name.
+    #[schema(example = 1840)]
+    pub dns_us: Option<i64>,
+    /// Making the connection.
+    #[schema(example = 12100)]
+    pub connect_us: Option<i64>,
+    /// The TLS handshake.
+    #[schema(example = 25300)]
+    pub tls_us: Option<i64>,
+    /// From the start of the attempt to the head of the answer.
+    #[schema(example = 61250)]
+    pub first_byte_us: Option<i64>,
+    /// Whether it went over a connection that was there already.
+    pub connection_reused: bool,
+}
+
+impl AttemptTiming {
+    fn of(times: &AttemptTimes) -> Option<Self> {
+        Some(Self {
+            connection_reused: times.reused?,
+            dns_us: times.dns_us,
+            connect_us: times.connect_us,
+            tls_us: times.tls_us,
+            first_byte_us: times.first_byte_us,
+        })
+    }
 }
 
 impl From<&AttemptView> for DeliveryAttempt {
@@ -214,9 +254,12 @@ impl From<&AttemptView> for DeliveryAttempt {
             elapsed_ms: attempt.elapsed_ms,
             outcome: attempt.outcome.to_string(),
             cause: attempt.cause.clone(),
+            cause_class: endpoints::cause_class(attempt),
             hint: endpoints::hint(attempt),
             status_code: attempt.status_code,
+            response_headers: attempt.headers.iter().cloned().collect(),
             response_body: webhooks::answered(attempt),
+            timing: AttemptTiming::of(&attempt.times),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod endpoints;
+mod hostile;
 mod payloads;
 mod retries;
 mod signing;

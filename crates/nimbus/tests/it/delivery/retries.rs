@@ -26,7 +26,10 @@ two_engines! {
     fn a_failed_delivery_is_tried_again_under_its_id(engine) {
         let (scene, receiver) = (Scene::start(engine), Receiver::start());
         let endpoint = scene.register(&receiver.url(), &["medication:validated"]);
-        receiver.script([Answer::status(500).body("out of order"), Answer::status(500)]);
+        receiver.script([
+            Answer::status(500).body("out of order").header("X-Reason", "ink").header("Set-Cookie", "a=b"),
+            Answer::status(500),
+        ]);
         let order = scene.partner.order(&scene.seed);
         scene.staff.work(&order.id, "verify");
 
@@ -45,8 +48,16 @@ two_engines! {
         });
         assert_eq!(attempts(&delivery, "number"), [json!(1), json!(2), json!(3)]);
         assert_eq!(attempts(&delivery, "status_code"), [json!(500), json!(500), json!(200)]);
-        assert_eq!(attempts(&delivery, "cause"), [json!("status"), json!("status"), Value::Null]);
+        assert_eq!(attempts(&delivery, "cause"), [json!("server_error"), json!("server_error"), Value::Null]);
+        let (temporary, none) = (json!("transient"), Value::Null);
+        assert_eq!(attempts(&delivery, "cause_class"), [temporary.clone(), temporary, none]);
         assert_eq!(attempts(&delivery, "response_body")[0], json!("out of order"));
+        let fields = &attempts(&delivery, "response_headers")[0];
+        assert_eq!((&fields["x-reason"], fields.get("set-cookie")), (&json!("ink"), None));
+        let timing = &attempts(&delivery, "timing")[0];
+        assert_eq!((&timing["connection_reused"], &timing["tls_us"]), (&json!(false), &Value::Null));
+        assert!(timing["dns_us"].is_u64() && timing["connect_us"].is_u64(), "{timing}");
+        assert!(timing["first_byte_us"].as_u64() >= timing["connect_us"].as_u64(), "{timing}");
         assert_eq!(delivery["event_id"], json!(received[0].webhook_id()));
         assert_eq!(receiver.received().len(), 3);
     }

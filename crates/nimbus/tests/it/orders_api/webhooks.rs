@@ -357,7 +357,7 @@ fn a_test_that_fails_says_why() {
     let scene = Scene::new(Engine::Sqlite);
     let receiver = Receiver::answering(Answer::status(503));
     for (url, status, cause) in
-        [(receiver.url(), json!(503), "status"), (NOWHERE.to_owned(), Value::Null, "refused")]
+        [(receiver.url(), json!(503), "server_error"), (NOWHERE.to_owned(), Value::Null, "refused")]
     {
         let sent = scene.test_send(&json!({"webhookUrl": url}));
         assert_eq!((&sent["success"], &sent["statusCode"]), (&json!(false), &status), "{sent}");
