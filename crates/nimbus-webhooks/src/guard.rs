@@ -100,6 +100,8 @@ fn vet_v4(ip: Ipv4Addr) -> Result<(), AddressRefusal> {
         [255, 255, 255, 255] => Err(AddressRefusal::Broadcast),
         // "This network", IETF protocol assignments, the retired 6to4 relay anycast, and class E.
         [0, ..] | [192, 0, 0, _] | [192, 88, 99, _] | [240..=255, ..] => Err(AddressRefusal::Reserved),
+        // Routed, but to whatever AS112 or AMT node is nearest, which may be a private one.
+        [192, 31, 196, _] | [192, 52, 193, _] | [192, 175, 48, _] => Err(AddressRefusal::Reserved),
         _ => Ok(()),
     }
 }
@@ -127,10 +129,14 @@ fn vet_v6(ip: Ipv6Addr) -> Result<(), AddressRefusal> {
         [0x2001, 2, 0, ..] => Err(AddressRefusal::Benchmarking),
         // The rest of the IETF protocol assignments, 2001::/23.
         [0x2001, 0..=0x01ff, ..] => Err(AddressRefusal::Reserved),
+        // AS112, as in IPv4.
+        [0x2620, 0x4f, 0x8000, ..] => Err(AddressRefusal::Reserved),
         [0xfc00..=0xfdff, ..] => Err(AddressRefusal::Private),
         [0xfe80..=0xfebf, ..] => Err(AddressRefusal::LinkLocal),
         [0xfec0..=0xfeff, ..] => Err(AddressRefusal::SiteLocal),
         [0xff00..=0xffff, ..] => Err(AddressRefusal::Multicast),
+        // An ISATAP interface identifier (RFC 5214): its router hands the packet to the IPv4 address inside.
+        [0x2000..=0x3fff, _, _, _, 0 | 0x0200, 0x5efe, high, low] => vet_v4(embedded(high, low)),
         // Only 2000::/3 is global unicast (RFC 4291 §2.4, IANA).
         [0x2000..=0x3fff, ..] => Ok(()),
         _ => Err(AddressRefusal::Reserved),

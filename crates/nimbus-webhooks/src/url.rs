@@ -18,6 +18,23 @@ pub const LONGEST_URL: usize = 2048;
 /// How long a registration waits for the name to resolve.
 const RESOLVE_WITHIN: std::time::Duration = std::time::Duration::from_secs(2);
 
+/// Top-level names of private networks: `internal` (ICANN), `local` (RFC 6762, and its appendix G for those that are
+/// customary), and `onion` (RFC 7686). Their answers are vetted like all others; this refuses them before somebody waits
+/// for a delivery.
+const PRIVATE_SUFFIXES: [&str; 11] = [
+    "internal",
+    "local",
+    "localdomain",
+    "localdomain6",
+    "intranet",
+    "private",
+    "corp",
+    "home",
+    "lan",
+    "onion",
+    "home.arpa",
+];
+
 /// The URL that an endpoint's events are posted to, normalised.
 #[derive(Clone, PartialEq, Eq)]
 pub struct EndpointUrl {
@@ -49,6 +66,9 @@ pub enum UrlRefusal {
     /// A host that is neither a DNS name nor an IP address.
     #[error("The host of the URL is neither a valid DNS name nor an IP address.")]
     HostInvalid,
+    /// A name that only a private network has.
+    #[error("The host name is one of a private network.")]
+    Internal,
     /// A port that could reach a service other than a web server.
     #[error("The port must be 443 or at least 1024.")]
     Port,
@@ -164,7 +184,17 @@ fn check_name(name: &str, policy: AddressPolicy) -> Result<bool, UrlRefusal> {
     }
     // What TLS could not verify as a server name would fail at every delivery.
     ServerName::try_from(name).map_err(|_| UrlRefusal::HostInvalid)?;
+    if !loopback && is_internal(absolute) {
+        return Err(UrlRefusal::Internal);
+    }
     Ok(loopback)
+}
+
+/// Whether the public DNS has no such name: a single label, or one under a private suffix.
+fn is_internal(name: &str) -> bool {
+    let under =
+        |suffix: &&str| name.strip_suffix(*suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    !name.contains('.') || PRIVATE_SUFFIXES.iter().any(under)
 }
 
 #[cfg(test)]

@@ -197,8 +197,8 @@ async fn hostile_receivers_disturb_no_other() {
         garbage.url(),
     ];
     let mut hostile = tokio::task::JoinSet::new();
-    for url in urls.iter().cycle().take(200).cloned() {
-        let client = client.clone();
+    for index in 0..200 {
+        let (client, url) = (client.clone(), urls[index % urls.len()].clone());
         hostile.spawn(async move { post_with(&client, &url, Duration::from_secs(2)).await });
     }
     let started = Instant::now();

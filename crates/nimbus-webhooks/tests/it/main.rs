@@ -1,6 +1,7 @@
 //! The webhook client over real sockets.
 
 mod client;
+mod corpus;
 mod garbage;
 mod hostile;
 mod names;
