@@ -84,7 +84,8 @@ fn retire(endpoint: &mut Endpoint, replaced: Option<Phi<String>>, until: Ts, now
     retiring.truncate(MAX_KEYS - 1);
 }
 
-/// Lists the public keys of an endpoint whose keys have changed. A deleted one's retire: what was sent is still checked.
+/// Lists the public keys of an endpoint whose keys have changed. A deleted one's retire: what was sent is still
+/// checked.
 pub(crate) async fn publish(tx: &mut Tx, endpoint: &Endpoint, now: Ts) -> Result<()> {
     let retired_at = endpoint.deleted_at.map(|_| now.plus_seconds(i64::from(OVERLAP_HOURS) * 3600));
     let current = endpoint.public_key.iter().map(|key| (key.clone(), retired_at));

@@ -22,6 +22,7 @@ mod gates;
 pub mod holds;
 pub mod inventory;
 pub mod jobs;
+pub mod key_rotation;
 pub mod label_purchases;
 pub mod labels;
 pub mod licenses;

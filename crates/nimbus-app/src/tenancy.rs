@@ -208,7 +208,7 @@ pub async fn key_issue(app: &App, call: &Call, order: KeyOrder) -> Result<Issued
     app.act(call, order, |tx, cx, order| Box::pin(key_issue_in(tx, cx, order))).await
 }
 
-async fn key_issue_in(tx: &mut Tx, cx: &Cx, order: &KeyOrder) -> Result<IssuedKey> {
+pub(crate) async fn key_issue_in(tx: &mut Tx, cx: &Cx, order: &KeyOrder) -> Result<IssuedKey> {
     let environment = cx.app.environment();
     let clinic = tenants::clinic_get(tx, order.clinic_id).await?.filter(|clinic| clinic.deleted_at.is_none());
     let clinic = clinic.ok_or(Error::NotFound("Clinic"))?;
@@ -361,7 +361,7 @@ pub async fn token_revoke(app: &App, call: &Call, id: OpsTokenId) -> Result<()> 
     .await
 }
 
-async fn audited(
+pub(crate) async fn audited(
     tx: &mut Tx,
     cx: &Cx,
     clinic: Option<ClinicId>,

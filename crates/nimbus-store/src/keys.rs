@@ -187,14 +187,45 @@ pub async fn key_touch(tx: &mut Tx, id: KeyId, now: Ts) -> Result<()> {
     Ok(())
 }
 
-/// The text of a key that is neither revoked nor expired.
+/// Keys that followed each other, of which the last one in force is looked for.
+const SUCCESSIONS_MAX: usize = 32;
+
+/// The text of the key that is sent where this one was asked for: of its successor from that one's first use on, or
+/// from when the key ends, whichever comes first; none if that one is revoked or expired.
 pub async fn key_secret(tx: &mut Tx, clinic: ClinicId, id: KeyId, now: Ts) -> Result<Option<Phi<String>>> {
-    let sql = "select secret from api_keys
-        where clinic_id = $1 and id = $2 and revoked_at is null and (expires_at is null or expires_at > $3)";
-    let Some(row) = tx.query_opt(sql, &[clinic.into(), id.into(), now.into()]).await? else {
-        return Ok(None);
-    };
-    open_text(&*tx.keys(clinic).await?, secret_at(id), row.columns().take()?)
+    let sql = "select k.secret, k.revoked_at, k.expires_at, k.successor_id, s.last_used_at
+        from api_keys k left join api_keys s on s.clinic_id = k.clinic_id and s.id = k.successor_id
+        where k.clinic_id = $1 and k.id = $2";
+    let mut id = id;
+    for _ in 0..SUCCESSIONS_MAX {
+        let Some(row) = tx.query_opt(sql, &[clinic.into(), id.into()]).await? else { return Ok(None) };
+        let mut columns = row.columns();
+        let secret = columns.take()?;
+        let (revoked_at, expires_at): (Option<Ts>, Option<Ts>) = (columns.take()?, columns.take()?);
+        let (successor, used_at): (Option<KeyId>, Option<Ts>) = (columns.take()?, columns.take()?);
+        let has_ended = revoked_at.is_some() || expires_at.is_some_and(|at| at <= now);
+        match successor.filter(|_| has_ended || used_at.is_some()) {
+            Some(successor) => id = successor,
+            None if has_ended => return Ok(None),
+            None => return open_text(&*tx.keys(clinic).await?, secret_at(id), secret),
+        }
+    }
+    Ok(None)
+}
+
+/// Lets another key take the place of one, which then works until `ends_at`. Whether it could: the key is neither
+/// revoked nor has a successor.
+pub async fn key_succeed(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    id: KeyId,
+    successor: KeyId,
+    ends_at: Ts,
+) -> Result<bool> {
+    let sql = "update api_keys set successor_id = $3, expires_at = $4
+        where clinic_id = $1 and id = $2 and successor_id is null and revoked_at is null";
+    let args = [clinic.into(), id.into(), successor.into(), ends_at.into()];
+    Ok(tx.execute(sql, &args).await? == 1)
 }
 
 /// The key of this hash with its clinic and partner; `today` (a day of UTC) is for the agreement in force.

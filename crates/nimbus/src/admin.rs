@@ -5,6 +5,7 @@ use std::str::FromStr;
 use nimbus_app::{
     App,
     actor::Call,
+    key_rotation,
     licenses::{self, NewLicense},
     refill_thresholds,
     tenancy::{self, BaaRecord, Clinic, KeyLimits, KeyOrder, Partner, PartnerStatus, TokenOrder},
@@ -176,6 +177,12 @@ async fn key(app: &App, call: &Call, command: KeyCommand) -> Result<Value, Failu
             let key = id(&text)?;
             tenancy::key_revoke(app, call, key).await.map_err(said)?;
             Ok(json!({ "id": key.to_string(), "revoked": true }))
+        }
+        KeyCommand::Rotate { id: text, overlap_hours } => {
+            let issued = key_rotation::rotate(app, call, id(&text)?, overlap_hours).await.map_err(said)?;
+            let mut shown = key_json(&issued.key);
+            shown["key"] = json!(issued.text);
+            Ok(shown)
         }
         KeyCommand::Limits { id: text, reads, writes } => {
             let (reads, writes) = (reads.map(|limit| limit.0), writes.map(|limit| limit.0));

@@ -172,12 +172,43 @@ pub(crate) enum Command {
     /// Partners, agreements, clinics, keys and tokens
     #[command(subcommand)]
     Admin(AdminCommand),
+    /// Webhooks as their receiver sees them
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
     /// The pharmacy's rules: check packs, show the one in force, explain decisions
     #[command(subcommand)]
     Rules(RulesCommand),
     /// Configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum WebhookCommand {
+    /// Check a request as it came, and say why its signature does not match
+    Verify(VerifyOptions),
+}
+
+#[derive(Args)]
+pub(crate) struct VerifyOptions {
+    /// File with the headers, one a line as curl shows them, or a JSON object; - is the standard input
+    #[arg(long)]
+    pub(crate) headers: PathBuf,
+    /// File with the raw body; - is the standard input
+    #[arg(long)]
+    pub(crate) body: PathBuf,
+    /// File with secrets (whsec_) or public keys (whpk_), one a line; NIMBUS_SIGNING_SECRET, if not given
+    #[arg(long)]
+    pub(crate) keys: Option<PathBuf>,
+    /// Seconds that the timestamp may be from the clock
+    #[arg(long, default_value_t = 300)]
+    pub(crate) tolerance: u32,
+    /// The time to check at, in seconds since 1970; now, if not given
+    #[arg(long)]
+    pub(crate) at: Option<i64>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Subcommand)]
@@ -359,6 +390,13 @@ pub(crate) enum KeyCommand {
     },
     Revoke {
         id: String,
+    },
+    /// Issue a key in place of another, which works on for a while; its text is shown this once
+    Rotate {
+        id: String,
+        /// Hours that both work, 0 to 168
+        #[arg(long, default_value_t = 24)]
+        overlap_hours: u32,
     },
     /// Change how many requests a minute a key may make: a number, or default
     Limits {

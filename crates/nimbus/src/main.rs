@@ -13,12 +13,13 @@ mod openapi;
 mod rules;
 mod seed;
 mod serve;
+mod webhook;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command, ConfigCommand};
+use crate::cli::{Cli, Command, ConfigCommand, WebhookCommand};
 
 /// What one thread allocates another often frees here, and the C library's allocator is slow at that.
 #[global_allocator]
@@ -56,6 +57,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Openapi { document, out } => {
             openapi::openapi(&settings.brand, document.as_deref(), out.as_deref())
         }
+        Command::Webhook(WebhookCommand::Verify(options)) => webhook::verify(&options),
         Command::Rules(command) => rules::rules(&settings, command).await,
         Command::Config(ConfigCommand::Check) => config::check(&settings),
     }

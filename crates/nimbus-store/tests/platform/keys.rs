@@ -1,11 +1,16 @@
 //! API keys and operations tokens.
 
-use nimbus_core::{access::Role, rate::KeyRates};
+use nimbus_core::{
+    access::Role,
+    ids::{ClinicId, KeyId},
+    rate::KeyRates,
+};
 use nimbus_store::{
     Db, Result, Tx,
     keys::{
         Key, OpsToken, key_authenticate, key_get, key_insert, key_list, key_revoke, key_secret,
-        key_set_rates, key_touch, ops_token_authenticate, ops_token_insert, ops_token_list, ops_token_revoke,
+        key_set_rates, key_succeed, key_touch, ops_token_authenticate, ops_token_insert, ops_token_list,
+        ops_token_revoke,
     },
     tenants::{Baa, baa_insert, clinic_get},
     two_engines,
@@ -18,6 +23,10 @@ const TEXT: &str = "dev_4kQzExampleSecretText";
 two_engines! {
     async fn keys(db: Db) {
         db.write(|tx: &mut Tx| Box::pin(keys_told(tx))).await.unwrap();
+    }
+
+    async fn a_key_follows_another(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(succession_told(tx))).await.unwrap();
     }
 
     async fn what_authenticates(db: Db) {
@@ -36,6 +45,35 @@ two_engines! {
         })).await;
         assert_conflict(twice);
     }
+}
+
+async fn succession_told(tx: &mut Tx) -> Result<()> {
+    let (here, there) = (clinic(tx).await?, clinic(tx).await?);
+    let made = [(); 3].map(|()| Key { expires_at: None, ..key(here) });
+    for (number, key) in (1..).zip(&made) {
+        key_insert(tx, key, &[number; 32], &format!("dev_{number}")).await?;
+    }
+    let [first, second, third] = [&made[0], &made[1], &made[2]].map(|key| key.id);
+    assert!(!key_succeed(tx, there, first, second, after(60)).await?, "another clinic's");
+    assert!(key_succeed(tx, here, first, second, after(60)).await?);
+    assert!(!key_succeed(tx, here, first, third, after(60)).await?, "it has a successor");
+    assert_eq!(sent(tx, here, first, 59).await?.as_deref(), Some("dev_1"), "the overlap");
+    assert_eq!(sent(tx, here, first, 60).await?.as_deref(), Some("dev_2"), "its end");
+    key_touch(tx, second, after(10)).await?;
+    assert_eq!(sent(tx, here, first, 10).await?.as_deref(), Some("dev_2"), "the first use");
+
+    assert!(key_succeed(tx, here, second, third, after(90)).await?);
+    assert_eq!(sent(tx, here, first, 89).await?.as_deref(), Some("dev_2"));
+    assert!(key_revoke(tx, second, after(20)).await?);
+    assert_eq!(sent(tx, here, first, 20).await?.as_deref(), Some("dev_3"), "revoking ends the overlap");
+    assert!(key_revoke(tx, third, after(30)).await?);
+    assert_eq!(sent(tx, here, first, 30).await?, None, "none is left");
+    assert!(!key_succeed(tx, here, third, first, after(90)).await?, "it is revoked");
+    Ok(())
+}
+
+async fn sent(tx: &mut Tx, clinic: ClinicId, id: KeyId, seconds: i64) -> Result<Option<String>> {
+    Ok(key_secret(tx, clinic, id, after(seconds)).await?.map(|text| text.expose().clone()))
 }
 
 async fn keys_told(tx: &mut Tx) -> Result<()> {

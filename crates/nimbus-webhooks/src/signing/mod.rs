@@ -1,5 +1,6 @@
 //! Standard Webhooks signatures (specification 1.0.0, schemes `v1` and `v1a`) and the older hex one beside them.
 
+pub mod debug;
 mod ed25519;
 
 use std::fmt::{self, Write as _};

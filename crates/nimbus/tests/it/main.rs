@@ -38,3 +38,4 @@ mod sandbox;
 mod shutdown;
 mod tenancy;
 mod tracking;
+mod webhook_verify;

@@ -2,9 +2,10 @@
 
 use nimbus_webhooks::signing::PublicKey;
 use serde_json::{Value, json};
+use ureq::http::Method;
 
 use crate::support::{
-    Engine, PATIENCE, Store,
+    Engine, PATIENCE, Store, eventually,
     receiver::{Received, Receiver},
     story::text,
     two_engines,
@@ -62,7 +63,7 @@ two_engines! {
         let older = older_signature(&received, &endpoint.secret);
         assert_eq!(received.header("x-webhook-signature"), Some(older.as_str()));
         let first = kid(&changed);
-        assert_eq!(scene.kids(""), [first.clone()]);
+        assert_eq!(scene.kids(""), [first.as_str()]);
 
         let rotated = scene.rotated(&endpoint, &json!({}));
         let second = kid(&rotated);
@@ -112,6 +113,34 @@ fn the_key_that_registered_is_sent_unless_it_is_not_wanted_or_revoked() {
         scene.partner.patch(&endpoint.path(), &json!({"send_api_key": wanted})).data();
         assert_eq!(scene.tested(&endpoint, &receiver).header("x-api-key"), sent);
     }
+}
+
+#[test]
+fn after_a_rotation_the_new_key_is_sent_from_its_first_use_and_none_once_it_is_revoked() {
+    let (scene, receiver) = (Scene::start(Engine::Sqlite), Receiver::start());
+    let endpoint = scene.register(&receiver.url(), &["*"]);
+    let store = scene.server.store();
+    let old = scene.seed.keys.integration.as_str();
+    let listed = store.json(&["admin", "key", "list", "--clinic", &scene.seed.clinic_id]);
+    let is_old = |key: &&Value| old.starts_with(&text(&key["prefix"]));
+    let id = text(&listed.as_array().expect("keys").iter().find(is_old).expect("the old key")["id"]);
+    let rotated = store.json(&["admin", "key", "rotate", &id]);
+    let new = text(&rotated["key"]);
+    assert!(!store.output(&["admin", "key", "rotate", &id]).status.success(), "once");
+    assert_eq!(scene.tested(&endpoint, &receiver).header("x-api-key"), Some(old));
+
+    let use_it = || {
+        scene
+            .server
+            .anonymous()
+            .send(Method::GET, "/api/external/clinic", &[("x-api-key", &new)], None)
+            .status
+    };
+    assert_eq!(use_it(), 200);
+    let sent = || scene.tested(&endpoint, &receiver).header("x-api-key").map(str::to_owned);
+    eventually("the new key is sent", || (sent().as_deref() == Some(&new)).then_some(()));
+    store.json(&["admin", "key", "revoke", &text(&rotated["id"])]);
+    eventually("no key is sent", || sent().is_none().then_some(()));
 }
 
 #[test]
