@@ -1,3 +1,5 @@
+//! Each fault with a request that has it, and what passes.
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::*;
