@@ -1,5 +1,7 @@
 //! Webhook endpoints of partners: registered, changed, tested, deleted, and what was sent to them.
 
+mod checks;
+
 use nimbus_core::{
     access::Scope,
     event::{Event, Fact},
@@ -15,13 +17,10 @@ pub use nimbus_store::{
     deliveries::{AttemptTimes, AttemptView, DeliveryRow, DeliveryState},
     endpoints::{AfterDeadLetter, Endpoint, EndpointStatus, Payload, Shape, Signing},
 };
-use nimbus_webhooks::{
-    cause::Cause,
-    payload::{default_event_types, is_known},
-    url::EndpointUrl,
-};
+use nimbus_webhooks::{cause::Cause, payload::default_event_types, url::EndpointUrl};
 use uuid::Uuid;
 
+use self::checks::{event_type_errors, header_errors, option_errors};
 use crate::{
     App,
     actor::Call,
@@ -36,19 +35,14 @@ const NOT_FOUND: Error = Error::NotFound("Webhook");
 
 /// The most endpoints of a clinic.
 const MAX_ENDPOINTS: u32 = 100;
-/// The most event types of an endpoint.
-const MAX_EVENT_TYPES: usize = 50;
-/// The most static headers of an endpoint.
-const MAX_HEADERS: usize = 20;
-/// The longest value of a static header.
-const MAX_HEADER_VALUE: usize = 1024;
-
 /// What a surface calls the fields that are judged here, so that a refusal names what the caller wrote.
 #[derive(Debug, PartialEq, Eq)]
 pub struct FieldNames {
     pub url: &'static str,
     pub event_types: &'static str,
     pub headers: &'static str,
+    pub rate_limit_per_second: &'static str,
+    pub retry_schedule: &'static str,
     pub status: &'static str,
     /// What a refusal names that is about the clinic, not about a field of its own.
     pub clinic: &'static str,
@@ -67,6 +61,29 @@ async fn find(tx: &mut Tx, clinic: ClinicId, which: Which) -> Result<Endpoint> {
     found.filter(|found| found.shape == which.shape).ok_or(NOT_FOUND)
 }
 
+/// How deliveries are made. `None` leaves what there is: the usual, for a new endpoint.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Whether events of one ordering key are sent one after the other.
+    pub ordered: Option<bool>,
+    pub after_dead_letter: Option<AfterDeadLetter>,
+    pub payload: Option<Payload>,
+    /// No limit of its own, if `Some(None)`.
+    pub rate_limit_per_second: Option<Option<u32>>,
+    /// Seconds from each attempt to the next; the published schedule, if `Some(None)`.
+    pub retry_schedule: Option<Option<Vec<u32>>>,
+}
+
+impl Options {
+    fn apply(&self, endpoint: &mut Endpoint) {
+        set(&mut endpoint.ordered, &self.ordered);
+        set(&mut endpoint.after_dead_letter, &self.after_dead_letter);
+        set(&mut endpoint.payload, &self.payload);
+        set(&mut endpoint.rate_limit_per_second, &self.rate_limit_per_second);
+        set(&mut endpoint.retry_schedule, &self.retry_schedule);
+    }
+}
+
 pub struct Create {
     pub shape: Shape,
     pub names: &'static FieldNames,
@@ -80,6 +97,7 @@ pub struct Create {
     pub send_api_key: bool,
     /// Sent with every delivery.
     pub headers: Vec<(String, String)>,
+    pub options: Options,
     pub warnings: Vec<String>,
 }
 
@@ -109,67 +127,11 @@ pub async fn create(app: &App, call: &Call, mut command: Create, render: Render<
     }
     errors.extend(event_type_errors(names, command.shape, command.event_types.as_deref()));
     errors.extend(header_errors(names, &command.headers));
+    errors.extend(option_errors(names, &command.options));
     if !errors.is_empty() {
         return Err(Error::Invalid(errors));
     }
     app.write(call, command, render, |tx, cx, command| Box::pin(create_in(tx, cx, command))).await
-}
-
-fn event_type_errors(names: &FieldNames, shape: Shape, event_types: Option<&[String]>) -> Vec<FieldError> {
-    let Some(event_types) = event_types else { return Vec::new() };
-    if event_types.is_empty() || event_types.len() > MAX_EVENT_TYPES {
-        return vec![FieldError::new(
-            names.event_types,
-            format!("must name 1 to {MAX_EVENT_TYPES} event types"),
-        )];
-    }
-    let unknown = |(index, event_type): (usize, &String)| {
-        let field = format!("{}[{index}]", names.event_types);
-        (!is_known(shape, event_type)).then(|| FieldError::new(field, "is not an event type"))
-    };
-    event_types.iter().enumerate().filter_map(unknown).collect()
-}
-
-/// Headers that the platform sets itself, or that belong to the connection.
-const RESERVED_HEADERS: &[&str] = &[
-    "host",
-    "content-length",
-    "content-type",
-    "connection",
-    "transfer-encoding",
-    "te",
-    "upgrade",
-    "expect",
-    "user-agent",
-    "x-api-key",
-    "x-webhook-signature",
-    "webhook-id",
-    "webhook-timestamp",
-    "webhook-signature",
-];
-
-fn header_errors(names: &FieldNames, headers: &[(String, String)]) -> Vec<FieldError> {
-    if headers.len() > MAX_HEADERS {
-        return vec![FieldError::new(names.headers, format!("must be at most {MAX_HEADERS}"))];
-    }
-    let is_token = |c: u8| c.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&c);
-    let refusal = |name: &str, value: &str| {
-        if name.is_empty() || name.len() > 100 || !name.bytes().all(is_token) {
-            Some("is not a header name")
-        } else if RESERVED_HEADERS.contains(&name.to_lowercase().as_str()) {
-            Some("is set by the platform")
-        } else if value.len() > MAX_HEADER_VALUE || !value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-            Some("must be at most 1024 visible ASCII characters")
-        } else {
-            None
-        }
-    };
-    headers
-        .iter()
-        .filter_map(|(name, value)| {
-            Some(FieldError::new(format!("{}.{name}", names.headers), refusal(name, value)?))
-        })
-        .collect()
 }
 
 async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Created> {
@@ -218,6 +180,7 @@ async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Created> {
         updated_at: cx.now,
         deleted_at: None,
     };
+    command.options.apply(&mut endpoint);
     endpoint_keys::first_pair(&mut endpoint);
     store::endpoint_insert(tx, &endpoint).await?;
     if endpoint.public_key.is_some() {
@@ -270,7 +233,7 @@ pub struct EndpointChange {
     pub signing: Option<Signing>,
     pub send_api_key: Option<bool>,
     pub headers: Option<Vec<(String, String)>>,
-    pub after_dead_letter: Option<AfterDeadLetter>,
+    pub options: Options,
     /// `active` also re-enables a disabled endpoint.
     pub status: Option<EndpointStatus>,
 }
@@ -295,6 +258,7 @@ pub async fn update(app: &App, call: &Call, mut command: Update, render: Render<
     }
     errors.extend(event_type_errors(names, shape, change.event_types.as_deref()));
     errors.extend(header_errors(names, change.headers.as_deref().unwrap_or_default()));
+    errors.extend(option_errors(names, &change.options));
     if !matches!(change.status, None | Some(EndpointStatus::Active | EndpointStatus::Paused)) {
         errors.push(FieldError::new(names.status, "must be active or paused"));
     }
@@ -319,7 +283,11 @@ async fn update_in(tx: &mut Tx, cx: &Cx, command: &Update) -> Result<Endpoint> {
     set(&mut found.description, &change.description);
     set(&mut found.send_api_key, &change.send_api_key);
     set(found.headers.expose_mut(), &change.headers);
-    set(&mut found.after_dead_letter, &change.after_dead_letter);
+    let was_ordered = found.ordered;
+    change.options.apply(&mut found);
+    if found.ordered != was_ordered {
+        deliveries::deliveries_line_up(tx, clinic, found.id, found.ordered).await?;
+    }
     if let Some(status) = change.status {
         found.status = status;
         found.disabled_reason = None;

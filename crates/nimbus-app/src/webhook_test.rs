@@ -16,7 +16,7 @@ use nimbus_webhooks::{
     attempt::Ready,
     cause::Cause,
     client::{Answer, Outcome},
-    payload::{render as render_payload, sample},
+    payload::{as_sent, render as render_payload, sample},
     url::EndpointUrl,
 };
 use uuid::Uuid;
@@ -119,11 +119,13 @@ async fn send_sample(app: App, call: Call, sample: Arc<Sample>, render: Render<T
         Prepared::Begun(destination) => destination,
         Prepared::Answered(reply) => return Ok(reply),
     };
-    let (event_id, body) = (sample.event_id, sample.body.clone());
+    let event_id = sample.event_id;
+    let name = sample.command.event_type.as_deref().unwrap_or(DEFAULT_EVENT_TYPE);
+    let body = as_sent(target.shape, target.payload, sample.body.clone().into(), name);
     let (client, policy) = (app.webhook_client(), app.config().address_policy);
     let secret = (!is_registered).then(|| target.secret.clone());
     let ready = Ready::new(target, policy);
-    let sent = ready.send(client, &event_id.prefixed(), body.into(), wall()).await;
+    let sent = ready.send(client, &event_id.prefixed(), body, wall()).await;
     // Its URL or a header was taken under other rules than today's.
     let answer = sent.unwrap_or_else(|| Answer::failed(Cause::AddressRefused));
     let outcome = TestSent { event_id, answer, one_time_secret: secret };

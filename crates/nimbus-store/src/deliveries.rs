@@ -130,6 +130,28 @@ pub async fn lines_free(
     Ok(lines.iter().zip(found).filter(|(_, rows)| rows.is_empty()).map(|(line, _)| *line).collect())
 }
 
+/// Makes an endpoint's pending deliveries wait for those before them of their ordering key, or no longer: leased ones
+/// too, so that what follows waits for them. Dead ones are not put in line, since nobody asked for their order when
+/// they died.
+pub async fn deliveries_line_up(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    endpoint: EndpointId,
+    ordered: bool,
+) -> Result<()> {
+    let sql = match ordered {
+        true => {
+            "update deliveries set line = ordering_key
+            where clinic_id = $1 and endpoint_id = $2 and state = 'pending' and ordering_key is not null"
+        }
+        false => {
+            "update deliveries set line = null
+            where clinic_id = $1 and endpoint_id = $2 and line is not null and state in ('pending', 'dead')"
+        }
+    };
+    tx.execute(sql, &[clinic.into(), endpoint.into()]).await.map(drop)
+}
+
 /// Gives a lease back; false if it was lost.
 pub async fn delivery_release(
     tx: &mut Tx,

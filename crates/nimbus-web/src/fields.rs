@@ -236,14 +236,6 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A field that this version does not take.
-    pub(crate) fn not_available(&mut self, name: &'static str) {
-        if self.raw(name).is_some() {
-            let field = format!("{}{name}", self.path);
-            self.errors.push(FieldError::of_request(field, "is not available yet"));
-        }
-    }
-
     fn nested<T>(
         &mut self,
         name: &str,

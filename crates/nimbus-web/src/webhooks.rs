@@ -7,7 +7,7 @@ use nimbus_app::{
     endpoint_keys::MAX_OVERLAP_HOURS,
     endpoints::{
         AfterDeadLetter, AttemptView, Create, Deliveries, DeliveryState, EndpointChange, EndpointStatus,
-        FieldNames, List, RotateSecret, Shape, Signing, Update, Which,
+        FieldNames, List, Options, Payload, RotateSecret, Shape, Signing, Update, Which,
     },
     events::catalogue,
 };
@@ -16,7 +16,7 @@ use serde_json::Value;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        ObjectBuilder, RefOr,
+        ArrayBuilder, ObjectBuilder, RefOr,
         schema::{Schema, Type},
     },
 };
@@ -33,6 +33,12 @@ pub(crate) const MAX_URL: usize = 2048;
 pub(crate) const MAX_EVENT_TYPE: usize = 100;
 const MAX_EVENT_TYPES: usize = 50;
 const MAX_DESCRIPTION: usize = 500;
+/// Waits between attempts, at most.
+const MAX_WAITS: usize = 7;
+
+/// Options that both APIs call the same.
+const ORDERED: &str = "ordered";
+const PAYLOAD: &str = "payload";
 
 /// Webhooks as one API takes them. Each sees those of its own shape alone.
 pub(crate) struct Dialect {
@@ -42,8 +48,8 @@ pub(crate) struct Dialect {
     pub(crate) send_api_key: &'static str,
     pub(crate) after_dead_letter: &'static str,
     pub(crate) overlap_hours: &'static str,
-    /// Options of the contract that this version does not take.
-    pub(crate) later: &'static [&'static str],
+    /// Whether deliveries can be slowed down and retries shortened here.
+    pub(crate) paces: bool,
     /// How its lists are asked for.
     pub(crate) page: PageReader,
 }
@@ -64,7 +70,7 @@ impl Dialect {
         let send_api_key = f.optional(self.send_api_key, boolean).unwrap_or(true);
         let headers = f.optional(self.names.headers, headers).unwrap_or_default();
         let signing = f.optional("signing", one_of(Signing::ALL, Signing::as_str)).unwrap_or(Signing::Hmac);
-        self.refuse_later(f);
+        let options = self.read_options(f);
         Some(Create {
             shape: self.shape,
             names: self.names,
@@ -75,6 +81,7 @@ impl Dialect {
             signing,
             send_api_key,
             headers,
+            options,
             warnings: f.take_warnings(),
         })
     }
@@ -95,11 +102,9 @@ impl Dialect {
                 true => f.cleared(self.names.headers, Vec::new()),
                 false => f.optional(self.names.headers, headers),
             },
-            after_dead_letter: f
-                .change(self.after_dead_letter, one_of(AfterDeadLetter::ALL, AfterDeadLetter::as_str)),
+            options: self.read_changed_options(f),
             status: f.change(self.names.status, one_of(settable, EndpointStatus::as_str)),
         };
-        self.refuse_later(f);
         Some(Update { which: self.one(id), names: self.names, change })
     }
 
@@ -108,9 +113,44 @@ impl Dialect {
         RotateSecret { which: self.one(id), overlap_name: self.overlap_hours, overlap_hours }
     }
 
-    fn refuse_later(&self, f: &mut Fields<'_>) {
-        for name in self.later {
-            f.not_available(name);
+    /// Options of a registration: those not given are the usual.
+    fn read_options(&self, f: &mut Fields<'_>) -> Options {
+        Options {
+            ordered: f.optional(ORDERED, boolean),
+            after_dead_letter: f.optional(self.after_dead_letter, after_dead_letter),
+            payload: f.optional(PAYLOAD, payload),
+            rate_limit_per_second: self
+                .paces
+                .then(|| f.optional(self.names.rate_limit_per_second, whole))
+                .flatten()
+                .map(Some),
+            retry_schedule: self
+                .paces
+                .then(|| f.values(false, self.names.retry_schedule, 1..=MAX_WAITS, whole))
+                .flatten()
+                .map(Some),
+        }
+    }
+
+    /// Options of a change: `null` takes the rate and the schedule away.
+    fn read_changed_options(&self, f: &mut Fields<'_>) -> Options {
+        Options {
+            ordered: f.change(ORDERED, boolean),
+            after_dead_letter: f.change(self.after_dead_letter, after_dead_letter),
+            payload: f.change(PAYLOAD, payload),
+            rate_limit_per_second: self
+                .paces
+                .then(|| f.clearable(self.names.rate_limit_per_second, whole))
+                .flatten(),
+            retry_schedule: self.paces.then(|| self.read_changed_schedule(f)).flatten(),
+        }
+    }
+
+    fn read_changed_schedule(&self, f: &mut Fields<'_>) -> Option<Option<Vec<u32>>> {
+        let name = self.names.retry_schedule;
+        match f.is_null(name) {
+            true => f.cleared(name, None),
+            false => f.values(false, name, 1..=MAX_WAITS, whole).map(Some),
         }
     }
 
@@ -124,6 +164,20 @@ impl Dialect {
         let state = f.optional("state", one_of(DeliveryState::ALL, DeliveryState::as_str));
         Deliveries { endpoint: self.one(id), state, page: (self.page)(f) }
     }
+}
+
+fn after_dead_letter(value: &Value) -> Checked<AfterDeadLetter> {
+    one_of(AfterDeadLetter::ALL, AfterDeadLetter::as_str)(value)
+}
+
+fn payload(value: &Value) -> Checked<Payload> {
+    one_of(Payload::ALL, Payload::as_str)(value)
+}
+
+/// A whole number; how large it may be is judged by the use case.
+fn whole(value: &Value) -> Checked<u32> {
+    let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+    number.ok_or_else(|| "must be a whole number in range".into())
 }
 
 fn headers(value: &Value) -> Checked<Vec<(String, String)>> {
@@ -165,6 +219,31 @@ impl PartialSchema for WebhookHeaders {
 impl ToSchema for WebhookHeaders {
     fn name() -> Cow<'static, str> {
         "WebhookHeaders".into()
+    }
+}
+
+/// An endpoint's own waits between attempts, as a schema.
+pub(crate) struct RetrySchedule;
+
+impl PartialSchema for RetrySchedule {
+    fn schema() -> RefOr<Schema> {
+        let wait = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(86_400));
+        ArrayBuilder::new()
+            .items(wait)
+            .min_items(Some(1))
+            .max_items(Some(MAX_WAITS))
+            .description(Some(
+                "Seconds from each attempt to the next. It may only shorten the published waits of 60, 300, 900, \
+                 3600, 14400, 28800 and 86400 seconds: as many or fewer, each at most the published one.",
+            ))
+            .examples([serde_json::json!([30, 120, 600])])
+            .into()
+    }
+}
+
+impl ToSchema for RetrySchedule {
+    fn name() -> Cow<'static, str> {
+        "RetrySchedule".into()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use nimbus_app::{
-    endpoints::{AfterDeadLetter, DeliveryState, EndpointStatus as Endpoint, Signing},
+    endpoints::{AfterDeadLetter, DeliveryState, EndpointStatus as Endpoint, Payload, Signing},
     inventory::Change,
     sandbox::simulation::GOALS,
     tenancy::PartnerStatus as Partner,
@@ -118,6 +118,8 @@ sets! {
     DeadLetterPolicy: AfterDeadLetter::ALL, AfterDeadLetter::as_str;
     /// What signs deliveries: a shared secret (`v1`) or a key pair (`v1a`).
     SigningScheme: Signing::ALL, Signing::as_str;
+    /// How much a webhook is told: all, or ids and status only.
+    WebhookPayload: Payload::ALL, Payload::as_str;
     DeliveryStatus: DeliveryState::ALL, DeliveryState::as_str;
     AttemptOutcome: &["delivered", "failed"], |word| word;
     /// Whether what failed may pass by itself.

@@ -14,6 +14,12 @@ const DELAYS_MS: [i64; 7] =
 /// Attempts that one delivery gets, the first included; then it is a dead letter. An endpoint may allow fewer.
 pub const MAX_ATTEMPTS: u32 = DELAYS_MS.len() as u32 + 1;
 
+/// The published waits between attempts, in seconds. An endpoint's own list is no longer, in any place.
+pub fn published_seconds() -> [u32; DELAYS_MS.len()] {
+    // A day at most.
+    DELAYS_MS.map(|ms| u32::try_from(ms / 1000).unwrap_or(u32::MAX))
+}
+
 /// The jitter allowed, in thousandths of the delay: ±10%.
 pub const JITTER_PERMILLE: std::ops::RangeInclusive<u32> = 900..=1100;
 

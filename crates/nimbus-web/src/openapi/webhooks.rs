@@ -29,6 +29,9 @@ pub(super) fn section(kind: Kind, all: &mut Map<String, Value>) -> Map<String, V
         .into_iter()
         .map(|entry| {
             let webhook = json!({ "post": delivery(&entry) });
+            if let Some(thin) = &entry.thin_schema {
+                all.insert(thin_name(&entry), thin.clone());
+            }
             let schema = serde_json::to_value(entry.schema).expect("a schema has string keys");
             all.insert(entry.schema_name.to_owned(), schema);
             (entry.name.to_owned(), webhook)
@@ -65,7 +68,7 @@ fn delivery(entry: &CatalogueEntry) -> Value {
         "requestBody": {
             "description": "The event. The signatures are of these very bytes.",
             "required": true,
-            "content": {"application/json": {"schema": schemas::reference(entry.schema_name), "example": entry.example}},
+            "content": {"application/json": content(entry)},
         },
         "responses": {
             "2XX": {"description": "Received. Answer within ten seconds; do the work afterwards."},
@@ -75,6 +78,26 @@ fn delivery(entry: &CatalogueEntry) -> Value {
             "5XX": {"description": "Not received: it is sent again on the schedule, then kept as a dead letter."},
         },
     })
+}
+
+/// The body in its full form, and in its thin one where that has less.
+fn content(entry: &CatalogueEntry) -> Value {
+    let full = schemas::reference(entry.schema_name);
+    if entry.thin_schema.is_none() {
+        return json!({"schema": full, "example": entry.example});
+    }
+    json!({
+        "schema": {"oneOf": [full, schemas::reference(&thin_name(entry))]},
+        "examples": {
+            "full": {"summary": "All of it", "value": entry.example},
+            "thin": {"summary": "For a webhook with `payload: thin`", "value": entry.thin_example},
+        },
+    })
+}
+
+/// `ShipmentCreatedThinEvent`.
+fn thin_name(entry: &CatalogueEntry) -> String {
+    format!("{}ThinEvent", entry.schema_name.strip_suffix("Event").unwrap_or(entry.schema_name))
 }
 
 /// `ShipmentCreatedEvent` is received by `onShipmentCreated`.

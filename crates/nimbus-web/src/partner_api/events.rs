@@ -93,6 +93,9 @@ pub struct EventType {
     /// A payload of an invented fact.
     #[schema(value_type = AnyObject)]
     pub example: Value,
+    /// The same as a webhook with `payload: thin` is sent it: ids and status only.
+    #[schema(value_type = AnyObject)]
+    pub thin_example: Value,
 }
 
 impl From<CatalogueEntry> for EventType {
@@ -106,6 +109,7 @@ impl From<CatalogueEntry> for EventType {
             // A schema is texts, numbers and maps with names: it has no way to fail.
             schema: serde_json::to_value(&entry.schema).unwrap_or_default(),
             example: entry.example,
+            thin_example: entry.thin_example,
         }
     }
 }

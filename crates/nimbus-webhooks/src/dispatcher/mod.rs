@@ -33,7 +33,11 @@ use self::{
     turns::Turns,
 };
 use crate::{
-    attempt::Ready, client::WebhookClient, guard::AddressPolicy, handover::Handover, schedule::RetryScale,
+    attempt::Ready,
+    client::{Outcome, WebhookClient},
+    guard::AddressPolicy,
+    handover::Handover,
+    schedule::RetryScale,
 };
 
 /// A delivery is sent only while its lease has this much left.
@@ -153,6 +157,8 @@ impl Dispatcher {
     fn tick(&mut self) {
         self.look = true;
         let now = (self.now)();
+        let unread = self.lanes.iter().filter(|(_, lane)| lane.waits_unread(now));
+        self.unknown.extend(unread.map(|(&endpoint, _)| endpoint));
         let handover = &self.handover;
         self.lanes.retain(|&endpoint, lane| {
             let keep = !lane.is_forgettable(now) || !handover.is_empty(endpoint);
@@ -269,8 +275,9 @@ impl Dispatcher {
         let returned = std::mem::take(&mut self.returned);
         let (db, scale, now) = (self.db.clone(), self.settings.retry_scale, self.now);
         tokio::spawn(async move {
-            record::give_back(&db, returned, now()).await;
+            // An endpoint that is gone is disabled before what was held for it is free again.
             let recorded = record::record(&db, batch, scale, now).await;
+            record::give_back(&db, returned, now()).await;
             let _ = reports.send(Report::Recorded(recorded)).await;
         });
     }
@@ -322,11 +329,14 @@ impl Dispatcher {
         }
     }
 
-    /// Takes what was read of an endpoint. What is held for one that must not be sent to goes back.
+    /// Takes what was read of an endpoint. What is held for one that must not be sent to goes back, and so does what
+    /// was leased in another order than is asked for now.
     fn know(&mut self, endpoint: EndpointId, ready: Option<Arc<Ready>>, at: Ts) {
         let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
+        let was_ordered = lane.is_ordered();
         lane.know(ready, at);
-        if lane.is_closed() {
+        let reordered = was_ordered.is_some_and(|was| lane.is_ordered().is_some_and(|is| is != was));
+        if lane.is_closed() || reordered {
             self.returned.extend(lane.empty());
         }
         self.turns.add(lane.clinic, endpoint);
@@ -352,9 +362,14 @@ impl Dispatcher {
         let endpoint = finished.leased.row.endpoint_id;
         if let Some(lane) = self.lanes.get_mut(&endpoint) {
             lane.done(finished.alive, now_ms);
+            if finished.answer.outcome == Outcome::Gone {
+                // It is disabled when this is recorded: nothing more goes out meanwhile.
+                lane.close();
+                self.returned.extend(lane.empty());
+            }
             self.look |= lane.wants_more();
             self.turns.add(lane.clinic, endpoint);
-            if !finished.alive {
+            if !finished.alive || finished.answer.outcome == Outcome::Gone {
                 self.open_or_close(endpoint);
             }
         }

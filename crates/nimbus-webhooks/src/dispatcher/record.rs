@@ -180,7 +180,7 @@ struct Health {
     verdict: Verdict,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Works,
     Fails,
@@ -208,18 +208,39 @@ fn health(batch: &[Finished]) -> Vec<Health> {
     found.into_values().collect()
 }
 
+/// What a verdict makes of an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    Nothing,
+    WorksAgain,
+    BeginsToFail,
+    /// For this reason.
+    Disable(&'static str),
+}
+
+/// What becomes of an endpoint that fails since a time, or does not.
+fn judge(verdict: Verdict, failing_since: Option<Ts>, now: Ts) -> Change {
+    match (verdict, failing_since) {
+        (Verdict::Gone, _) => Change::Disable("answered 410 Gone"),
+        (Verdict::Works, Some(_)) => Change::WorksAgain,
+        (Verdict::Works, None) => Change::Nothing,
+        (Verdict::Fails, None) => Change::BeginsToFail,
+        (Verdict::Fails, Some(since)) if since.plus_days(DISABLE_AFTER_DAYS) <= now => {
+            Change::Disable("failing for 5 days")
+        }
+        (Verdict::Fails, Some(_)) => Change::Nothing,
+    }
+}
+
 impl Health {
     async fn write(&self, tx: &mut Tx, now: Ts) -> Result<(), Error> {
         let target = &self.ready.target;
         let (clinic, id) = (target.clinic_id, target.endpoint_id);
-        match (self.verdict, target.failing_since) {
-            (Verdict::Works, Some(_)) => endpoints::endpoint_failing(tx, clinic, id, None).await,
-            (Verdict::Fails, None) => endpoints::endpoint_failing(tx, clinic, id, Some(now)).await,
-            (Verdict::Fails, Some(since)) if since.plus_days(DISABLE_AFTER_DAYS) <= now => {
-                disable(tx, target, "failing for 5 days", now).await
-            }
-            (Verdict::Gone, _) => disable(tx, target, "answered 410 Gone", now).await,
-            _ => Ok(()),
+        match judge(self.verdict, target.failing_since, now) {
+            Change::Nothing => Ok(()),
+            Change::WorksAgain => endpoints::endpoint_failing(tx, clinic, id, None).await,
+            Change::BeginsToFail => endpoints::endpoint_failing(tx, clinic, id, Some(now)).await,
+            Change::Disable(reason) => disable(tx, target, reason, now).await,
         }
     }
 }
@@ -239,4 +260,28 @@ async fn disable(tx: &mut Tx, target: &Target, reason: &'static str, now: Ts) ->
     let rows = outbox::rows(tx, now, &[event], None).await?;
     tx.batch(rows.statements).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn five_days_of_failure_disable_and_one_success_begins_anew() {
+        let began = Ts::from_micros(1_000_000);
+        let (almost, then) = (began.plus_days(5).plus_micros(-1), began.plus_days(5));
+        let disabled = Change::Disable("failing for 5 days");
+        for (verdict, since, now, expected) in [
+            (Verdict::Fails, None, began, Change::BeginsToFail),
+            (Verdict::Fails, Some(began), almost, Change::Nothing),
+            (Verdict::Fails, Some(began), then, disabled),
+            (Verdict::Fails, Some(began), then.plus_days(30), disabled),
+            (Verdict::Works, Some(began), then, Change::WorksAgain),
+            (Verdict::Works, None, then, Change::Nothing),
+            (Verdict::Gone, None, began, Change::Disable("answered 410 Gone")),
+            (Verdict::Gone, Some(began), almost, Change::Disable("answered 410 Gone")),
+        ] {
+            assert_eq!(judge(verdict, since, now), expected, "{verdict:?} {since:?}");
+        }
+    }
 }

@@ -21,10 +21,12 @@ pub(super) async fn send(
 ) -> Finished {
     let started_at = now();
     let body = std::mem::take(&mut leased.row.body);
-    let (id, body) = match ready.target.shape {
-        Shape::Partner => (leased.row.event_id.to_string(), payload::renamed(body, &leased.row.event_name)),
-        Shape::Orders => (leased.row.event_id.prefixed(), body),
+    let target = &ready.target;
+    let id = match target.shape {
+        Shape::Partner => leased.row.event_id.to_string(),
+        Shape::Orders => leased.row.event_id.prefixed(),
     };
+    let body = payload::as_sent(target.shape, target.payload, body, &leased.row.event_name);
     let answer = ready.send(&client, &id, body, started_at).await;
     let answer = answer.unwrap_or_else(|| Answer::failed(Cause::AddressRefused));
     let alive = match answer.outcome {

@@ -9,7 +9,10 @@ use utoipa::openapi::{
     schema::{OneOfBuilder, Schema},
 };
 
-use super::{named, names, orders, partner, render, samples};
+use super::{
+    named, names, orders, partner, render, samples,
+    thin::{thin, thin_schema},
+};
 
 /// One event of a shape.
 #[derive(Clone)]
@@ -32,6 +35,10 @@ pub struct CatalogueEntry {
     pub schema: RefOr<Schema>,
     /// A payload of an invented fact, rendered as real ones are.
     pub example: Value,
+    /// The same as an endpoint with `payload: thin` is sent it.
+    pub thin_example: Value,
+    /// The schema of that, where it has less than the full form.
+    pub thin_schema: Option<Value>,
 }
 
 /// What a shape says of one of its events.
@@ -65,14 +72,18 @@ fn entry(shape: Shape, described: &Described) -> Option<CatalogueEntry> {
         Shape::Partner => partner::envelope_schema(described, &types, &older),
         Shape::Orders => orders::envelope_schema(described),
     };
+    let schema: RefOr<Schema> = schema.description(Some(described.when)).examples([example.clone()]).into();
+    let thin_example = serde_json::from_slice(&thin(shape, &body)).ok()?;
     Some(CatalogueEntry {
         name: described.name,
         scope: names::scope_of(described.name),
         description: described.when,
         schema_name: described.schema,
-        schema: schema.description(Some(described.when)).examples([example.clone()]).into(),
+        thin_schema: thin_schema(shape, &serde_json::to_value(&schema).ok()?, &thin_example),
+        schema,
         types,
         older,
+        thin_example,
         example,
     })
 }
@@ -235,6 +246,8 @@ mod tests {
                 assert!(!schema.to_string().contains("$ref"), "{} stands by itself", entry.name);
                 let body = render(shape, &sample, samples::id(10), None).expect("it is told");
                 assert_fits(&schema, &serde_json::from_slice(&body).unwrap(), entry.name);
+                let thin: Value = serde_json::from_slice(&thin(shape, &body)).unwrap();
+                assert_fits(entry.thin_schema.as_ref().unwrap_or(&schema), &thin, entry.name);
             }
         }
     }

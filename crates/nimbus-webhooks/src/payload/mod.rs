@@ -8,18 +8,21 @@ mod names;
 mod orders;
 mod partner;
 mod samples;
+mod thin;
 mod wire;
 
+use bytes::Bytes;
 use nimbus_core::{
     event::{Event, Fact},
     ids::EventId,
 };
-use nimbus_store::endpoints::Shape;
+use nimbus_store::endpoints::{Payload, Shape};
 use uuid::Uuid;
 
 pub use catalogue::{CatalogueEntry, any_event, catalogue, sample, sample_of_clinic, triggerable};
 pub use names::{EventName, default_event_types, is_known, known, subscribed_name, types_of};
 pub use partner::renamed;
+pub use thin::thin;
 
 /// What a fact is called in a shape, and which resource it is about; `None` where the shape does not tell of it.
 pub fn named(shape: Shape, fact: &Fact) -> Option<(EventName, Uuid)> {
@@ -34,6 +37,19 @@ pub fn render(shape: Shape, event: &Event, id: EventId, sequence: Option<i64>) -
     match shape {
         Shape::Partner => partner::render(event, id, sequence),
         Shape::Orders => orders::render(event, id, sequence),
+    }
+}
+
+/// The bytes that an endpoint is sent of a stored payload: under the name that it subscribed to, and as thin as it
+/// asked for. These are what is signed.
+pub fn as_sent(shape: Shape, payload: Payload, body: Bytes, event_name: &str) -> Bytes {
+    let body = match payload {
+        Payload::Full => body,
+        Payload::Thin => thin(shape, &body),
+    };
+    match shape {
+        Shape::Partner => renamed(body, event_name),
+        Shape::Orders => body,
     }
 }
 

@@ -228,6 +228,7 @@ two_engines! {
         assert_eq!(listed.len(), all.len());
         for (entry, known) in listed.iter().zip(&all) {
             assert_eq!((&entry["name"], &entry["example"]), (&json!(known.name), &known.example));
+            assert_eq!(entry["thin_example"], known.thin_example, "{}", known.name);
             assert_eq!(entry["schema"]["type"], "object", "{}", known.name);
             assert!(entry["schema"]["properties"]["event_data"]["properties"].is_object(), "{}", known.name);
             assert!(entry["scope"].as_str().is_some_and(|scope| scope.ends_with(":read")));

@@ -29,6 +29,8 @@ const NAMES: FieldNames = FieldNames {
     url: "url",
     event_types: "eventTypes",
     headers: "headers",
+    rate_limit_per_second: "rateLimitPerSecond",
+    retry_schedule: "retrySchedule",
     status: "status",
     // Requests name no clinic: it is the key's.
     clinic: "$",
@@ -40,7 +42,7 @@ const DIALECT: Dialect = Dialect {
     send_api_key: "sendApiKey",
     after_dead_letter: "afterDeadLetter",
     overlap_hours: "overlapHours",
-    later: &["ordered", "payload"],
+    paces: false,
     page: paging::camel_case_page,
 };
 

@@ -32,12 +32,16 @@ pub struct WebhookCreate {
     /// What signs deliveries: `hmac` (`v1`), if not given, or `ed25519` (`v1a`).
     #[schema(value_type = Option<words::SigningScheme>)]
     pub signing: Option<String>,
-    /// Not available yet.
-    #[schema(value_type = Option<Object>)]
-    pub ordered: Option<()>,
-    /// Not available yet.
-    #[schema(value_type = Option<Object>)]
-    pub payload: Option<()>,
+    /// Whether events of one ordering key (a shipment group, or an order where there is none) are sent one after the
+    /// other. False, if not given.
+    pub ordered: Option<bool>,
+    /// What an ordered webhook does after a dead letter: `skip` goes on with the next event of its ordering key,
+    /// `hold` waits until the dead one is sent again. `skip`, if not given.
+    #[schema(value_type = Option<words::DeadLetterPolicy>)]
+    pub after_dead_letter: Option<String>,
+    /// `thin` sends ids and status only. `full`, if not given.
+    #[schema(value_type = Option<words::WebhookPayload>)]
+    pub payload: Option<String>,
 }
 
 /// Any of the fields. `null` removes the description or the headers.
@@ -55,20 +59,20 @@ pub struct WebhookUpdate {
     pub send_api_key: Option<bool>,
     #[schema(value_type = Option<webhooks::WebhookHeaders>)]
     pub headers: Option<BTreeMap<String, String>>,
+    /// Turned on, it holds for what waits already.
+    #[schema(nullable = false)]
+    pub ordered: Option<bool>,
     /// What an ordered webhook does after a dead letter: `skip` or `hold`.
     #[schema(nullable = false, value_type = Option<words::DeadLetterPolicy>)]
     pub after_dead_letter: Option<String>,
+    /// `thin` sends ids and status only, from the next attempt on.
+    #[schema(nullable = false, value_type = Option<words::WebhookPayload>)]
+    pub payload: Option<String>,
     #[schema(nullable = false, value_type = Option<words::SettableWebhookStatus>)]
     pub status: Option<String>,
     /// With another scheme both sign for 24 hours.
     #[schema(nullable = false, value_type = Option<words::SigningScheme>)]
     pub signing: Option<String>,
-    /// Not available yet.
-    #[schema(value_type = Option<Object>)]
-    pub ordered: Option<()>,
-    /// Not available yet.
-    #[schema(value_type = Option<Object>)]
-    pub payload: Option<()>,
 }
 
 /// May be left out altogether.
@@ -100,8 +104,13 @@ pub struct Webhook {
     pub send_api_key: bool,
     /// The names of the headers that are sent with every delivery.
     pub headers: Vec<String>,
+    /// Whether events of one ordering key are sent one after the other.
+    pub ordered: bool,
     #[schema(value_type = words::DeadLetterPolicy)]
     pub after_dead_letter: &'static str,
+    /// How much it is told.
+    #[schema(value_type = words::WebhookPayload)]
+    pub payload: &'static str,
     pub disabled_reason: Option<String>,
     pub created_at: Time,
     pub updated_at: Time,
@@ -130,7 +139,9 @@ impl From<&Endpoint> for Webhook {
             public_key: endpoint.public_key.clone(),
             send_api_key: endpoint.send_api_key,
             headers: endpoint.headers.expose().iter().map(|(name, _)| name.clone()).collect(),
+            ordered: endpoint.ordered,
             after_dead_letter: endpoint.after_dead_letter.as_str(),
+            payload: endpoint.payload.as_str(),
             disabled_reason: endpoint.disabled_reason.clone(),
             created_at: Time(endpoint.created_at),
             updated_at: Time(endpoint.updated_at),

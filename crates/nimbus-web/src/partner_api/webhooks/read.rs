@@ -9,6 +9,8 @@ const NAMES: FieldNames = FieldNames {
     url: "webhook_url",
     event_types: "event_types",
     headers: "headers",
+    rate_limit_per_second: "rate_limit_per_second",
+    retry_schedule: "retry_schedule",
     status: "status",
     clinic: "clinic_id",
 };
@@ -19,7 +21,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     send_api_key: "send_api_key",
     after_dead_letter: "after_dead_letter",
     overlap_hours: "overlap_hours",
-    later: &["ordered", "rate_limit_per_second", "payload", "retry_schedule"],
+    paces: true,
     page: paging::page,
 };
 
@@ -35,13 +37,11 @@ pub(super) fn read_delete(f: &mut Fields<'_>) -> Option<EndpointId> {
 
 #[cfg(test)]
 mod tests {
-    use nimbus_app::Error;
-    use serde_json::json;
     use uuid::Uuid;
 
     use super::*;
     use crate::{
-        fields::{assert_described, read},
+        fields::assert_described,
         partner_api::webhooks::types::{SecretRotation, WebhookCreate, WebhookDelete, WebhookUpdate},
     };
 
@@ -51,17 +51,5 @@ mod tests {
         assert_described::<WebhookUpdate, _>(|f| DIALECT.read_update(f, EndpointId(Uuid::nil())));
         assert_described::<WebhookDelete, _>(read_delete);
         assert_described::<SecretRotation, _>(|f| Some(DIALECT.read_rotation(f, EndpointId(Uuid::nil()))));
-    }
-
-    #[test]
-    fn later_options_are_refused_by_name() {
-        let body = json!({
-            "clinic_id": "550e8400-e29b-41d4-a716-446655440000", "webhook_url": "https://partner.example.com/x",
-            "ordered": true, "payload": "thin"
-        });
-        let Err(Error::Invalid(fields)) = read(&body, read_create) else { panic!("accepted") };
-        let names: Vec<&str> = fields.iter().map(|field| field.field.as_str()).collect();
-        assert_eq!(names, ["ordered", "payload"]);
-        assert!(fields.iter().all(|field| field.message == "is not available yet"));
     }
 }

@@ -3,6 +3,8 @@
 mod addresses;
 mod endpoints;
 mod hostile;
+mod options;
+mod ordered;
 mod payloads;
 mod retries;
 mod signing;

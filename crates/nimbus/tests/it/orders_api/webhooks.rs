@@ -288,26 +288,6 @@ fn pages_of_webhooks_follow_each_other() {
 }
 
 #[test]
-fn later_options_are_refused_by_name() {
-    let scene = Scene::new(Engine::Sqlite);
-    let hook = path_of(&scene.hook(NOWHERE, &["*"]));
-    for (name, value) in [("ordered", json!(true)), ("payload", json!("thin")), ("ordered", Value::Null)] {
-        let mut body = json!({"url": "http://127.0.0.1:65000/other"});
-        body[name] = value;
-        for refused in [scene.orders.post("/webhooks", &body), scene.orders.patch(&hook, &body)] {
-            let details = &refused.orders_refused(400, "invalid_request")["details"];
-            assert_eq!(
-                (&details["field"], &details["reason"]),
-                (&json!(name), &json!("is not available yet"))
-            );
-        }
-    }
-    assert_eq!(scene.listed("/webhooks").len(), 1);
-    assert_eq!(scene.orders.get(&hook).resource(200)["url"], NOWHERE);
-    scene.orders.act(&format!("{hook}/replay")).orders_refused(404, "not_found");
-}
-
-#[test]
 fn a_test_goes_to_a_webhook_as_its_deliveries_do() {
     let (scene, receiver) = (Scene::new(Engine::Sqlite), Receiver::start());
     assert_eq!(scene.orders.post("/webhooks/test", &json!({})).orders_invalid(), ["webhookUrl"]);

@@ -152,7 +152,9 @@ pub(crate) fn check_delivery<'a>(
             let content = operation.get("requestBody").and_then(|body| body.get("content"));
             let schema = content.and_then(|content| content.get("application/json")?.get("schema"));
             let schema = schema.ok_or(format!("{name}: no schema"))?;
-            let types = &schema.value["properties"][field]["enum"];
+            // Where there is a thin form besides, both have the same types.
+            let full = schema.get("oneOf").and_then(|forms| forms.items().next());
+            let types = &full.as_ref().unwrap_or(&schema).value["properties"][field]["enum"];
             if !types.as_array().is_some_and(|types| types.contains(&json!(event_type))) {
                 continue;
             }
