@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Uri, header};
+use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
@@ -32,6 +32,8 @@ pub(crate) struct Load {
     pub(crate) method: Method,
     /// At least one; they take turns.
     pub(crate) paths: Arc<[Uri]>,
+    /// The credential, and the header that it goes in.
+    pub(crate) header: HeaderName,
     pub(crate) key: HeaderValue,
     pub(crate) body: Bytes,
     /// Each request carries an `Idempotency-Key` of its own.
@@ -147,7 +149,15 @@ fn beginning(body: &Bytes) -> String {
     String::from_utf8_lossy(&body[..body.len().min(SHOWN)]).into_owned()
 }
 
-type Connection = SendRequest<Full<Bytes>>;
+pub(crate) type Connection = SendRequest<Full<Bytes>>;
+
+/// Sends once, over the connection there is or a new one; the body of a 2xx answer.
+pub(crate) async fn send_once(load: &Load, connection: &mut Option<Connection>) -> Result<Bytes, Failure> {
+    match tokio::time::timeout(DEADLINE, send(load, connection)).await?? {
+        (200..=299, body) => Ok(body),
+        (status, body) => Err(format!("answered {status}: {}", beginning(&body)).into()),
+    }
+}
 
 /// Sends once, over the connection there is or a new one.
 async fn send(load: &Load, connection: &mut Option<Connection>) -> Result<(u16, Bytes), Failure> {
@@ -172,17 +182,32 @@ async fn connect(address: SocketAddr) -> Result<Connection, Failure> {
     Ok(sender)
 }
 
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
 /// Requests that this process has made.
 static MADE: AtomicU64 = AtomicU64::new(0);
 
 impl Load {
     pub(crate) fn get(address: SocketAddr, key: HeaderValue, paths: Arc<[Uri]>) -> Self {
-        Self { address, method: Method::GET, paths, key, body: Bytes::new(), idempotent: false }
+        Self {
+            address,
+            method: Method::GET,
+            paths,
+            header: API_KEY,
+            key,
+            body: Bytes::new(),
+            idempotent: false,
+        }
     }
 
     pub(crate) fn post(address: SocketAddr, key: HeaderValue, path: &'static str, body: Bytes) -> Self {
         let paths = Arc::new([Uri::from_static(path)]);
-        Self { address, method: Method::POST, paths, key, body, idempotent: false }
+        Self { address, method: Method::POST, paths, header: API_KEY, key, body, idempotent: false }
+    }
+
+    /// The same by staff, whose token `key` then is: `Bearer …`.
+    pub(crate) fn by_staff(self, key: HeaderValue) -> Self {
+        Self { header: header::AUTHORIZATION, key, ..self }
     }
 
     fn request(&self) -> Result<Request<Full<Bytes>>, http::Error> {
@@ -191,8 +216,8 @@ impl Load {
             .method(self.method.clone())
             .uri(self.paths[turn as usize % self.paths.len()].clone())
             .header(header::HOST, "localhost")
-            .header("x-api-key", &self.key);
-        if self.method == Method::POST {
+            .header(&self.header, &self.key);
+        if self.method != Method::GET {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
         if self.idempotent {
@@ -200,6 +225,11 @@ impl Load {
             request = request.header("idempotency-key", format!("bench-{turn}"));
         }
         request.body(Full::new(self.body.clone()))
+    }
+
+    /// The same with another body.
+    pub(crate) fn with_body(&self, body: Bytes) -> Self {
+        Self { body, ..self.clone() }
     }
 
     /// Sends it once; the body of a 2xx answer.

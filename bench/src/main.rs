@@ -14,6 +14,7 @@ mod options;
 mod process;
 mod receiver;
 mod server;
+mod webhooks;
 
 use std::process::ExitCode;
 
@@ -77,6 +78,10 @@ async fn run(options: &Options) -> Result<Value, Failure> {
         report.insert("lists".to_owned(), lists::measure(options).await?);
         return Ok(Value::Object(report));
     }
+    if options.scenario == Scenario::Webhooks {
+        report.insert("webhooks".to_owned(), webhooks::measure(options).await?);
+        return Ok(Value::Object(report));
+    }
     if options.runs(Scenario::Intake) {
         report.insert("intake".to_owned(), intake::measure(options).await?);
     }
@@ -92,8 +97,15 @@ async fn run(options: &Options) -> Result<Value, Failure> {
 /// What makes the figures worthless: refused requests, or a lost delivery.
 fn complaint(report: &Value) -> Option<String> {
     let count = |path: &str| report.pointer(path).and_then(Value::as_u64).unwrap_or(0);
-    ["/intake/errors", "/delivery/errors", "/delivery/lost", "/api/errors"]
-        .into_iter()
-        .find(|path| count(path) > 0)
-        .map(|path| format!("{path} is {}", count(path)))
+    [
+        "/intake/errors",
+        "/delivery/errors",
+        "/delivery/lost",
+        "/api/errors",
+        "/webhooks/lost",
+        "/webhooks/errors",
+    ]
+    .into_iter()
+    .find(|path| count(path) > 0)
+    .map(|path| format!("{path} is {}", count(path)))
 }

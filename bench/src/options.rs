@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 pub(crate) const USAGE: &str =
-    "usage: nimbus-bench [intake|delivery|api|all|lists] [--seconds 10] [--connections 32] [--orders 1000000]
+    "usage: nimbus-bench [intake|delivery|webhooks|api|all|lists] [--seconds 10] [--connections 32] [--orders 1000000]
        [--engine sqlite|postgres] [--database-url URL] [--nimbus PATH] [--folder DIR]
   --database-url  a PostgreSQL server on which a database may be made and dropped
   --orders        how many orders the large list of `lists` has; `all` leaves that scenario out
@@ -21,6 +21,8 @@ const MAX_SECONDS: u64 = 3600;
 pub(crate) enum Scenario {
     Intake,
     Delivery,
+    /// By itself, as it has limits of its own.
+    Webhooks,
     Api,
     All,
     /// By itself, as it fills a store for minutes.
@@ -43,7 +45,7 @@ impl Engine {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Options {
     pub(crate) scenario: Scenario,
     pub(crate) duration: Duration,
@@ -78,6 +80,7 @@ impl Options {
             match arg.as_str() {
                 "intake" => options.scenario = Scenario::Intake,
                 "delivery" => options.scenario = Scenario::Delivery,
+                "webhooks" => options.scenario = Scenario::Webhooks,
                 "api" => options.scenario = Scenario::Api,
                 "lists" => options.scenario = Scenario::Lists,
                 "--orders" => options.orders = number(&arg, &value()?, MAX_ORDERS)?,

@@ -11,6 +11,28 @@ pub(crate) fn cpu_us(pid: u32) -> Result<u64, Failure> {
     ticks(&stat).map(|ticks| ticks * TICK_US).ok_or_else(|| "/proc has another form".into())
 }
 
+/// The same of all processes of a name that run now: the backends of PostgreSQL, say, one for each connection.
+pub(crate) fn cpu_us_named(name: &str) -> Result<u64, Failure> {
+    let mut sum = 0;
+    for entry in std::fs::read_dir("/proc")? {
+        let path = entry?.path();
+        // A process may end while it is looked at.
+        let is_named = std::fs::read_to_string(path.join("comm")).is_ok_and(|comm| comm.trim_end() == name);
+        if is_named && let Ok(stat) = std::fs::read_to_string(path.join("stat")) {
+            sum += ticks(&stat).unwrap_or(0) * TICK_US;
+        }
+    }
+    Ok(sum)
+}
+
+/// The most memory that a process has had at once, in KiB (`VmHWM`).
+pub(crate) fn peak_kib(pid: u32) -> Result<u64, Failure> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse().ok());
+    kib.ok_or_else(|| "/proc has another form".into())
+}
+
 /// `utime` and `stime`, fields 14 and 15 (proc(5)). The name before them, in parentheses, may hold spaces.
 fn ticks(stat: &str) -> Option<u64> {
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);

@@ -71,6 +71,20 @@ impl Server {
         Ok(Load::post(self.address, key, path, Bytes::from(body.to_string())))
     }
 
+    /// A POST by staff.
+    pub(crate) fn post_as_staff(&self, path: &'static str, body: &Value) -> Result<Load, Failure> {
+        let token = HeaderValue::try_from(format!("Bearer {}", self.seeded("/ops_token")?))?;
+        Ok(self.post(path, body)?.by_staff(token))
+    }
+
+    /// A PATCH by the partner.
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Result<(), Failure> {
+        let key = HeaderValue::try_from(self.seeded("/keys/integration")?)?;
+        let load = Load::post(self.address, key, "/", Bytes::from(body.to_string()));
+        let load = Load { method: http::Method::PATCH, paths: [Uri::try_from(path)?].into(), ..load };
+        load.once().await.map(drop)
+    }
+
     /// Reads of what `ids` name below `path`, in turn, by the same partner.
     pub(crate) fn get(&self, path: &str, ids: &[String]) -> Result<Load, Failure> {
         let key = HeaderValue::try_from(self.seeded("/keys/integration")?)?;

@@ -8,7 +8,7 @@ use std::{
 
 use nimbus_core::{access::Environment, time::Ts};
 use nimbus_store::{
-    keys::{self, Authenticated},
+    keys::{self, Authenticated, OpsToken},
     tenants::PartnerStatus,
 };
 
@@ -31,20 +31,31 @@ const TOUCH_SECONDS: i64 = 60;
 
 const REFUSED: Error = Error::Unauthorized(Unauthorized::Credential);
 
-/// Keys by their hash, with when each was read.
-#[derive(Default)]
-pub(crate) struct KeyCache(Mutex<HashMap<[u8; 32], Known>>);
+/// Credentials by their hash, with when each was read.
+pub(crate) struct Cache<T>(Mutex<HashMap<[u8; 32], Known<T>>>);
 
-type Known = (Ts, Arc<Authenticated>);
+type Known<T> = (Ts, Arc<T>);
 
-impl KeyCache {
-    fn get(&self, hash: &[u8; 32], now: Ts) -> Option<Arc<Authenticated>> {
+/// API keys.
+pub(crate) type KeyCache = Cache<Authenticated>;
+
+/// Operations tokens.
+pub(crate) type TokenCache = Cache<OpsToken>;
+
+impl<T> Default for Cache<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T> Cache<T> {
+    fn get(&self, hash: &[u8; 32], now: Ts) -> Option<Arc<T>> {
         let cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (read_at, found) = cache.get(hash)?;
         (now.micros() - read_at.micros() < CACHE_MS * 1000).then(|| Arc::clone(found))
     }
 
-    fn put(&self, hash: [u8; 32], now: Ts, found: &Arc<Authenticated>) {
+    fn put(&self, hash: [u8; 32], now: Ts, found: &Arc<T>) {
         let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if cache.len() >= CACHE_MAX {
             cache.clear();
@@ -52,7 +63,7 @@ impl KeyCache {
         cache.insert(hash, (now, Arc::clone(found)));
     }
 
-    /// Forgets every key, so that what was changed beside them is read again here at once.
+    /// Forgets all, so that what was changed beside them is read again here at once.
     pub(crate) fn clear(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
@@ -174,17 +185,22 @@ pub async fn authenticate_staff(app: &App, presented: &str, address: IpAddr) -> 
     }
     let now = wall();
     let hash = credentials::hash(presented);
-    spare_look_up(app, &hash, address)?;
-    let token = app
-        .db()
-        .read(move |tx| {
-            Box::pin(async move { keys::ops_token_authenticate(tx, &hash).await.map_err(Error::from) })
-        })
-        .await?
-        .filter(|token| {
-            token.revoked_at.is_none_or(|at| at > now) && token.expires_at.is_none_or(|at| at > now)
-        });
-    app.proven().note(hash, token.is_some());
-    let token = token.ok_or(REFUSED)?;
-    Ok(StaffActor { token_id: token.id, roles: token.roles })
+    let works = |token: &OpsToken| {
+        token.revoked_at.is_none_or(|at| at > now) && token.expires_at.is_none_or(|at| at > now)
+    };
+    let token = match app.tokens().get(&hash, now) {
+        Some(token) if works(&token) => token,
+        _ => {
+            spare_look_up(app, &hash, address)?;
+            let found = app.db().look_up(move |tx| {
+                Box::pin(async move { keys::ops_token_authenticate(tx, &hash).await.map_err(Error::from) })
+            });
+            let token = found.await?.filter(works);
+            app.proven().note(hash, token.is_some());
+            let token = Arc::new(token.ok_or(REFUSED)?);
+            app.tokens().put(hash, now, &token);
+            token
+        }
+    };
+    Ok(StaffActor { token_id: token.id, roles: token.roles.clone() })
 }

@@ -19,6 +19,7 @@ pub mod events;
 pub mod fills;
 pub mod formulary;
 mod gates;
+mod group;
 pub mod holds;
 pub mod inventory;
 pub mod jobs;
@@ -74,12 +75,13 @@ pub use error::{Detail, Error, Fault, FieldError, RefusalCode, Result};
 pub use unit::{Render, Rendered, Reply};
 
 use crate::{
-    auth::{KeyCache, Proven},
+    auth::{KeyCache, Proven, TokenCache},
     carrier_feed::CarrierFeeds,
     clock::Clock,
     labels::LabelSettings,
     limits::{Limits, Rates},
     links::Links,
+    sandbox::trigger::Triggers,
 };
 
 /// What differs between deployments.
@@ -141,10 +143,12 @@ struct Inner {
     config: Config,
     clock: Clock,
     keys: KeyCache,
+    tokens: TokenCache,
     proven: Proven,
     limits: Limits,
     links: Links,
     handover: Arc<Handover>,
+    triggers: Triggers,
     /// Seconds between two steps of an order that advances by itself; 0 is off.
     pace: AtomicU64,
     webhook_client: WebhookClient,
@@ -162,10 +166,12 @@ impl App {
             config,
             clock,
             keys: KeyCache::default(),
+            tokens: TokenCache::default(),
             proven: Proven::default(),
             limits,
             links,
             handover: Arc::default(),
+            triggers: Triggers::default(),
             pace: AtomicU64::new(pace),
             webhook_client,
         };
@@ -220,6 +226,11 @@ impl App {
         &self.inner.handover
     }
 
+    /// The requests for events of a sandbox that are written together.
+    pub(crate) fn triggers(&self) -> &Triggers {
+        &self.inner.triggers
+    }
+
     /// The counts of requests.
     pub fn limits(&self) -> &Limits {
         &self.inner.limits
@@ -233,6 +244,10 @@ impl App {
     /// What signs links to labels and tracking pages.
     pub fn links(&self) -> &Links {
         &self.inner.links
+    }
+
+    pub(crate) fn tokens(&self) -> &TokenCache {
+        &self.inner.tokens
     }
 
     pub(crate) fn keys(&self) -> &KeyCache {

@@ -7,6 +7,7 @@ use nimbus_store::{
     history,
 };
 use nimbus_webhooks::outbox;
+pub(crate) use nimbus_webhooks::outbox::Asked;
 
 use crate::{error::Result, unit::Cx};
 
@@ -40,10 +41,12 @@ impl Changes {
     }
 }
 
-/// Writes events that a sandbox was asked for, and their deliveries.
-pub(crate) async fn trigger(tx: &mut Tx, cx: &Cx, events: &[Event], data: Option<&str>) -> Result<()> {
-    let told = outbox::triggered_rows(tx, cx.wall, events, data, Some(cx.app.handover())).await?;
-    write_all(tx, tell(cx, told)).await
+/// Writes events that a sandbox was asked for, who asked, and their deliveries.
+pub(crate) async fn trigger(tx: &mut Tx, cx: &Cx, audit: &[AuditEntry], events: Vec<Asked>) -> Result<()> {
+    let mut statements = audit::audit_statements(audit);
+    let told = outbox::triggered_rows(tx, cx.wall, events, Some(cx.app.handover())).await?;
+    statements.extend(tell(cx, told));
+    write_all(tx, statements).await
 }
 
 /// The rows of events; what of them is due is handed to the dispatcher once they are committed.

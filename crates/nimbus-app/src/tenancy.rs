@@ -358,7 +358,9 @@ pub async fn token_revoke(app: &App, call: &Call, id: OpsTokenId) -> Result<()> 
             audited(tx, cx, None, "token.revoke", "token", id.0).await
         })
     })
-    .await
+    .await?;
+    app.tokens().clear();
+    Ok(())
 }
 
 pub(crate) async fn audited(

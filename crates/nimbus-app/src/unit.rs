@@ -26,6 +26,7 @@ use crate::{
     actor::{Actor, Call, Idempotency, IfMatch},
     clock::wall,
     error::{Error, Result},
+    group::Member,
 };
 
 /// Replies with an `Idempotency-Key` are kept this long.
@@ -83,6 +84,11 @@ pub type Render<T> = fn(&T) -> Rendered;
 /// The body of a use case, run inside the transaction. It may run more than once.
 pub(crate) type Job<C, T> = for<'a> fn(&'a mut Tx, &'a Cx, &'a C) -> BoxFuture<'a, Result<T>>;
 
+/// The body of a use case that several requests share, run inside their transaction: the outcome of each, in order.
+/// The `Cx` is that of the first.
+pub(crate) type GroupJob<C, T> =
+    for<'a> fn(&'a mut Tx, &'a Cx, &'a Vec<Member<C>>) -> BoxFuture<'a, Result<Vec<Result<T>>>>;
+
 /// What a job knows besides its command.
 #[derive(Clone)]
 pub(crate) struct Cx {
@@ -126,6 +132,11 @@ impl Cx {
     pub(crate) fn ahead(&self, ahead_us: i64) -> Self {
         let now = self.base.plus_micros(ahead_us);
         Self { now, today: now.date_in(&self.app.config().pharmacy_zone), ..self.clone() }
+    }
+
+    /// This job as another caller's of the same transaction.
+    pub(crate) fn of_call(&self, call: &Call) -> Self {
+        Self { call: call.clone(), ..self.clone() }
     }
 
     /// This job by the clock of the clinic whose matter it turned out to be. Production has one clock.
@@ -358,6 +369,20 @@ impl App {
         T: Send + 'static,
     {
         self.commit(call, command, job).await
+    }
+
+    /// Several requests in one transaction; each has its own outcome.
+    pub(crate) async fn act_together<C, T>(
+        &self,
+        members: Vec<Member<C>>,
+        job: GroupJob<C, T>,
+    ) -> Result<Vec<Result<T>>>
+    where
+        C: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let Some(first) = members.first().map(|member| member.call.clone()) else { return Ok(Vec::new()) };
+        self.commit(&first, members, move |tx, cx, members| job(tx, cx, members)).await
     }
 
     /// One transaction, after which the dispatcher is woken if the job has asked for it.

@@ -43,7 +43,7 @@ pub mod tenants;
 pub mod testing;
 
 pub use engine::{
-    BoxFuture, Cell, Columns, Db, Engine, FromColumn, Row, Statement, Tx, Value,
+    BoxFuture, Cell, Channel, Columns, Db, Engine, FromColumn, Row, Statement, Tx, Value,
     partitions::ensure_partitions,
 };
 pub use error::{Error, JobError, Result, SealError, Source};

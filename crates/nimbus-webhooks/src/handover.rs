@@ -195,7 +195,7 @@ impl Handover {
     }
 
     /// Waits until something was handed over, or rows are due.
-    pub(crate) async fn rung(&self) {
+    pub async fn rung(&self) {
         self.bell.notified().await;
     }
 

@@ -1,6 +1,9 @@
 //! Events and their deliveries, written in the transaction of the fact that they tell.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, btree_map::Entry};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, btree_map::Entry},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use nimbus_core::{
@@ -38,16 +41,21 @@ pub async fn rows(tx: &mut Tx, wall: Ts, facts: &[Event], handover: Option<&Hand
     written(tx, wall, told, handover).await
 }
 
-/// The same of events that a sandbox was asked for: their payloads say so, and may carry other data, the text of a
-/// JSON object.
+/// An event that a sandbox was asked for: its payload says so, and may carry other data, the text of a JSON object.
+pub struct Asked {
+    pub event: Event,
+    pub data: Option<Arc<str>>,
+}
+
+/// The rows of events that have not happened.
 pub async fn triggered_rows(
     tx: &mut Tx,
     wall: Ts,
-    facts: &[Event],
-    data: Option<&str>,
+    asked: Vec<Asked>,
     handover: Option<&Handover>,
 ) -> Result<Rows> {
-    let told = tell(tx, wall, facts, Tone::Triggered(data)).await?;
+    let (facts, data): (Vec<Event>, Vec<_>) = asked.into_iter().map(|it| (it.event, it.data)).unzip();
+    let told = tell(tx, wall, &facts, Tone::Triggered(&data)).await?;
     written(tx, wall, told, handover).await
 }
 
@@ -55,8 +63,8 @@ pub async fn triggered_rows(
 #[derive(Clone, Copy)]
 enum Tone<'a> {
     Real,
-    /// No: somebody wants to see what it would look like, perhaps with these data.
-    Triggered(Option<&'a str>),
+    /// No: somebody wants to see what it would look like, each perhaps with its data.
+    Triggered(&'a [Option<Arc<str>>]),
 }
 
 /// Events, and to whom each goes.
@@ -132,7 +140,7 @@ async fn tell(tx: &mut Tx, wall: Ts, facts: &[Event], tone: Tone<'_>) -> Result<
     let mut subscriptions: BTreeMap<ClinicId, Vec<Subscription>> = BTreeMap::new();
     sequences.take_all(tx, facts).await?;
     let mut told = Told { events: Vec::with_capacity(facts.len()), deliveries: Vec::new() };
-    for fact in facts {
+    for (place, fact) in facts.iter().enumerate() {
         let subscribed = match subscriptions.entry(fact.clinic_id) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(place) => place.insert(endpoints::subscriptions(tx, fact.clinic_id).await?),
@@ -144,7 +152,9 @@ async fn tell(tx: &mut Tx, wall: Ts, facts: &[Event], tone: Tone<'_>) -> Result<
             let Some(body) = payload::render(shape, fact, id, sequence) else { continue };
             let body = match tone {
                 Tone::Real => body,
-                Tone::Triggered(data) => payload::triggered(shape, body, data),
+                Tone::Triggered(data) => {
+                    payload::triggered(shape, body, data.get(place).and_then(|data| data.as_deref()))
+                }
             };
             let event = NewEvent {
                 id,

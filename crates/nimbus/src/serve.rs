@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use nimbus_app::{App, clock::wall, jobs, limits, operations};
-use nimbus_store::Db;
+use nimbus_store::{Channel, Db};
 use nimbus_web::WebSettings;
 use nimbus_webhooks::dispatcher::{Dispatcher, Settings as DispatchSettings};
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -18,6 +18,10 @@ use crate::{
 
 /// A stop takes at most this long.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
+/// A lost connection for signals is made anew after this.
+const LISTEN_AGAIN: Duration = Duration::from_secs(1);
+/// Signals to other processes are sent at most this often.
+const SIGNAL_EVERY: Duration = Duration::from_millis(20);
 /// Partitions for the coming months are made this often.
 const UPKEEP: Duration = Duration::from_secs(24 * 3600);
 
@@ -34,6 +38,8 @@ pub(crate) async fn serve(settings: &Settings, options: &ServeOptions) -> Result
     let mut running = Vec::new();
     if options.role != ServeRole::Api {
         running.extend(start_workers(settings, &app, &stop.workers)?);
+    } else {
+        running.push(tokio::spawn(wake_others(app.clone(), stop.workers.clone())));
     }
     if let Some(address) = options.admin_listen {
         let listener = TcpListener::bind(address).await?;
@@ -112,9 +118,44 @@ pub(crate) fn start_workers(
     let dispatcher = Dispatcher::new(app.db().clone(), dispatch, Arc::clone(app.handover()), wall);
     Ok(vec![
         tokio::spawn(dispatcher.run(stop.clone())),
+        tokio::spawn(hear_others(app.clone(), stop.clone())),
         tokio::spawn(jobs::run(app.clone(), stop.clone())),
         tokio::spawn(upkeep(app.db().clone(), stop.clone())),
     ])
+}
+
+/// Rings the dispatcher when another process has written deliveries. Without a connection it looks by itself, later.
+async fn hear_others(app: App, stop: CancellationToken) {
+    let listening = async {
+        loop {
+            let handover = Arc::clone(app.handover());
+            if let Err(error) = app.db().listen(Channel::Deliveries, move || handover.ring()).await {
+                tracing::warn!(%error, "signals of other processes are not heard");
+            }
+            tokio::time::sleep(LISTEN_AGAIN).await;
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = listening => {}
+    }
+}
+
+/// Signals to the processes that send, where this one does not: once for all that is written meanwhile.
+async fn wake_others(app: App, stop: CancellationToken) {
+    let signalling = async {
+        loop {
+            app.handover().rung().await;
+            if let Err(error) = app.db().signal(Channel::Deliveries).await {
+                tracing::warn!(%error, "the dispatchers were not woken");
+            }
+            tokio::time::sleep(SIGNAL_EVERY).await;
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = signalling => {}
+    }
 }
 
 async fn upkeep(db: Db, stop: CancellationToken) {

@@ -1,5 +1,10 @@
 //! Events on demand: a sample of any event, through the real outbox to the clinic's own endpoints.
 
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+};
+
 use nimbus_core::{
     access::Scope,
     event::{Event, Fact},
@@ -7,7 +12,9 @@ use nimbus_core::{
 };
 use nimbus_store::{
     Tx,
+    audit::AuditEntry,
     endpoints::{self, EndpointStatus, Shape},
+    tenants::{self, Clinic},
 };
 use nimbus_webhooks::payload::sample_of_clinic;
 use uuid::Uuid;
@@ -17,7 +24,8 @@ use crate::{
     App,
     actor::Call,
     error::{Error, Result},
-    outbox::{self, Changes},
+    group::{Group, Member},
+    outbox,
     unit::{Cx, Prepared, Render, Reply},
 };
 
@@ -43,6 +51,18 @@ pub struct Triggered {
     pub count: u32,
 }
 
+/// What one request writes in one transaction.
+#[derive(Clone)]
+pub(crate) struct Batch {
+    clinic: ClinicId,
+    sample: Event,
+    count: u32,
+    data: Option<Arc<str>>,
+}
+
+/// The requests for one event each, which are written together.
+pub(crate) type Triggers = Group<Batch, ()>;
+
 /// Writes events that have not happened. Once it has begun it runs to its end, whether or not the caller waits.
 pub async fn trigger(app: &App, call: &Call, command: Trigger, render: Render<Triggered>) -> Result<Reply> {
     let clinic = clinic_of(call, Scope::WebhooksWrite, command.clinic)?;
@@ -52,60 +72,105 @@ pub async fn trigger(app: &App, call: &Call, command: Trigger, render: Render<Tr
     if command.count > 1 && matches!(sample.fact, Fact::WebhookTest { .. }) {
         return Err(Error::field("count", "must be 1 for a test, which goes to each endpoint once"));
     }
-    let running = tokio::spawn(run(app.clone(), call.clone(), (clinic, command), render));
+    let Trigger { event_type, count, data, .. } = command;
+    let batch = Batch { clinic, sample, count, data: data.map(Arc::from) };
+    let outcome = Triggered { clinic_id: clinic, event_type, count };
+    if count == 1 && call.idempotency.is_none() {
+        Group::run(app, App::triggers, call.clone(), batch, |tx, cx, members| {
+            Box::pin(each(tx, cx, members))
+        })
+        .await?;
+        return Ok(Reply { rendered: render(&outcome), replayed: false });
+    }
+    let running = tokio::spawn(run(app.clone(), call.clone(), (batch, outcome), render));
     running.await.unwrap_or(Err(Error::Internal("the trigger of events broke off")))
 }
 
-async fn run(app: App, call: Call, command: (ClinicId, Trigger), render: Render<Triggered>) -> Result<Reply> {
-    let (clinic, trigger) = command;
-    let prepared = app.prepare(&call, clinic, |tx, cx, &clinic| Box::pin(on_record(tx, cx, clinic)));
+/// So many events that they are written in several transactions, or under an idempotency key.
+async fn run(
+    app: App,
+    call: Call,
+    (batch, outcome): (Batch, Triggered),
+    render: Render<Triggered>,
+) -> Result<Reply> {
+    let prepared = app.prepare(&call, batch.clinic, |tx, cx, &clinic| {
+        Box::pin(async move {
+            let clinic = existing(tx, clinic).await?;
+            outbox::trigger(tx, cx, &[on_record(cx, clinic.id)], Vec::new()).await
+        })
+    });
     if let Prepared::Answered(reply) = prepared.await? {
         return Ok(reply);
     }
-    let Trigger { event_type, count, data, .. } = trigger;
-    let mut left = count;
+    let mut left = batch.count;
     while left > 0 {
-        let batch = left.min(BATCH);
-        let of_one = count == 1;
-        let command = (clinic, event_type.clone(), data.clone(), batch, of_one);
-        app.act(&call, command, |tx, cx, (clinic, event_type, data, batch, of_one)| {
+        let now = left.min(BATCH);
+        // Each concerns an order of its own, if there are several.
+        let of_one = batch.count == 1;
+        app.act(&call, (Batch { count: now, ..batch.clone() }, of_one), |tx, cx, (batch, of_one)| {
             Box::pin(async move {
-                let cx = &cx.of_clinic(tx, *clinic).await?;
-                let events = events(tx, cx, *clinic, event_type, *batch, *of_one).await?;
-                outbox::trigger(tx, cx, &events, data.as_deref()).await
+                let clinic = existing(tx, batch.clinic).await?;
+                let events = events(tx, &cx.ahead(clinic.clock_ahead_us), batch, *of_one).await?;
+                outbox::trigger(tx, cx, &[], events).await
             })
         })
         .await?;
-        left -= batch;
+        left -= now;
     }
-    let outcome = Triggered { clinic_id: clinic, event_type, count };
     app.conclude(&call, outcome, render, |_, _, _| Box::pin(async { Ok(()) })).await
 }
 
-/// A clinic that there is, and who asks, on record.
-async fn on_record(tx: &mut Tx, cx: &Cx, clinic: ClinicId) -> Result<()> {
-    let found = nimbus_store::tenants::clinic_get(tx, clinic).await?;
-    found.filter(|clinic| clinic.deleted_at.is_none()).ok_or(Error::NotFound("Clinic"))?;
-    let mut changes = Changes::default();
-    changes.audit.push(cx.audit(Some(clinic), "sandbox.trigger", "clinic", Some(clinic.0)));
-    changes.write(tx, cx).await
+/// One event of each request.
+async fn each(tx: &mut Tx, cx: &Cx, members: &[Member<Batch>]) -> Result<Vec<Result<()>>> {
+    let mut clinics: BTreeMap<ClinicId, Option<Clinic>> = BTreeMap::new();
+    let (mut outcomes, mut audit, mut all) = (Vec::new(), Vec::new(), Vec::new());
+    for Member { call, command: batch } in members {
+        let clinic = match clinics.entry(batch.clinic) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                place.insert(existing(tx, batch.clinic).await.map(Some).or_else(missing)?)
+            }
+        };
+        let Some(clinic) = clinic else {
+            outcomes.push(Err(NO_CLINIC));
+            continue;
+        };
+        let cx = cx.of_call(call).ahead(clinic.clock_ahead_us);
+        audit.push(on_record(&cx, clinic.id));
+        all.extend(events(tx, &cx, batch, true).await?);
+        outcomes.push(Ok(()));
+    }
+    outbox::trigger(tx, cx, &audit, all).await?;
+    Ok(outcomes)
 }
 
-async fn events(
-    tx: &mut Tx,
-    cx: &Cx,
-    clinic: ClinicId,
-    event_type: &str,
-    count: u32,
-    of_one: bool,
-) -> Result<Vec<Event>> {
-    let sample = sample_of_clinic(event_type, clinic).ok_or(Error::Internal("a sample is gone"))?;
-    let sample = Event { at: cx.now, ..sample };
-    if let Fact::WebhookTest { .. } = sample.fact {
-        return tests(tx, &sample).await;
-    }
-    let key = |event: &Event| event.ordering_key.map(|key| if of_one { key } else { Uuid::now_v7() });
-    Ok((0..count).map(|_| Event { ordering_key: key(&sample), ..sample.clone() }).collect())
+const NO_CLINIC: Error = Error::NotFound("Clinic");
+
+/// A clinic that there is.
+async fn existing(tx: &mut Tx, clinic: ClinicId) -> Result<Clinic> {
+    let found = tenants::clinic_get(tx, clinic).await?;
+    found.filter(|clinic| clinic.deleted_at.is_none()).ok_or(NO_CLINIC)
+}
+
+fn missing(error: Error) -> Result<Option<Clinic>> {
+    if matches!(error, Error::NotFound(_)) { Ok(None) } else { Err(error) }
+}
+
+/// Who asks.
+fn on_record(cx: &Cx, clinic: ClinicId) -> AuditEntry {
+    cx.audit(Some(clinic), "sandbox.trigger", "clinic", Some(clinic.0))
+}
+
+async fn events(tx: &mut Tx, cx: &Cx, batch: &Batch, of_one: bool) -> Result<Vec<outbox::Asked>> {
+    let sample = Event { at: cx.now, ..batch.sample.clone() };
+    let events = match sample.fact {
+        Fact::WebhookTest { .. } => tests(tx, &sample).await?,
+        _ => {
+            let key = |event: &Event| event.ordering_key.map(|key| if of_one { key } else { Uuid::now_v7() });
+            (0..batch.count).map(|_| Event { ordering_key: key(&sample), ..sample.clone() }).collect()
+        }
+    };
+    Ok(events.into_iter().map(|event| outbox::Asked { event, data: batch.data.clone() }).collect())
 }
 
 /// A test goes to the endpoint that it names alone, so there is one for each.

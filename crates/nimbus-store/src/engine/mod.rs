@@ -6,6 +6,7 @@ pub(crate) mod partitions;
 pub(crate) mod positions;
 mod postgres;
 mod row;
+mod signals;
 mod sqlite;
 mod sqlite_reads;
 mod tx;
@@ -23,6 +24,7 @@ use crate::{
 
 pub(crate) use batch::{Insert, insert_into};
 pub use row::{Cell, Columns, FromColumn, Row};
+pub use signals::Channel;
 pub(crate) use sqlite::connect as sqlite_connect;
 pub use tx::{Statement, Tx};
 pub use value::Value;

@@ -49,6 +49,7 @@ pub(super) struct Handle {
     writers: Pool,
     readers: Pool,
     tls: Option<MakeRustlsConnect>,
+    config: Box<Config>,
     keyring: Arc<Keyring>,
     /// Held shared by every job, and alone by who waits at shutdown for the last of them.
     running: Arc<RwLock<()>>,
@@ -69,6 +70,7 @@ impl Handle {
             writers: pool(&config, tls.clone(), &format!("{SESSION} {BY_KEYS}"), writers)?,
             readers: pool(&config, tls.clone(), &format!("{SESSION} {READ_ONLY}"), readers)?,
             tls,
+            config: Box::new(config),
             keyring,
             running: Arc::default(),
         })
@@ -101,6 +103,11 @@ impl Handle {
         let value = tx.run_watched(&job).await?;
         tx.publish_keys();
         Ok(value)
+    }
+
+    /// How a connection outside the pools is made.
+    pub(super) fn own_config(&self) -> (&Config, Option<MakeRustlsConnect>) {
+        (&self.config, self.tls.clone())
     }
 
     pub(super) async fn own_connection(&self) -> Result<ClientWrapper> {

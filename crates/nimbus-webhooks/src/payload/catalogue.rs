@@ -1,6 +1,8 @@
 //! The catalogue of events: what each is called, when it is sent, what it looks like. The one source for the
 //! list that partners read, for the OpenAPI documents, and for samples.
 
+use std::sync::LazyLock;
+
 use nimbus_core::{access::Scope, event::Event, ids::ClinicId};
 use nimbus_store::endpoints::Shape;
 use serde_json::Value;
@@ -115,7 +117,8 @@ pub fn sample_of_clinic(event_type: &str, clinic: ClinicId) -> Option<Event> {
         let told = Shape::ALL.iter().filter_map(|&shape| named(shape, &event.fact));
         told.into_iter().any(|(name, _)| by(&name, event_type))
     };
-    let each = samples::each();
+    static EACH: LazyLock<Vec<Event>> = LazyLock::new(samples::each);
+    let each = &EACH;
     let broad = each.iter().find(|event| is_named(event, |name, wanted| name.name == wanted));
     let narrow = || {
         each.iter().find(|event| {
