@@ -48,6 +48,8 @@ const LANE_IN_FLIGHT: usize = 8;
 const NODE_IN_FLIGHT: usize = 512;
 /// What is known of an endpoint may be so old when something is sent to it.
 const TARGET_FRESH_MS: i64 = 1000;
+/// An endpoint that could not be read is read again after this.
+const READ_AGAIN_MS: i64 = 500;
 /// A lane with nothing to do is kept so long.
 const LANE_KEPT_MS: i64 = 600_000;
 /// Results recorded in one transaction at most; fewer than so many wait for others, but no longer than so long.
@@ -96,7 +98,7 @@ pub struct Dispatcher {
 enum Report {
     Claimed(Result<Haul, Error>, Ts),
     Recorded(Vec<Recorded>),
-    Known(Result<Targets, Error>, Ts),
+    Known(Result<Targets, (Error, BTreeSet<EndpointId>)>, Ts),
 }
 
 impl Dispatcher {
@@ -254,8 +256,8 @@ impl Dispatcher {
         let (endpoints, now) = (std::mem::take(&mut self.unknown), (self.now)());
         let (db, policy) = (self.db.clone(), self.settings.policy);
         tokio::spawn(async move {
-            let known = claim::targets(&db, policy, now, endpoints).await;
-            let _ = reports.send(Report::Known(known, now)).await;
+            let known = claim::targets(&db, policy, now, endpoints.clone()).await;
+            let _ = reports.send(Report::Known(known.map_err(|error| (error, endpoints)), now)).await;
         });
     }
 
@@ -299,8 +301,11 @@ impl Dispatcher {
                 self.reading = false;
                 match known {
                     Ok(known) => known.into_iter().for_each(|(id, ready)| self.know(id, ready, at)),
-                    // What waits for it is tried again with the next look.
-                    Err(error) => tracing::error!(%error, "endpoints could not be read"),
+                    Err((error, endpoints)) => {
+                        tracing::error!(%error, "endpoints could not be read");
+                        let again_ms = self.now_ms() + READ_AGAIN_MS;
+                        endpoints.into_iter().for_each(|id| self.turns.wake_at(again_ms, id));
+                    }
                 }
             }
         }
@@ -361,17 +366,19 @@ impl Dispatcher {
         };
         let endpoint = finished.leased.row.endpoint_id;
         if let Some(lane) = self.lanes.get_mut(&endpoint) {
-            lane.done(finished.alive, now_ms);
-            if finished.answer.outcome == Outcome::Gone {
+            let opened = lane.done(finished.alive, now_ms);
+            let gone = finished.answer.outcome == Outcome::Gone;
+            if gone {
                 // It is disabled when this is recorded: nothing more goes out meanwhile.
                 lane.close();
+            }
+            if gone || opened {
+                // It will not be sent soon: others may use the room.
                 self.returned.extend(lane.empty());
             }
             self.look |= lane.wants_more();
             self.turns.add(lane.clinic, endpoint);
-            if !finished.alive || finished.answer.outcome == Outcome::Gone {
-                self.open_or_close(endpoint);
-            }
+            self.open_or_close(endpoint);
         }
         if self.finished.is_empty() {
             self.finished_since_ms = now_ms;
