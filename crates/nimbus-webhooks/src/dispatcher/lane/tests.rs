@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use nimbus_core::ids::{DeliveryId, EndpointId, EventId};
 use nimbus_core::phi::Phi;
-use nimbus_store::endpoints::{Payload, Shape, Target};
+use nimbus_store::endpoints::{AfterDeadLetter, Payload, Shape, Target};
 
 use super::*;
 use crate::{breaker::OPEN_AFTER_FAILURES, guard::AddressPolicy, handover::Handover, signing::SigningSecret};
@@ -16,13 +16,14 @@ fn endpoint() -> EndpointId {
 }
 
 fn ready(rate_limit_per_second: Option<u32>, version: i64) -> Arc<Ready> {
+    let secret = Phi::new(SigningSecret::generate().as_str().to_owned());
     let target = Target {
         endpoint_id: endpoint(),
         clinic_id: ClinicId(Uuid::from_u128(1)),
         shape: Shape::Partner,
         url: "https://partner.example/hook".to_owned(),
-        secret: Phi::new(SigningSecret::generate().as_str().to_owned()),
-        previous_secret: None,
+        secret: secret.clone(),
+        keys: vec![secret],
         headers: Phi::default(),
         api_key: None,
         ordered: true,
@@ -34,7 +35,7 @@ fn ready(rate_limit_per_second: Option<u32>, version: i64) -> Arc<Ready> {
         failing_since: None,
         version,
     };
-    Arc::new(Ready::new(target, AddressPolicy::PublicOnly))
+    Arc::new(Ready::new(target, AddressPolicy::default()))
 }
 
 /// A lane that knows its endpoint, and what gives places in it.
