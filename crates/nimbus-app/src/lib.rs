@@ -26,6 +26,7 @@ pub mod jobs;
 pub mod key_rotation;
 pub mod label_purchases;
 pub mod labels;
+pub mod ledger;
 pub mod licenses;
 pub mod limits;
 pub mod links;

@@ -16,14 +16,14 @@ use uuid::Uuid;
 
 use self::record::{End, end_statement};
 use crate::{
-    engine::{Insert, Statement, Tx, insert_into},
+    engine::{Engine, Insert, Statement, Tx, insert_into},
     error::Result,
+    ledger::Moves,
+    rows::word,
 };
 
 pub use claim::{Claim, LANES_MAX, deliveries_claim, lanes_due, line_claim};
-pub use reads::{
-    AttemptView, DeliveryRow, Ledger, attempts_of, backlog, deliveries_of_endpoint, delivery_get,
-};
+pub use reads::{AttemptView, DeliveryRow, attempts_of, backlog, deliveries_of_endpoint, delivery_get};
 pub use record::{AttemptRow, AttemptTimes, Next, Outcome, delivery_record};
 
 words! {
@@ -165,6 +165,13 @@ pub async fn delivery_release(
     Ok(tx.batch(vec![statement]).await?.first() == Some(&1))
 }
 
+/// The state of a delivery that is about to change; nobody else changes it meanwhile.
+macro_rules! state_of {
+    ($tail:literal) => {
+        concat!("select state from deliveries where clinic_id = $1 and endpoint_id = $2 and id = $3", $tail)
+    };
+}
+
 /// Makes a delivery due now: one that waits for its next attempt goes on, a finished one begins anew. False if there
 /// is none, or it is being sent.
 pub async fn delivery_retry(
@@ -174,11 +181,24 @@ pub async fn delivery_retry(
     id: DeliveryId,
     now: Ts,
 ) -> Result<bool> {
+    let key = [clinic.into(), endpoint.into(), id.into()];
+    let was = match tx.engine() {
+        Engine::Sqlite => state_of!(""),
+        Engine::Postgres => state_of!(" for update"),
+    };
+    let Some(row) = tx.query_opt(was, &key).await? else { return Ok(false) };
+    let was = word(&row.columns().take::<String>()?, DeliveryState::parse, "deliveries.state")?;
     let sql = "update deliveries
         set attempts = case when state = 'pending' then attempts else 0 end, rank = 1, state = 'pending',
             due_at = $4, cause = null, status_code = null, finished_at = null
         where clinic_id = $1 and endpoint_id = $2 and id = $3 and lease_token is null";
-    Ok(tx.execute(sql, &[clinic.into(), endpoint.into(), id.into(), now.into()]).await? == 1)
+    if tx.execute(sql, &[clinic.into(), endpoint.into(), id.into(), now.into()]).await? == 0 {
+        return Ok(false);
+    }
+    let mut moves = Moves::default();
+    moves.add(clinic, endpoint, was, -1);
+    moves.write(tx).await?;
+    Ok(true)
 }
 
 /// Cancels what waits for an endpoint; how many that were.
@@ -186,5 +206,9 @@ pub async fn deliveries_cancel(tx: &mut Tx, clinic: ClinicId, endpoint: Endpoint
     let sql = "update deliveries
         set state = 'cancelled', finished_at = $3, lease_token = null, lease_until = null
         where clinic_id = $1 and endpoint_id = $2 and state = 'pending'";
-    tx.execute(sql, &[clinic.into(), endpoint.into(), now.into()]).await
+    let cancelled = tx.execute(sql, &[clinic.into(), endpoint.into(), now.into()]).await?;
+    let mut moves = Moves::default();
+    moves.add(clinic, endpoint, DeliveryState::Cancelled, i64::try_from(cancelled).unwrap_or(i64::MAX));
+    moves.write(tx).await?;
+    Ok(cancelled)
 }

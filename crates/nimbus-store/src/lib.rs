@@ -19,6 +19,7 @@ pub mod jobs;
 pub mod keyring;
 pub mod keys;
 pub mod label_purchases;
+pub mod ledger;
 pub mod licenses;
 pub mod migrate;
 pub mod orders;

@@ -39,6 +39,7 @@ pub const KEPT: &[&str] = &[
     "clinic_drugs",
     "clinic_keys",
     "deliveries",
+    "delivery_ledger",
     "event_sequences",
     "events",
     "free_shipping",

@@ -1,6 +1,6 @@
 //! `nimbus doctor`: whether a deployment is sound, each check with its answer.
 
-use nimbus_app::operations;
+use nimbus_app::ledger::{self, Checked, Ledger};
 use nimbus_store::migrate;
 use serde_json::json;
 
@@ -27,7 +27,7 @@ pub(crate) async fn doctor(settings: &Settings, as_json: bool) -> Result<(), Fai
                 },
             ));
             let app = boot::app(settings, db.clone())?;
-            checks.push(("deliveries", ledger(&app).await));
+            checks.push(("deliveries", deliveries(&app).await));
             let compared = as_on_record(&app, &settings.rules_sources()?).await;
             let compared = compared.map(|()| "as on record".to_owned());
             checks.push(("rules", compared.map_err(|failure| failure.to_string())));
@@ -56,13 +56,27 @@ pub(crate) async fn doctor(settings: &Settings, as_json: bool) -> Result<(), Fai
 }
 
 /// Every accepted delivery is delivered, pending, dead or cancelled, for each endpoint and in all.
-async fn ledger(app: &nimbus_app::App) -> Result<String, String> {
-    let ledger = operations::ledger(app).await.map_err(|error| error.to_string())?;
-    let counts = format!(
+async fn deliveries(app: &nimbus_app::App) -> Result<String, String> {
+    accounted(&ledger::check(app).await.map_err(|error| error.to_string())?)
+}
+
+fn accounted(checked: &Checked) -> Result<String, String> {
+    if checked.is_balanced() {
+        return Ok(counts(&checked.total));
+    }
+    let wrong = checked.mismatches.iter().map(|(endpoint, ledger)| {
+        let which = endpoint.map_or_else(|| "no endpoint".to_owned(), |id| format!("endpoint {id}"));
+        format!("{which}: a difference of {}, {}", ledger.difference(), counts(ledger))
+    });
+    let wrong: Vec<String> = wrong.collect();
+    Err(format!("the ledger does not balance: {}; in all {}", wrong.join("; "), counts(&checked.total)))
+}
+
+fn counts(ledger: &Ledger) -> String {
+    format!(
         "{} accepted = {} delivered + {} pending + {} dead + {} cancelled",
         ledger.accepted, ledger.delivered, ledger.pending, ledger.dead, ledger.cancelled
-    );
-    if ledger.is_balanced() { Ok(counts) } else { Err(format!("the ledger does not balance: {counts}")) }
+    )
 }
 
 fn describe(failure: &Failure) -> String {
@@ -73,4 +87,30 @@ fn describe(failure: &Failure) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use nimbus_core::ids::EndpointId;
+
+    use super::*;
+
+    #[test]
+    fn a_ledger_that_does_not_balance_names_the_endpoint_and_the_difference() {
+        let endpoint: EndpointId = "01890000-0000-7000-8000-000000000001".parse().unwrap();
+        let lost = Ledger { accepted: 3, delivered: 1, pending: 1, ..Ledger::default() };
+        let doubled = Ledger { accepted: 1, delivered: 1, dead: 1, ..Ledger::default() };
+        let total = Ledger { accepted: 4, delivered: 2, pending: 1, dead: 1, cancelled: 0 };
+        let mut checked = Checked { total, mismatches: vec![(Some(endpoint), lost), (None, doubled)] };
+        assert_eq!(
+            accounted(&checked).unwrap_err(),
+            "the ledger does not balance: endpoint 01890000-0000-7000-8000-000000000001: a difference of 1, 3 accepted \
+             = 1 delivered + 1 pending + 0 dead + 0 cancelled; no endpoint: a difference of -1, 1 accepted = 1 \
+             delivered + 0 pending + 1 dead + 0 cancelled; in all 4 accepted = 2 delivered + 1 pending + 1 dead + 0 \
+             cancelled"
+        );
+        checked.mismatches.clear();
+        let counts = "4 accepted = 2 delivered + 1 pending + 1 dead + 0 cancelled";
+        assert_eq!(accounted(&checked).unwrap(), counts);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use nimbus_app::{App, clock::wall, jobs, limits, operations};
+use nimbus_app::{App, clock::wall, jobs, ledger, limits, operations};
 use nimbus_store::{Channel, Db};
 use nimbus_web::WebSettings;
 use nimbus_webhooks::dispatcher::{Dispatcher, Settings as DispatchSettings};
@@ -107,7 +107,7 @@ pub(crate) struct Stop {
     pub(crate) workers: CancellationToken,
 }
 
-/// The dispatcher, the jobs and the upkeep of partitions.
+/// The dispatcher, the jobs, the ledger and the upkeep of partitions.
 pub(crate) fn start_workers(
     settings: &Settings,
     app: &App,
@@ -120,6 +120,7 @@ pub(crate) fn start_workers(
         tokio::spawn(dispatcher.run(stop.clone())),
         tokio::spawn(hear_others(app.clone(), stop.clone())),
         tokio::spawn(jobs::run(app.clone(), stop.clone())),
+        tokio::spawn(ledger::run(app.clone(), stop.clone())),
         tokio::spawn(upkeep(app.db().clone(), stop.clone())),
     ])
 }

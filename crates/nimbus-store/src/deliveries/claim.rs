@@ -7,13 +7,14 @@ use nimbus_core::{
 use uuid::Uuid;
 
 use super::{
-    Claimed, Lease, Next,
+    Claimed, DeliveryState, Lease, Next,
     record::{End, end_statement},
 };
 use crate::{
     engine::{Engine, Row, Tx},
     error::{Error, Result, SealError},
     events::body_at,
+    ledger::Moves,
 };
 
 /// So many endpoints are looked at in one go.
@@ -191,6 +192,7 @@ pub async fn line_claim(
 /// The rows with their payloads, and the least sequence of those that have none any more.
 async fn read_claimed(tx: &mut Tx, rows: &[Row], token: Uuid, now: Ts) -> Result<(Vec<Claimed>, i64)> {
     let (mut claimed, mut unreadable, mut broken) = (Vec::with_capacity(rows.len()), Vec::new(), i64::MAX);
+    let mut moves = Moves::default();
     for row in rows {
         let mut columns = row.columns();
         let (id, clinic_id): (DeliveryId, ClinicId) = (columns.take()?, columns.take()?);
@@ -216,12 +218,15 @@ async fn read_claimed(tx: &mut Tx, rows: &[Row], token: Uuid, now: Ts) -> Result
                 let cause = Some("unreadable".to_owned());
                 let end = End { clinic_id, id, token, attempts: Some(attempts), status_code: None, cause };
                 unreadable.push(end_statement(&end, Next::Dead, now));
+                moves.add(clinic_id, endpoint_id, DeliveryState::Dead, 1);
                 broken = broken.min(sequence.unwrap_or(i64::MAX));
             }
         }
     }
     if !unreadable.is_empty() {
+        // The rows are this transaction's: each of them ends.
         tx.batch(unreadable).await?;
+        moves.write(tx).await?;
     }
     Ok((claimed, broken))
 }

@@ -1,4 +1,4 @@
-//! Reading deliveries: lists, attempts, and the ledger of them all.
+//! Reading deliveries: lists and attempts.
 
 use nimbus_core::{
     ids::{AttemptId, ClinicId, DeliveryId, EndpointId, EventId},
@@ -13,6 +13,7 @@ use super::{
 use crate::{
     engine::{Row, Tx},
     error::{Error, Result},
+    ledger::Ledger,
     page::{Page, Slice},
     rows::word,
 };
@@ -55,23 +56,6 @@ impl std::fmt::Debug for AttemptView {
             .field("id", &self.id)
             .field("outcome", &self.outcome)
             .finish_non_exhaustive()
-    }
-}
-
-/// The conservation ledger: every accepted delivery is in exactly one state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Ledger {
-    pub accepted: i64,
-    pub delivered: i64,
-    pub pending: i64,
-    pub dead: i64,
-    pub cancelled: i64,
-}
-
-impl Ledger {
-    /// Whether nothing is unaccounted for.
-    pub const fn is_balanced(&self) -> bool {
-        self.accepted == self.delivered + self.pending + self.dead + self.cancelled
     }
 }
 
@@ -193,7 +177,7 @@ pub async fn attempts_of(tx: &mut Tx, clinic: ClinicId, delivery: DeliveryId) ->
     rows.iter().map(view).collect()
 }
 
-/// The ledger of all deliveries.
+/// How many deliveries there are in each state, counted one by one.
 pub async fn backlog(tx: &mut Tx) -> Result<Ledger> {
     let sql = "select count(*), count(*) filter (where state = 'delivered'),
             count(*) filter (where state = 'pending'), count(*) filter (where state = 'dead'),

@@ -1,7 +1,7 @@
 //! Recording what came of deliveries: many at a time, each only under its lease, with their attempts.
 
 use nimbus_core::{
-    ids::{AttemptId, ClinicId, DeliveryId},
+    ids::{AttemptId, ClinicId, DeliveryId, EndpointId},
     time::Ts,
 };
 use uuid::Uuid;
@@ -10,6 +10,7 @@ use super::DeliveryState;
 use crate::{
     engine::{Engine, Insert, Statement, Tx, Value, insert_into},
     error::Result,
+    ledger::Moves,
     seal::SealedAt,
 };
 
@@ -56,9 +57,20 @@ pub enum Next {
     },
 }
 
+impl Next {
+    const fn state(self) -> DeliveryState {
+        match self {
+            Self::Delivered => DeliveryState::Delivered,
+            Self::Dead => DeliveryState::Dead,
+            Self::Retry { .. } | Self::Release { .. } => DeliveryState::Pending,
+        }
+    }
+}
+
 /// What came of a claimed delivery.
 pub struct Outcome {
     pub clinic_id: ClinicId,
+    pub endpoint_id: EndpointId,
     pub delivery_id: DeliveryId,
     pub token: Uuid,
     pub attempt: Option<AttemptRow>,
@@ -78,10 +90,10 @@ pub(super) struct End {
 
 /// The columns of [`END`] and [`RECORD`].
 fn end_args(end: &End, next: Next, now: Ts) -> Vec<Value> {
-    let (state, due_at) = match next {
-        Next::Delivered => (DeliveryState::Delivered, None),
-        Next::Dead => (DeliveryState::Dead, None),
-        Next::Retry { due_at } | Next::Release { due_at } => (DeliveryState::Pending, Some(due_at)),
+    let state = next.state();
+    let due_at = match next {
+        Next::Delivered | Next::Dead => None,
+        Next::Retry { due_at } | Next::Release { due_at } => Some(due_at),
     };
     let finished_at = (state != DeliveryState::Pending).then_some(now);
     vec![
@@ -138,8 +150,11 @@ pub async fn delivery_record(tx: &mut Tx, outcomes: &[Outcome], now: Ts) -> Resu
 async fn record_each(tx: &mut Tx, outcomes: &[Outcome], now: Ts) -> Result<Vec<bool>> {
     let ends = outcomes.iter().map(|outcome| end_statement(&outcome.end(), outcome.next, now)).collect();
     let held: Vec<bool> = tx.batch(ends).await?.into_iter().map(|rows| rows == 1).collect();
-    let mut attempts = Vec::with_capacity(outcomes.len());
+    let (mut attempts, mut moves) = (Vec::with_capacity(outcomes.len()), Moves::default());
     for (outcome, held) in outcomes.iter().zip(&held) {
+        if *held {
+            moves.add(outcome.clinic_id, outcome.endpoint_id, outcome.next.state(), 1);
+        }
         if let (Some(attempt), true) = (&outcome.attempt, held) {
             attempts.push(Statement::row(&INSERT_ATTEMPT, attempt_args(tx, outcome, attempt).await?));
         }
@@ -147,6 +162,7 @@ async fn record_each(tx: &mut Tx, outcomes: &[Outcome], now: Ts) -> Result<Vec<b
     if !attempts.is_empty() {
         tx.batch(attempts).await?;
     }
+    moves.write(tx).await?;
     Ok(held)
 }
 
@@ -193,7 +209,14 @@ const RECORD: &str = "with ended as (
             as r (clinic_id, id, token, state, attempts, status_code, cause, due_at, finished_at)
         where deliveries.clinic_id = r.clinic_id and deliveries.id = r.id and deliveries.lease_token = r.token
             and deliveries.state = 'pending'
-        returning deliveries.id
+        returning deliveries.id, deliveries.clinic_id, deliveries.endpoint_id, deliveries.state
+    ), counted as (
+        insert into delivery_ledger (clinic_id, endpoint_id, accepted, delivered, dead, cancelled)
+        select clinic_id, endpoint_id, 0, count(*) filter (where state = 'delivered'),
+            count(*) filter (where state = 'dead'), 0
+        from ended where state <> 'pending' group by clinic_id, endpoint_id order by clinic_id, endpoint_id
+        on conflict (clinic_id, endpoint_id) do update
+        set delivered = delivery_ledger.delivered + excluded.delivered, dead = delivery_ledger.dead + excluded.dead
     ), kept as (
         insert into attempts
             (clinic_id, id, delivery_id, number, started_at, elapsed_ms, outcome, cause, status_code, response,

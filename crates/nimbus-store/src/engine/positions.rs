@@ -21,7 +21,10 @@ pub(crate) async fn follow_cluster(conn: &mut ClientWrapper) -> Result<()> {
         return Ok(tx.rollback().await?);
     }
     if known.is_some() {
-        // The greatest becomes -1.
+        // The walk of the ledger goes on where it was; the greatest becomes -1.
+        let sql = "update delivery_ledger_mark
+            set position = least(-1, coalesce(position - (select max(position) + 1 from events), -1))";
+        tx.execute(sql, &[]).await?;
         let sql = "update events set position = position - (select max(position) + 1 from events)";
         tx.execute(sql, &[]).await?;
     }

@@ -7,12 +7,13 @@ use nimbus_core::{
 use nimbus_store::{
     Db, Error, Result, Tx,
     deliveries::{
-        AttemptRow, AttemptTimes, Claim, Claimed, DeliveryRow, DeliveryState, Lease, Ledger, NewDelivery,
-        Next, Outcome, attempts_of, backlog, deliveries_cancel, deliveries_claim, deliveries_of_endpoint,
+        AttemptRow, AttemptTimes, Claim, Claimed, DeliveryRow, DeliveryState, Lease, NewDelivery, Next,
+        Outcome, attempts_of, backlog, deliveries_cancel, deliveries_claim, deliveries_of_endpoint,
         delivery_get, delivery_record, delivery_release, delivery_retry, delivery_statements, lanes_due,
     },
     endpoints::{EndpointStatus, endpoint_get, endpoint_insert, endpoint_update},
     events::event_statements,
+    ledger::Ledger,
     page::Page,
     two_engines,
 };
@@ -71,17 +72,17 @@ two_engines! {
     }
 }
 
-type Lane = (ClinicId, EndpointId);
+pub(crate) type Lane = (ClinicId, EndpointId);
 
 /// An active endpoint of a new clinic.
-async fn lane(tx: &mut Tx) -> Result<Lane> {
+pub(crate) async fn lane(tx: &mut Tx) -> Result<Lane> {
     let made = endpoint(clinic(tx).await?, "https://partner.example/hook");
     endpoint_insert(tx, &made).await?;
     Ok((made.clinic_id, made.id))
 }
 
 /// Events to an endpoint, due at these times; their bodies are `0`, `1` ….
-async fn add(tx: &mut Tx, (clinic_id, endpoint_id): Lane, due: &[Ts]) -> Result<Vec<DeliveryId>> {
+pub(crate) async fn add(tx: &mut Tx, (clinic_id, endpoint_id): Lane, due: &[Ts]) -> Result<Vec<DeliveryId>> {
     let events: Vec<_> = (0..due.len()).map(|i| event(clinic_id, &i.to_string())).collect();
     let delivery = |(event, due): (&nimbus_store::events::NewEvent, &Ts)| NewDelivery {
         id: id(),
@@ -112,7 +113,7 @@ const TIMES: AttemptTimes = AttemptTimes {
     reused: Some(false),
 };
 
-fn outcome(claimed: &Claimed, next: Next, status_code: i64) -> Outcome {
+pub(crate) fn outcome(claimed: &Claimed, next: Next, status_code: i64) -> Outcome {
     let attempt = AttemptRow {
         id: id(),
         number: claimed.attempts + 1,
@@ -127,6 +128,7 @@ fn outcome(claimed: &Claimed, next: Next, status_code: i64) -> Outcome {
     };
     Outcome {
         clinic_id: claimed.clinic_id,
+        endpoint_id: claimed.endpoint_id,
         delivery_id: claimed.id,
         token: claimed.token,
         attempt: (!matches!(next, Next::Release { .. })).then_some(attempt),
@@ -139,7 +141,7 @@ fn unordered(lane: Lane, at: Ts, limit: i64) -> Claim {
     Claim { endpoint_id: lane.1, ordered: false, hold: false, lease, limit }
 }
 
-async fn claim(tx: &mut Tx, lane: Lane, at: Ts, limit: i64) -> Result<Vec<Claimed>> {
+pub(crate) async fn claim(tx: &mut Tx, lane: Lane, at: Ts, limit: i64) -> Result<Vec<Claimed>> {
     deliveries_claim(tx, &unordered(lane, at, limit), at).await
 }
 

@@ -88,6 +88,7 @@ async fn claim(tx: &mut Tx, lane: Lane, at: Ts, hold: bool) -> Result<Vec<Claime
 async fn end(tx: &mut Tx, claimed: &Claimed, next: Next) -> Result<()> {
     let outcome = Outcome {
         clinic_id: claimed.clinic_id,
+        endpoint_id: claimed.endpoint_id,
         delivery_id: claimed.id,
         token: claimed.token,
         attempt: None,
@@ -173,6 +174,7 @@ async fn leased_told(tx: &mut Tx) -> Result<()> {
     assert!(claim(tx, lane, after(1), false).await?.is_empty());
     let outcome = |token| Outcome {
         clinic_id: lane.0,
+        endpoint_id: lane.1,
         delivery_id: made[0],
         token,
         attempt: None,

@@ -8,6 +8,7 @@ mod events;
 mod idempotency;
 mod jobs;
 mod keys;
+mod ledger;
 mod lines;
 mod rate_usage;
 mod sandbox;

@@ -72,6 +72,7 @@ impl Finished {
         };
         Ended {
             clinic_id: row.clinic_id,
+            endpoint_id: row.endpoint_id,
             delivery_id: row.id,
             token: row.token,
             attempt: Some(attempt),
@@ -157,6 +158,7 @@ pub(super) async fn record(
 pub(super) async fn give_back(db: &Db, unsent: Vec<Leased>, now: Ts) {
     let released = |leased: &Leased| Ended {
         clinic_id: leased.row.clinic_id,
+        endpoint_id: leased.row.endpoint_id,
         delivery_id: leased.row.id,
         token: leased.row.token,
         attempt: None,
