@@ -56,7 +56,7 @@ pub struct Which {
 }
 
 /// The endpoint of the clinic that is meant.
-async fn find(tx: &mut Tx, clinic: ClinicId, which: Which) -> Result<Endpoint> {
+pub(crate) async fn find(tx: &mut Tx, clinic: ClinicId, which: Which) -> Result<Endpoint> {
     let found = store::endpoint_get(tx, clinic, which.id).await?;
     found.filter(|found| found.shape == which.shape).ok_or(NOT_FOUND)
 }

@@ -11,12 +11,13 @@ pub use nimbus_webhooks::payload::{CatalogueEntry, any_event, catalogue, is_know
 
 use crate::{
     App,
-    actor::Call,
+    actor::{Call, PartnerActor},
     error::{Error, Result},
 };
 
 const NOT_FOUND: Error = Error::NotFound("Event");
 
+#[derive(Debug, Clone)]
 pub struct List {
     pub shape: Shape,
     /// As in a subscription; everything if it is not given.
@@ -31,14 +32,7 @@ pub struct List {
 /// The events of the key's clinic after the last one seen. What it has read is never added to.
 pub async fn list(app: &App, call: &Call, list: List) -> Result<Slice<FeedEvent>> {
     let partner = call.partner(Scope::WebhooksRead)?;
-    let feed = Feed {
-        shape: list.shape,
-        after: list.after,
-        types: types_of(list.shape, list.event_types.as_deref(), partner.scopes),
-        created_from: list.created_from,
-        created_until: list.created_until,
-        limit: list.limit,
-    };
+    let feed = feed_of(partner, list);
     app.read(call, (partner.clinic_id, feed), |tx, cx, (clinic, feed)| {
         Box::pin(async move {
             let found = store::event_feed(tx, *clinic, feed).await?;
@@ -46,6 +40,28 @@ pub async fn list(app: &App, call: &Call, list: List) -> Result<Slice<FeedEvent>
         })
     })
     .await
+}
+
+/// Whether [`list`] would find anything now. It shows its caller nothing of it, and leaves nothing on record.
+pub async fn is_any(app: &App, call: &Call, list: List) -> Result<bool> {
+    let partner = call.partner(Scope::WebhooksRead)?;
+    let (clinic, feed) = (partner.clinic_id, feed_of(partner, List { limit: 1, ..list }));
+    let read = app.db().read(move |tx| {
+        let feed = feed.clone();
+        Box::pin(async move { Ok::<_, Error>(!store::event_feed(tx, clinic, &feed).await?.items.is_empty()) })
+    });
+    read.await
+}
+
+fn feed_of(partner: &PartnerActor, list: List) -> Feed {
+    Feed {
+        shape: list.shape,
+        after: list.after,
+        types: types_of(list.shape, list.event_types.as_deref(), partner.scopes),
+        created_from: list.created_from,
+        created_until: list.created_until,
+        limit: list.limit,
+    }
 }
 
 pub struct Get {

@@ -30,6 +30,7 @@ pub mod ledger;
 pub mod licenses;
 pub mod limits;
 pub mod links;
+pub mod news;
 pub mod onboarding;
 pub mod operations;
 pub mod orders;
@@ -51,6 +52,7 @@ pub mod signatures;
 pub mod tenancy;
 pub mod tracking;
 pub mod unit;
+pub mod webhook_stats;
 pub mod webhook_test;
 
 pub use nimbus_store::page;
@@ -83,6 +85,7 @@ use crate::{
     limits::{Limits, Rates},
     links::Links,
     sandbox::trigger::Triggers,
+    news::News,
 };
 
 /// What differs between deployments.
@@ -150,6 +153,7 @@ struct Inner {
     links: Links,
     handover: Arc<Handover>,
     triggers: Triggers,
+    news: News,
     /// Seconds between two steps of an order that advances by itself; 0 is off.
     pace: AtomicU64,
     webhook_client: WebhookClient,
@@ -173,6 +177,7 @@ impl App {
             links,
             handover: Arc::default(),
             triggers: Triggers::default(),
+            news: News::default(),
             pace: AtomicU64::new(pace),
             webhook_client,
         };
@@ -230,6 +235,11 @@ impl App {
     /// The requests for events of a sandbox that are written together.
     pub(crate) fn triggers(&self) -> &Triggers {
         &self.inner.triggers
+    }
+
+    /// Those who wait for events.
+    pub fn news(&self) -> &News {
+        &self.inner.news
     }
 
     /// The counts of requests.

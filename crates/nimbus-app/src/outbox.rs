@@ -52,6 +52,9 @@ pub(crate) async fn trigger(tx: &mut Tx, cx: &Cx, audit: &[AuditEntry], events: 
 /// The rows of events; what of them is due is handed to the dispatcher once they are committed.
 fn tell(cx: &Cx, told: outbox::Rows) -> Vec<Statement> {
     cx.hand_over(told.fresh);
+    if !told.statements.is_empty() {
+        cx.has_news();
+    }
     if told.is_due {
         cx.wake_dispatcher();
     }

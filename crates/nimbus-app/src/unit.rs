@@ -105,11 +105,13 @@ pub(crate) struct Cx {
     after_commit: Arc<AfterCommit>,
 }
 
-/// What the dispatcher is told when a job is committed.
+/// What the dispatcher, and who waits for events, are told when a job is committed.
 #[derive(Default)]
 struct AfterCommit {
     /// Something is due that anybody may send.
     is_due: AtomicBool,
+    /// Events were written.
+    has_news: AtomicBool,
     fresh: Mutex<Vec<Fresh>>,
 }
 
@@ -164,9 +166,15 @@ impl Cx {
         self.after_commit.lock().extend(fresh);
     }
 
+    /// Has those who wait for events woken once this is committed.
+    pub(crate) fn has_news(&self) {
+        self.after_commit.has_news.store(true, Ordering::Relaxed);
+    }
+
     /// The job runs, perhaps again: what it said before was not committed.
     fn begin(&self) {
         self.after_commit.is_due.store(false, Ordering::Relaxed);
+        self.after_commit.has_news.store(false, Ordering::Relaxed);
         self.after_commit.lock().clear();
     }
 
@@ -175,6 +183,9 @@ impl Cx {
         handover.give(std::mem::take(&mut *self.after_commit.lock()));
         if self.after_commit.is_due.load(Ordering::Relaxed) {
             handover.ring();
+        }
+        if self.after_commit.has_news.load(Ordering::Relaxed) {
+            self.app.news().tell();
         }
     }
 

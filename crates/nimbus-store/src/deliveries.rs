@@ -3,6 +3,7 @@
 mod claim;
 mod reads;
 mod record;
+mod stats;
 
 use std::collections::BTreeSet;
 
@@ -25,6 +26,7 @@ use crate::{
 pub use claim::{Claim, LANES_MAX, deliveries_claim, lanes_due, line_claim};
 pub use reads::{AttemptView, DeliveryRow, attempts_of, backlog, deliveries_of_endpoint, delivery_get};
 pub use record::{AttemptRow, AttemptTimes, Next, Outcome, delivery_record};
+pub use stats::{AttemptCount, LATEST_MAX, Stats, WAITING_MAX, delivery_stats};
 
 words! {
     pub enum DeliveryState {

@@ -269,11 +269,14 @@ async fn ask_all(tx: &mut Tx, scene: &Scene) -> Result<()> {
             deliveries::deliveries_of_endpoint(tx, clinic, scene.endpoint, state, &page).await.ok();
         }
     }
+    for since in [0, ROWS - 50] {
+        deliveries::delivery_stats(tx, clinic, scene.endpoint, at(since)).await?;
+    }
     Ok(())
 }
 
 /// Names of subqueries, each of which a page's limit (or the thousand of a range that holds few) bounds.
-const BOUNDED: [&str; 5] = ["o", "s", "few", "changed", "(subquery"];
+const BOUNDED: [&str; 7] = ["o", "s", "few", "changed", "latest", "waiting", "(subquery"];
 
 /// Conditions that have an index of their own.
 const FILTERS: [&str; 5] =

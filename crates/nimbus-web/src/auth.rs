@@ -61,6 +61,15 @@ impl Web {
         self.admitted(request, found.map(Actor::Partner), Credential::ApiKey)
     }
 
+    /// Whether the caller of a request that takes long may still have what it asked for: its key may have been revoked
+    /// meanwhile. It is not counted again.
+    pub(crate) async fn still_partner(&self, request: &Incoming, scope: Scope) -> Result<(), Failure> {
+        let key = only(request.headers(), API_KEY).ok_or(Failure::Unauthorized(Credential::ApiKey))?;
+        let found = auth::authenticate_key(&self.app, key, self.caller_of(request)).await;
+        let actor = found.map_err(|error| refused(error, Credential::ApiKey))?;
+        if actor.scopes.has(scope) { Ok(()) } else { Err(Failure::MissingScope(scope)) }
+    }
+
     /// Staff with one of the roles.
     pub(crate) async fn staff(&self, request: &Incoming, roles: &[Role]) -> Result<Call, Failure> {
         let found = match bearer(request.headers()) {

@@ -1,20 +1,27 @@
 //! What both surfaces share of the event log: reading its parameters, and events as they were signed.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use nimbus_app::{
-    events::{FeedEvent, List, Shape, any_event, catalogue, is_known},
-    page::Page,
+    Call,
+    events::{self, FeedEvent, List, Shape, any_event, catalogue, is_known},
+    news::Waiter,
+    page::{Page, Slice},
 };
+use nimbus_core::access::Scope;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, value::RawValue};
+use tokio::time::Instant;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{RefOr, schema::Schema},
 };
 
 use crate::{
+    Web,
+    body::Incoming,
     checks::{count, id, timestamp},
+    failure::Failure,
     fields::{Checked, Fields},
 };
 
@@ -28,8 +35,51 @@ pub(crate) struct Names {
     pub(crate) created_until: &'static str,
 }
 
+/// How long a request may wait for events, and how much sooner than it would run out it is answered.
+const MAX_WAIT_SECONDS: u32 = 30;
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// When a request that finds no place to wait may ask again.
+const FULL_SECONDS: u32 = 1;
+
+/// A page of a list, or what comes first while the caller waits: an empty page where nothing did. The caller's key is
+/// asked for again each time before it is told something.
+pub(crate) async fn list_or_wait(
+    web: &Web,
+    request: &Incoming,
+    call: &Call,
+    (list, wait): (List, Option<u32>),
+) -> Result<Slice<FeedEvent>, Failure> {
+    let wait = Duration::from_secs(wait.unwrap_or(0).into());
+    let until = Instant::now() + wait.min(web.settings.request_timeout.saturating_sub(ANSWER_WITHIN));
+    // Before the first look, so that nothing is committed unseen between it and the waiting.
+    let mut waiter = match wait.is_zero() {
+        true => None,
+        false => Some(enter(web, call)?),
+    };
+    let found = events::list(&web.app, call, list.clone()).await?;
+    let Some(waiter) = waiter.as_mut().filter(|_| found.items.is_empty()) else { return Ok(found) };
+    while let Ok(true) = tokio::time::timeout_at(until, waiter.wait()).await {
+        web.still_partner(request, Scope::WebhooksRead).await?;
+        if events::is_any(&web.app, call, list.clone()).await? {
+            return Ok(events::list(&web.app, call, list).await?);
+        }
+    }
+    Ok(found)
+}
+
+fn enter(web: &Web, call: &Call) -> Result<Waiter, Failure> {
+    let partner = call.partner(Scope::WebhooksRead)?;
+    web.app.news().enter(partner.key_id).ok_or(Failure::RateLimited(FULL_SECONDS))
+}
+
+/// Reads the parameters of a list, and how many seconds its caller waits.
+pub(crate) fn read_waiting(f: &mut Fields<'_>, shape: Shape, names: &Names) -> (List, Option<u32>) {
+    let wait = f.optional("wait", count(0..=MAX_WAIT_SECONDS));
+    (read_list(f, shape, names), wait)
+}
+
 /// Reads the parameters of a list.
-pub(crate) fn read_list(f: &mut Fields<'_>, shape: Shape, names: &Names) -> List {
+fn read_list(f: &mut Fields<'_>, shape: Shape, names: &Names) -> List {
     List {
         shape,
         event_types: f.optional(names.event_types, event_types(shape)),

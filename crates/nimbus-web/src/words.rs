@@ -7,6 +7,7 @@ use nimbus_app::{
     inventory::Change,
     sandbox::simulation::GOALS,
     tenancy::PartnerStatus as Partner,
+    webhook_stats::Window,
 };
 use nimbus_core::{
     access::Environment as Deployment,
@@ -121,6 +122,8 @@ sets! {
     /// How much a webhook is told: all, or ids and status only.
     WebhookPayload: Payload::ALL, Payload::as_str;
     DeliveryStatus: DeliveryState::ALL, DeliveryState::as_str;
+    /// How far back the figures of a webhook go.
+    StatsWindow: Window::ALL, Window::as_str;
     AttemptOutcome: &["delivered", "failed"], |word| word;
     /// Whether what failed may pass by itself.
     FailureClass: &[FailureKind::Permanent, FailureKind::Transient], FailureKind::as_str;

@@ -63,6 +63,7 @@ pub(crate) async fn serve(settings: &Settings, options: &ServeOptions) -> Result
     signalled().await?;
     tracing::info!("stopping");
     let stopped = tokio::time::timeout(STOP_WITHIN, async {
+        app.news().close();
         stop.api.cancel();
         if let Some(api) = api {
             api.await.ok();

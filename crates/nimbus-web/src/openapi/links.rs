@@ -40,6 +40,7 @@ const LINKS: &[Link] = &[
     link("createWebhook", "testWebhook", "id", "/data/webhook_id"),
     link("createWebhook", "rotateWebhookSecret", "id", "/data/webhook_id"),
     link("createWebhook", "listWebhookDeliveries", "id", "/data/webhook_id"),
+    link("createWebhook", "getWebhookStats", "id", "/data/webhook_id"),
     link("createWebhook", "deleteWebhook", "id", "/data/webhook_id"),
     link("listWebhooks", "getWebhook", "id", "/data/0/webhook_id"),
     link("createWebhookEndpoint", "getWebhookEndpoint", "webhookId", "/id"),

@@ -13,7 +13,7 @@ use super::envelope::{self, Page};
 use crate::{
     Web,
     body::Incoming,
-    event_feed::{Names, OrdersEvent, read_list},
+    event_feed::{Names, OrdersEvent, list_or_wait, read_waiting},
     failure::Answer,
     wire::json_response,
 };
@@ -39,6 +39,9 @@ pub struct EventListParams {
     /// Of before this time.
     #[param(format = DateTime)]
     pub created_until: Option<String>,
+    /// Seconds to wait for an event where there is none yet, 0 to 30. At most 4 requests of a key wait at a time.
+    #[param(minimum = 0, maximum = 30, default = 0)]
+    pub wait: Option<u32>,
 }
 
 /// Oldest first, in the order in which they were committed. Nothing is added later before what was listed, so that
@@ -49,8 +52,8 @@ pub struct EventListParams {
     responses((status = 200, description = "A page of events, oldest first", body = Page<OrdersEvent>)))]
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::WebhooksRead).await?;
-    let query = request.query(|f| Some(read_list(f, Shape::Orders, &NAMES)))?;
-    Ok(page(&events::list(&web.app, &call, query).await?))
+    let query = request.query(|f| Some(read_waiting(f, Shape::Orders, &NAMES)))?;
+    Ok(page(&list_or_wait(&web, &request, &call, query).await?))
 }
 
 fn page(found: &Slice<FeedEvent>) -> Response {

@@ -15,7 +15,7 @@ use super::envelope::{self, List, Success};
 use crate::{
     Web,
     body::Incoming,
-    event_feed::{Names, PartnerEvent, read_list},
+    event_feed::{Names, PartnerEvent, list_or_wait, read_waiting},
     failure::Answer,
     wire::AnyObject,
     wire::json_response,
@@ -42,6 +42,9 @@ pub struct EventParams {
     /// Of before this time.
     #[param(format = DateTime)]
     pub created_until: Option<String>,
+    /// Seconds to wait for an event where there is none yet, 0 to 30. At most 4 requests of a key wait at a time.
+    #[param(minimum = 0, maximum = 30, default = 0)]
+    pub wait: Option<u32>,
 }
 
 /// Oldest first, in the order in which they were committed. Nothing is added later before what was listed, so that
@@ -52,8 +55,8 @@ pub struct EventParams {
     responses((status = 200, description = "A page of events, oldest first", body = List<PartnerEvent>)))]
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::WebhooksRead).await?;
-    let query = request.query(|f| Some(read_list(f, Shape::Partner, &NAMES)))?;
-    Ok(page(&events::list(&web.app, &call, query).await?))
+    let query = request.query(|f| Some(read_waiting(f, Shape::Partner, &NAMES)))?;
+    Ok(page(&list_or_wait(&web, &request, &call, query).await?))
 }
 
 fn page(found: &Slice<FeedEvent>) -> Response {

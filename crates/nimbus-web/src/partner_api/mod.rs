@@ -56,6 +56,7 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(webhooks::test))
         .routes(routes!(webhooks::rotate_secret))
         .routes(routes!(webhooks::deliveries::list))
+        .routes(routes!(webhooks::stats::show))
         .routes(routes!(webhooks::deliveries::retry))
         .routes(routes!(events::list))
         .routes(routes!(events::show))

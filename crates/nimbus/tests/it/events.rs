@@ -1,5 +1,7 @@
 //! The event logs: an order's life in both shapes, what a key may see of it, and reading while others write.
 
+use std::time::{Duration, Instant};
+
 use nimbus_core::ids::{EventId, OrderId};
 use nimbus_webhooks::payload::catalogue;
 use serde_json::{Value, json};
@@ -72,7 +74,77 @@ fn delivered(scene: &Scene) -> (String, String) {
     (order, prefixed)
 }
 
+/// A narrow key of the clinic: its id and itself.
+fn issue(scene: &Scene) -> (String, String) {
+    let args =
+        ["admin", "key", "issue", "--clinic", &scene.seed.clinic_id, "--scopes", "webhooks:read,orders:read"];
+    let key = scene.server.store().json(&args);
+    (text(&key["id"]), text(&key["key"]))
+}
+
+/// A reply, and how long it took.
+fn waited(log: &Log, rest: &str) -> (Reply, Duration) {
+    let begun = Instant::now();
+    let reply = log.get(rest);
+    (reply, begun.elapsed())
+}
+
 two_engines! {
+    fn who_waits_is_told_when_it_happens(engine) {
+        let scene = Scene::start(engine);
+        let order = scene.partner.order(&scene.seed).id;
+        let partners = Log::of_partners(&scene.server, &scene.seed.keys.integration);
+        let orders = Log::of_orders(&scene.server, &scene.seed.keys.integration);
+        let last = |log: &Log| text(&log.all("").last().expect("an event")[log.id]);
+        for (log, act) in [(&partners, "verify"), (&orders, "submit")] {
+            let rest = format!("?wait=25&cursor={}", last(log));
+            let reply = std::thread::scope(|scope| {
+                let waiting = scope.spawn(|| waited(log, &rest));
+                std::thread::sleep(Duration::from_millis(300));
+                assert!(!waiting.is_finished());
+                scene.staff.work(&order, act);
+                waiting.join().expect("it was answered").0
+            });
+            let came = reply.body["data"].as_array().expect("a page");
+            assert!(!came.is_empty(), "{}", reply.body);
+            let one = log.get(&format!("/{}", text(&came[0][log.id])));
+            assert!(one.body == came[0] || one.body["data"] == came[0], "{}", one.body);
+        }
+        // What is there already is not waited for, and what does not come ends in an empty page.
+        let (reply, took) = waited(&partners, "?wait=25&limit=1");
+        assert_eq!(reply.data().as_array().map(Vec::len), Some(1));
+        assert!(took < Duration::from_secs(20), "{took:?}");
+        let (reply, took) = waited(&partners, &format!("?wait=1&cursor={}", last(&partners)));
+        assert_eq!(reply.data(), &json!([]));
+        assert!(took >= Duration::from_secs(1), "{took:?}");
+        assert_eq!(partners.get("?wait=31").invalid(), ["wait"]);
+    }
+
+    fn waiting_ends_with_the_key_and_has_few_places(engine) {
+        let scene = Scene::start(engine);
+        scene.partner.order(&scene.seed);
+        let (id, key) = issue(&scene);
+        let log = Log::of_partners(&scene.server, &key);
+        let rest = format!("?wait=25&cursor={}", text(&log.all("").last().expect("an event")["event_id"]));
+        std::thread::scope(|scope| {
+            let waiting: Vec<_> = (0..5).map(|_| scope.spawn(|| waited(&log, &rest))).collect();
+            eventually("one finds no place", || waiting.iter().any(|one| one.is_finished()).then_some(()));
+            let (refused, waiting): (Vec<_>, Vec<_>) =
+                waiting.into_iter().partition(|one| one.is_finished());
+            assert_eq!((refused.len(), waiting.len()), (1, 4));
+            for refused in refused {
+                refused.join().expect("it was answered").0.refused(429, "RATE_LIMIT_EXCEEDED");
+            }
+            assert_eq!(log.get("?limit=1").status, 200, "who does not wait needs no place");
+            scene.server.store().json(&["admin", "key", "revoke", &id]);
+            let begun = Instant::now();
+            for waiting in waiting {
+                waiting.join().expect("it was answered").0.refused(401, "UNAUTHORIZED");
+            }
+            assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+        });
+    }
+
     fn a_life_is_told_in_both_shapes(engine) {
         let (scene, receiver) = (Scene::start(engine), Receiver::start());
         scene.register(&receiver.url(), &["*"]);

@@ -2,6 +2,7 @@
 
 pub mod deliveries;
 mod read;
+pub mod stats;
 pub mod types;
 
 use axum::extract::State;

@@ -8,4 +8,5 @@ mod ordered;
 mod payloads;
 mod retries;
 mod signing;
+mod stats;
 mod subscriptions;
