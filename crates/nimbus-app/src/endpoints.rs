@@ -20,7 +20,8 @@ pub use nimbus_store::{
 use nimbus_webhooks::{cause::Cause, payload::default_event_types, url::EndpointUrl};
 use uuid::Uuid;
 
-use self::checks::{event_type_errors, header_errors, option_errors};
+pub(crate) use self::checks::event_type_errors;
+use self::checks::{header_errors, option_errors};
 use crate::{
     App,
     actor::Call,
@@ -31,7 +32,7 @@ use crate::{
     unit::{Cx, Render, Reply},
 };
 
-const NOT_FOUND: Error = Error::NotFound("Webhook");
+pub(crate) const NOT_FOUND: Error = Error::NotFound("Webhook");
 
 /// The most endpoints of a clinic.
 const MAX_ENDPOINTS: u32 = 100;
@@ -190,7 +191,13 @@ async fn create_in(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Created> {
     Ok(Created { endpoint, existing: false, warnings })
 }
 
-async fn audited(tx: &mut Tx, cx: &Cx, clinic: ClinicId, action: &'static str, id: EndpointId) -> Result<()> {
+pub(crate) async fn audited(
+    tx: &mut Tx,
+    cx: &Cx,
+    clinic: ClinicId,
+    action: &'static str,
+    id: EndpointId,
+) -> Result<()> {
     let mut changes = Changes::default();
     changes.audit.push(cx.audit(Some(clinic), action, "webhook", Some(id.0)));
     changes.write(tx, cx).await

@@ -42,6 +42,7 @@ pub enum RefusalCode {
     OrderRejected,
     DuplicatePatient,
     InvalidStatusTransition,
+    ReplayRunning,
 }
 
 /// One machine-readable reason of a refusal. `facts` are further named values, such as an id or a date.

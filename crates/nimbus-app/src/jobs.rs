@@ -27,6 +27,7 @@ use crate::{
     error::{Error, Result},
     label_purchases, licenses,
     outbox::Changes,
+    replays,
     sandbox::simulation,
     unit::Cx,
 };
@@ -111,6 +112,7 @@ pub async fn start_due(
     for job in claimed {
         let worked = match job.kind {
             JobKind::OnboardingCall => onboard(app, job.clone(), robot).await,
+            JobKind::WebhookReplay => replays::work(app, &job).await,
             JobKind::LabelPurchase => {
                 if labels.len() < MOST_LABELS {
                     labels.spawn(settle(app.clone(), job));
@@ -177,8 +179,8 @@ pub(crate) async fn work(tx: &mut Tx, cx: &Cx, due: Due) -> Result<()> {
         }
         JobKind::SandboxStep => simulation::step_due(tx, cx, due.clinic_id, OrderId(due.subject_id)).await,
         JobKind::LicenseHold => licenses::try_order(tx, cx, due.clinic_id, OrderId(due.subject_id)).await,
-        JobKind::OnboardingCall | JobKind::LabelPurchase => {
-            Err(Error::Internal("a call of another system is not due by business time"))
+        JobKind::OnboardingCall | JobKind::LabelPurchase | JobKind::WebhookReplay => {
+            Err(Error::Internal("what waits for something outside is not due by business time"))
         }
     }
 }

@@ -45,6 +45,7 @@ pub mod prescription_refills;
 pub mod prescriptions;
 pub mod refill_thresholds;
 pub mod refills;
+pub mod replays;
 pub mod rules;
 pub mod sandbox;
 pub mod shipments;

@@ -132,6 +132,8 @@ ids! {
     EventId "evt",
     /// The sending of one event to one endpoint.
     DeliveryId "dlv",
+    /// Deliveries of an endpoint that are sent again.
+    ReplayId "rpl",
     /// One attempt of a delivery.
     AttemptId "att",
     /// One row of a history.

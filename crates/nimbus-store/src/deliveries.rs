@@ -24,6 +24,7 @@ use crate::{
 };
 
 pub use claim::{Claim, LANES_MAX, deliveries_claim, lanes_due, line_claim};
+pub(crate) use reads::ids_made_within;
 pub use reads::{AttemptView, DeliveryRow, attempts_of, backlog, deliveries_of_endpoint, delivery_get};
 pub use record::{AttemptRow, AttemptTimes, Next, Outcome, delivery_record};
 pub use stats::{AttemptCount, LATEST_MAX, Stats, WAITING_MAX, delivery_stats};
@@ -192,7 +193,7 @@ pub async fn delivery_retry(
     let was = word(&row.columns().take::<String>()?, DeliveryState::parse, "deliveries.state")?;
     let sql = "update deliveries
         set attempts = case when state = 'pending' then attempts else 0 end, rank = 1, state = 'pending',
-            due_at = $4, cause = null, status_code = null, finished_at = null
+            due_at = $4, cause = null, status_code = null, finished_at = null, replay_id = null
         where clinic_id = $1 and endpoint_id = $2 and id = $3 and lease_token is null";
     if tx.execute(sql, &[clinic.into(), endpoint.into(), id.into(), now.into()]).await? == 0 {
         return Ok(false);
@@ -203,14 +204,27 @@ pub async fn delivery_retry(
     Ok(true)
 }
 
-/// Cancels what waits for an endpoint; how many that were.
+/// What only waits to be sent once more is what it was before.
+const TAKEN_BACK: &str = "update deliveries
+    set state = was_state, finished_at = was_finished_at, attempts = was_attempts, replay_id = null,
+        lease_token = null, lease_until = null
+    where clinic_id = $1 and endpoint_id = $2 and state = 'pending' and replay_id is not null and attempts = 0
+        and was_state = $3";
+
+/// Cancels what waits for an endpoint, and takes back what only waits to be sent once more; how many that were.
 pub async fn deliveries_cancel(tx: &mut Tx, clinic: ClinicId, endpoint: EndpointId, now: Ts) -> Result<u64> {
     let sql = "update deliveries
         set state = 'cancelled', finished_at = $3, lease_token = null, lease_until = null
         where clinic_id = $1 and endpoint_id = $2 and state = 'pending'";
+    let (mut moves, mut count) = (Moves::default(), 0);
+    for state in [DeliveryState::Delivered, DeliveryState::Dead] {
+        let args = [clinic.into(), endpoint.into(), state.as_str().into()];
+        let back = tx.execute(TAKEN_BACK, &args).await?;
+        moves.add(clinic, endpoint, state, i64::try_from(back).unwrap_or(i64::MAX));
+        count += back;
+    }
     let cancelled = tx.execute(sql, &[clinic.into(), endpoint.into(), now.into()]).await?;
-    let mut moves = Moves::default();
     moves.add(clinic, endpoint, DeliveryState::Cancelled, i64::try_from(cancelled).unwrap_or(i64::MAX));
     moves.write(tx).await?;
-    Ok(cancelled)
+    Ok(count + cancelled)
 }

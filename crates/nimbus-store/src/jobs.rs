@@ -26,6 +26,8 @@ words! {
         LabelPurchase = "label_purchase",
         /// The simulated pharmacy of a sandbox does the next thing to an order; the subject is the order.
         SandboxStep = "sandbox_step",
+        /// Deliveries are sent again, so many a second; the subject is the replay.
+        WebhookReplay = "webhook_replay",
         /// A new licence may let an order go on that the licence gate holds; the subject is the order.
         LicenseHold = "license_hold",
     }
@@ -36,7 +38,7 @@ impl JobKind {
     pub const fn is_of_business_time(self) -> bool {
         match self {
             Self::PrescriptionExpire | Self::RefillDue | Self::SandboxStep | Self::LicenseHold => true,
-            Self::OnboardingCall | Self::LabelPurchase => false,
+            Self::OnboardingCall | Self::LabelPurchase | Self::WebhookReplay => false,
         }
     }
 }

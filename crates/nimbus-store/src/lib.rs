@@ -32,6 +32,7 @@ pub mod prescriptions;
 pub mod rate_usage;
 pub mod refill_thresholds;
 pub mod refills;
+pub mod replays;
 mod rows;
 pub mod rules_packs;
 pub mod sandbox;

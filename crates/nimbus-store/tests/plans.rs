@@ -13,8 +13,13 @@ use nimbus_core::{
     time::{Date, Ts, parse_date},
 };
 use nimbus_store::{
-    Db, Engine, Result, Tx, clinic_drugs, deliveries, deliveries::DeliveryState, inventory, label_purchases,
-    orders, page::Page, patients, practitioners, prescriptions, refills, shipments, tenants, two_engines,
+    Db, Engine, Result, Tx, clinic_drugs, deliveries,
+    deliveries::DeliveryState,
+    inventory, label_purchases, orders,
+    page::Page,
+    patients, practitioners, prescriptions, refills,
+    replays::{self, Replay, ReplayState, Which},
+    shipments, tenants, two_engines,
 };
 use uuid::Uuid;
 
@@ -272,11 +277,45 @@ async fn ask_all(tx: &mut Tx, scene: &Scene) -> Result<()> {
     for since in [0, ROWS - 50] {
         deliveries::delivery_stats(tx, clinic, scene.endpoint, at(since)).await?;
     }
+    ask_replays(tx, scene).await?;
     Ok(())
 }
 
-/// Names of subqueries, each of which a page's limit (or the thousand of a range that holds few) bounds.
-const BOUNDED: [&str; 7] = ["o", "s", "few", "changed", "latest", "waiting", "(subquery"];
+/// What a replay asks, at its beginning and far on.
+async fn ask_replays(tx: &mut Tx, scene: &Scene) -> Result<()> {
+    let deep = first(tx, "select id from deliveries order by created_at limit 1 offset 10000").await?;
+    for which in [Which::Failed, Which::All] {
+        for cursor in [None, Some(deep.into())] {
+            let replay = Replay {
+                id: Uuid::now_v7().into(),
+                clinic_id: scene.clinic,
+                endpoint_id: scene.endpoint,
+                since: at(0),
+                until: at(ROWS),
+                which,
+                event_types: None,
+                per_second: 50,
+                state: ReplayState::Running,
+                total: 0,
+                queued: 0,
+                cursor,
+                version: 1,
+                created_at: at(ROWS),
+                finished_at: None,
+            };
+            for types in [None, Some(&["x"][..])] {
+                replays::replay_count(tx, &replay, types).await?;
+                replays::replay_queue(tx, &replay, types, 200, at(ROWS)).await?;
+            }
+            replays::replay_progress(tx, scene.clinic, replay.id).await?;
+            replays::replay_take_back(tx, scene.clinic, replay.id, 1000).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Names of subqueries, each of which a page's limit (or a batch's, or the thousand of a range that holds few) bounds.
+const BOUNDED: [&str; 9] = ["o", "s", "few", "changed", "latest", "waiting", "next", "unsent", "(subquery"];
 
 /// Conditions that have an index of their own.
 const FILTERS: [&str; 5] =

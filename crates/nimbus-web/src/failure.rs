@@ -219,7 +219,11 @@ fn app_problem(error: &Error, environment: Environment, names: Names) -> Problem
         }
         Error::Invalid(fields) => invalid(fields, names),
         Error::Refused { code, message, details } => {
-            let problem = Problem::new(StatusCode::BAD_REQUEST, refusal_code(*code), message.clone());
+            let status = match code {
+                RefusalCode::ReplayRunning => StatusCode::CONFLICT,
+                _ => StatusCode::BAD_REQUEST,
+            };
+            let problem = Problem::new(status, refusal_code(*code), message.clone());
             let named = |detail: &Detail| Detail {
                 field: detail.field.as_deref().map(|field| names(field).into_owned()),
                 ..detail.clone()
@@ -293,5 +297,6 @@ const fn refusal_code(code: RefusalCode) -> &'static str {
         RefusalCode::OrderRejected => "order_rejected",
         RefusalCode::DuplicatePatient => "duplicate_patient",
         RefusalCode::InvalidStatusTransition => "invalid_status_transition",
+        RefusalCode::ReplayRunning => "replay_running",
     }
 }

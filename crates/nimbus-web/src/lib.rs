@@ -16,6 +16,7 @@ mod images;
 mod links;
 mod meta;
 mod pages;
+mod replays;
 mod surface;
 mod tracking_page;
 mod unread;

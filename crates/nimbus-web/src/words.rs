@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use nimbus_app::{
     endpoints::{AfterDeadLetter, DeliveryState, EndpointStatus as Endpoint, Payload, Signing},
     inventory::Change,
+    replays::{ReplayState, Which},
     sandbox::simulation::GOALS,
     tenancy::PartnerStatus as Partner,
     webhook_stats::Window,
@@ -124,6 +125,10 @@ sets! {
     DeliveryStatus: DeliveryState::ALL, DeliveryState::as_str;
     /// How far back the figures of a webhook go.
     StatsWindow: Window::ALL, Window::as_str;
+    /// Which deliveries a replay sends again.
+    ReplayChoice: Which::ALL, Which::as_str;
+    /// How far a replay is.
+    ReplayStatus: ReplayState::ALL, ReplayState::as_str;
     AttemptOutcome: &["delivered", "failed"], |word| word;
     /// Whether what failed may pass by itself.
     FailureClass: &[FailureKind::Permanent, FailureKind::Transient], FailureKind::as_str;

@@ -16,7 +16,7 @@ const MAX_HEADER_VALUE: usize = 1024;
 /// The most deliveries a second that an endpoint can ask for.
 const MAX_RATE: u32 = 1000;
 
-pub(super) fn event_type_errors(
+pub(crate) fn event_type_errors(
     names: &FieldNames,
     shape: Shape,
     event_types: Option<&[String]>,

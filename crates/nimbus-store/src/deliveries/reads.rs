@@ -113,10 +113,8 @@ pub async fn deliveries_of_endpoint(
         Some(_) => list!("state = $8 and state <> 'delivered'"),
     };
     // Ids are in order of time, so that a range of time is one of ids.
-    let first = page.created_from.map_or(Uuid::nil(), |from| first_id_at(from.micros() / 1000));
-    let last = page
-        .created_until
-        .map_or(Uuid::max(), |until| first_id_at((until.micros() / 1000).saturating_add(MADE_WITHIN_MS)));
+    let first = page.created_from.map_or(Uuid::nil(), first_made);
+    let last = page.created_until.map_or(Uuid::max(), last_made);
     let page = Page { before: Some(page.before.unwrap_or(Uuid::max()).min(last)), ..page.clone() };
     let state = state.map(DeliveryState::as_str);
     let mut args = page.args_any([]);
@@ -125,6 +123,19 @@ pub async fn deliveries_of_endpoint(
     args.extend([clinic.into(), endpoint.into(), first.into(), state.into()]);
     let items = tx.query(sql, &args).await?.iter().map(read).collect::<Result<Vec<_>>>()?;
     Ok(page.slice(items))
+}
+
+/// Ids between which those of deliveries are that were made in a range of time.
+pub(crate) fn ids_made_within(since: Ts, until: Ts) -> (Uuid, Uuid) {
+    (first_made(since), last_made(until))
+}
+
+fn first_made(from: Ts) -> Uuid {
+    first_id_at(from.micros() / 1000)
+}
+
+fn last_made(until: Ts) -> Uuid {
+    first_id_at((until.micros() / 1000).saturating_add(MADE_WITHIN_MS))
 }
 
 /// The least version 7 id of a millisecond (RFC 9562, 5.7), or of the nearest that has one.

@@ -11,6 +11,7 @@ mod keys;
 mod ledger;
 mod lines;
 mod rate_usage;
+mod replays;
 mod sandbox;
 mod settings;
 mod support;

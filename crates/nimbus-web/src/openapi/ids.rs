@@ -2,7 +2,7 @@
 
 use nimbus_core::ids::{
     ClinicId, DeliveryId, EndpointId, EventId, HoldId, KeyId, LicenseId, LineId, LotId, MoveId, OrderId,
-    PartnerId, PatientId, PractitionerId, PrescriptionId, RefillId, ShipmentId, base62,
+    PartnerId, PatientId, PractitionerId, PrescriptionId, RefillId, ReplayId, ShipmentId, base62,
 };
 use uuid::Uuid;
 
@@ -30,6 +30,7 @@ const KINDS: &[(&[&str], &str)] = &[
     (&["license", "licenses", "state_license"], LicenseId::PREFIX),
     (&["lot", "inventory"], LotId::PREFIX),
     (&["move"], MoveId::PREFIX),
+    (&["replay"], ReplayId::PREFIX),
 ];
 
 fn kind(noun: &str) -> Option<(usize, &'static str)> {

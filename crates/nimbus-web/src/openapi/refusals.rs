@@ -259,6 +259,7 @@ fn noun(path: &str) -> Option<&'static str> {
                 "shipment" | "shipments" => "Shipment",
                 "webhook" | "webhooks" => "Webhook",
                 "deliveries" => "Delivery",
+                "replay" => "Replay",
                 "events" => "Event",
                 "clinics" => "Clinic",
                 "keys" => "API key",

@@ -1,6 +1,6 @@
 //! The rules of the pharmacy that an operation may run into, as examples.
 
-use nimbus_app::{Detail, Error, RefusalCode};
+use nimbus_app::{Detail, Error, RefusalCode, replays::running_already};
 use nimbus_core::{
     eligibility::{Finding, Rule, Verdict},
     refusal::Refusal,
@@ -19,6 +19,7 @@ pub(super) fn of(operation_id: &str) -> Vec<(&'static str, Error)> {
                 ("clinic_not_found", clinic_not_found("clinic_id")),
             ]
         }
+        "replayWebhook" | "replayWebhookEndpoint" => vec![("replay_running", replay_running())],
         "createWebhook" => vec![("clinic_not_found", clinic_not_found("clinic_id"))],
         "createPractitioner" => vec![("clinic_not_found", clinic_not_found("assigned_clinic"))],
         "createRefillRequest" => {
@@ -101,6 +102,10 @@ fn refill_exists() -> Error {
         passes_on: None,
     };
     refused(RefusalCode::RefillExists, Detail::from(&finding))
+}
+
+fn replay_running() -> Error {
+    running_already(ids::sample("replay").into())
 }
 
 fn shipped() -> Error {

@@ -57,6 +57,8 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(webhooks::rotate_secret))
         .routes(routes!(webhooks::deliveries::list))
         .routes(routes!(webhooks::stats::show))
+        .routes(routes!(webhooks::replays::start))
+        .routes(routes!(webhooks::replays::show, webhooks::replays::cancel))
         .routes(routes!(webhooks::deliveries::retry))
         .routes(routes!(events::list))
         .routes(routes!(events::show))

@@ -260,6 +260,9 @@ impl Matrix {
             (self.world.webhook, self.world.delivery) =
                 webhook(&self.server, &self.world.seed, self.webhooks);
             self.world.orders_webhook = orders_webhook(&self.server, &self.world.seed, self.webhooks);
+            let (webhook, orders_webhook) = (&self.world.webhook, &self.world.orders_webhook);
+            (self.world.replay, self.world.orders_replay) =
+                replays(&self.server, &self.world.seed, webhook, orders_webhook);
             sign(&self.server, &self.world.seed);
             self.world.license = license(&self.server, &self.world.seed, self.webhooks);
             list_drug(&self.server, &self.world.seed);

@@ -1,6 +1,7 @@
 //! Webhooks: endpoints that receive this API's event shape, and what was sent to them.
 
 pub mod deliveries;
+pub mod replays;
 pub mod test_send;
 pub mod types;
 

@@ -3,6 +3,7 @@
 pub mod deliveries;
 mod read;
 pub mod stats;
+pub mod replays;
 pub mod types;
 
 use axum::extract::State;

@@ -23,6 +23,9 @@ pub(super) struct World {
     pub(super) delivery: String,
     /// A webhook of the orders API.
     pub(super) orders_webhook: String,
+    /// A replay of each webhook.
+    pub(super) replay: String,
+    pub(super) orders_replay: String,
     pub(super) key: String,
     pub(super) license: String,
     pub(super) lot: String,
@@ -40,6 +43,7 @@ impl World {
         let hold = hold(server, &seed);
         let (webhook, delivery) = webhook(server, &seed, 1);
         let orders_webhook = orders_webhook(server, &seed, 1);
+        let (replay, orders_replay) = replays(server, &seed, &webhook, &orders_webhook);
         sign(server, &seed);
         let keys = server.store().json(&["admin", "key", "list", "--clinic", &seed.clinic_id]);
         let key = text(&keys[0]["id"]);
@@ -56,6 +60,8 @@ impl World {
             webhook,
             delivery,
             orders_webhook,
+            replay,
+            orders_replay,
             event,
             orders_event,
             key,
@@ -87,6 +93,8 @@ impl World {
             "webhook" => &self.webhook,
             "webhooks" => &self.orders_webhook,
             "deliveries" => &self.delivery,
+            "replay" if operation.is_of_orders() => &self.orders_replay,
+            "replay" => &self.replay,
             "clinics" => &self.seed.clinic_id,
             "carriers" if operation.template.ends_with("/events") => "ups",
             "carriers" => "se-11226",
@@ -162,6 +170,15 @@ pub(super) fn webhook(server: &Server, seed: &Seed, number: usize) -> (String, S
 pub(super) fn orders_webhook(server: &Server, seed: &Seed, number: usize) -> String {
     let body = json!({"url": format!("http://127.0.0.1:65000/{number}")});
     text(&server.orders(seed).post("/webhooks", &body).resource(201)["id"])
+}
+
+/// A replay of a webhook of the partner API, and of one of the orders API.
+pub(super) fn replays(server: &Server, seed: &Seed, webhook: &str, orders_webhook: &str) -> (String, String) {
+    let body = json!({"since": (jiff::Timestamp::now() - jiff::SignedDuration::from_secs(60)).to_string()});
+    let path = format!("/webhook/{webhook}/replay");
+    let replay = text(&server.partner(seed).post(&path, &body).data()["replay_id"]);
+    let path = format!("/webhooks/{orders_webhook}/replay");
+    (replay, text(&server.orders(seed).post(&path, &body).resource(201)["id"]))
 }
 
 /// The drug on the clinic's list.

@@ -6,6 +6,7 @@ mod hostile;
 mod options;
 mod ordered;
 mod payloads;
+mod replays;
 mod retries;
 mod signing;
 mod stats;
