@@ -85,8 +85,8 @@ use crate::{
     labels::LabelSettings,
     limits::{Limits, Rates},
     links::Links,
-    sandbox::trigger::Triggers,
     news::News,
+    sandbox::trigger::Triggers,
 };
 
 /// What differs between deployments.

@@ -7,11 +7,12 @@ use nimbus_core::{
 use nimbus_store::{
     Db, Error, Result, Tx,
     deliveries::{
-        Claim, Lease, Ledger, NewDelivery, backlog, deliveries_cancel, deliveries_claim, delivery_get,
+        Claim, DeliveryState, Lease, NewDelivery, backlog, deliveries_cancel, deliveries_claim, delivery_get,
         delivery_retry, delivery_statements,
     },
     endpoints::endpoint_insert,
     events::{NewEvent, event_statements},
+    ledger::{Ledger, Moves, ledger_check},
     replays::{
         Progress, Replay, ReplayState, Which, replay_count, replay_get, replay_insert, replay_progress,
         replay_queue, replay_take_back, replay_update,
@@ -102,9 +103,20 @@ async fn write(tx: &mut Tx, told: Vec<(NewEvent, NewDelivery)>) -> Result<Vec<De
 }
 
 /// Has a delivery ended so after three attempts.
-async fn end(tx: &mut Tx, state: &'static str, id: DeliveryId) -> Result<()> {
+async fn end(tx: &mut Tx, lane: Lane, state: DeliveryState, id: DeliveryId) -> Result<()> {
     let sql = "update deliveries set state = $1, attempts = 3, finished_at = $2 where id = $3";
-    tx.execute(sql, &[state.into(), after(9000).into(), id.into()]).await.map(drop)
+    tx.execute(sql, &[state.as_str().into(), after(9000).into(), id.into()]).await?;
+    let mut moves = Moves::default();
+    moves.add(lane.0, lane.1, state, 1);
+    moves.write(tx).await
+}
+
+/// All deliveries as rows, which the ledger agrees with.
+async fn balanced(tx: &mut Tx) -> Result<Ledger> {
+    let (rows, checked) = (backlog(tx).await?, ledger_check(tx).await?);
+    assert!(checked.is_balanced(), "{checked:?}");
+    assert_eq!(checked.total, rows);
+    Ok(rows)
 }
 
 fn replay((clinic_id, endpoint_id): Lane, which: Which) -> Replay {
@@ -135,7 +147,8 @@ async fn twelve(tx: &mut Tx, lane: Lane) -> Result<Vec<DeliveryId>> {
     let types = [SHIPPED, SHIPPED, FILLED];
     let ids = write(tx, (0..12).map(|i| told(lane, i, types[i as usize % 3], None)).collect()).await?;
     for (index, id) in ids.iter().enumerate() {
-        end(tx, if index % 2 == 0 { "delivered" } else { "dead" }, *id).await?;
+        let state = if index % 2 == 0 { DeliveryState::Delivered } else { DeliveryState::Dead };
+        end(tx, lane, state, *id).await?;
     }
     Ok(ids)
 }
@@ -164,7 +177,7 @@ fn at_places(ids: &[DeliveryId], places: &[usize]) -> Vec<DeliveryId> {
 async fn batches_told(tx: &mut Tx) -> Result<()> {
     let (lane, other) = (lane(tx).await?, lane(tx).await?);
     let (ids, others) = (twelve(tx, lane).await?, twelve(tx, other).await?);
-    let ledger = backlog(tx).await?;
+    let ledger = balanced(tx).await?;
 
     let some = Replay { since: after(2), until: after(8), ..replay(lane, Which::Failed) };
     let shipped: &[&str] = &[SHIPPED];
@@ -183,8 +196,7 @@ async fn batches_told(tx: &mut Tx) -> Result<()> {
         // What waits is not sent twice.
         assert_eq!(replay_count(tx, &replay, types).await?, 0);
     }
-    let after = backlog(tx).await?;
-    assert!(after.is_balanced());
+    let after = balanced(tx).await?;
     let moved = Ledger { pending: 8, delivered: ledger.delivered - 2, dead: ledger.dead - 6, ..ledger };
     assert_eq!(after, moved);
     for (index, id) in others.iter().enumerate() {
@@ -201,10 +213,10 @@ async fn taking_back_told(tx: &mut Tx) -> Result<()> {
     for id in &ids {
         before.push(delivery_get(tx, lane.0, *id).await?.unwrap());
     }
-    let ledger = backlog(tx).await?;
+    let ledger = balanced(tx).await?;
     let all = replay(lane, Which::All);
     assert_eq!(run(tx, all.clone(), None).await?.len(), 12);
-    assert_eq!(backlog(tx).await?.pending, 12);
+    assert_eq!(balanced(tx).await?.pending, 12);
 
     // One is being sent, and one was retried by its owner.
     let lease = Lease { token: Uuid::now_v7(), until: at(60) };
@@ -220,16 +232,14 @@ async fn taking_back_told(tx: &mut Tx) -> Result<()> {
         let is = delivery_get(tx, lane.0, was.id).await?.unwrap();
         assert_eq!((is.state, is.attempts, is.finished_at), (was.state, was.attempts, was.finished_at));
     }
-    let back = backlog(tx).await?;
-    assert!(back.is_balanced());
+    let back = balanced(tx).await?;
     assert_eq!((back.pending, back.delivered, back.dead), (2, ledger.delivered - 1, ledger.dead - 1));
     assert_eq!(replay_progress(tx, lane.0, all.id).await?, Progress { pending: 1, ..Progress::default() });
 
     // Deleting the endpoint takes back what waits to be sent once more, and cancels the rest.
     run(tx, Replay { id: id(), since: after(2), ..replay(lane, Which::All) }, None).await?;
     deliveries_cancel(tx, lane.0, lane.1, at(1)).await?;
-    let deleted = backlog(tx).await?;
-    assert!(deleted.is_balanced());
+    let deleted = balanced(tx).await?;
     assert_eq!((deleted.pending, deleted.cancelled), (0, 1));
     Ok(())
 }
@@ -255,8 +265,10 @@ async fn lines_told(tx: &mut Tx) -> Result<()> {
     let line: Uuid = id::<DeliveryId>().0;
     let row = |i| told(lane, i, SHIPPED, Some((line, i + 1)));
     let ids = write(tx, (0..5).map(row).collect()).await?;
-    for (state, at) in [("delivered", 0), ("dead", 1), ("delivered", 2)] {
-        end(tx, state, ids[at]).await?;
+    for (at, state) in
+        [DeliveryState::Delivered, DeliveryState::Dead, DeliveryState::Delivered].iter().enumerate()
+    {
+        end(tx, lane, *state, ids[at]).await?;
     }
     run(tx, replay(lane, Which::All), None).await?;
     // The whole line again from its first, whatever its rank, one at a time; a holding endpoint comes to its end too.

@@ -2,8 +2,8 @@
 
 pub mod deliveries;
 mod read;
-pub mod stats;
 pub mod replays;
+pub mod stats;
 pub mod types;
 
 use axum::extract::State;
