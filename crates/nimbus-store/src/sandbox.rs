@@ -47,7 +47,9 @@ pub const KEPT: &[&str] = &[
     "label_claims",
     "label_purchases",
     "refill_thresholds",
+    "replays",
     "webhook_endpoints",
+    "webhook_public_keys",
 ];
 
 /// The tables that [`clinic_data_delete`] empties of a clinic's rows.
