@@ -80,8 +80,8 @@ fn what_no_document_speaks_of_passes_and_no_more() {
 
 type Headers = Vec<(String, String)>;
 
-/// The name of each event of a document, with the example of a delivery: its headers and its body.
-fn deliveries(document: &str) -> Vec<(String, Headers, Value)> {
+/// The name of each event of a document, with examples of a delivery: its headers and its bodies, the full one first.
+fn deliveries(document: &str) -> Vec<(String, Headers, Vec<Value>)> {
     let text = std::fs::read_to_string(repository(&format!("openapi/{document}.json"))).expect("a document");
     let document: Value = serde_json::from_str(&text).expect("a document is JSON");
     let webhooks = document["webhooks"].as_object().expect("webhooks").iter();
@@ -91,8 +91,10 @@ fn deliveries(document: &str) -> Vec<(String, Headers, Value)> {
         let mut headers: Headers =
             parameters.map(|header| (text(&header["name"]), text(&header["example"]))).collect();
         headers.push(("content-type".to_owned(), "application/json".to_owned()));
-        let body = item["post"]["requestBody"]["content"]["application/json"]["example"].clone();
-        (name.clone(), headers, body)
+        let content = &item["post"]["requestBody"]["content"]["application/json"];
+        let forms = ["full", "thin"].map(|form| content["examples"][form]["value"].clone());
+        let bodies: Vec<Value> = [content["example"].clone()].into_iter().chain(forms).collect();
+        (name.clone(), headers, bodies.into_iter().filter(|body| !body.is_null()).collect())
     };
     webhooks.map(example).collect()
 }
@@ -112,8 +114,11 @@ fn a_delivery_that_is_not_as_documented_is_found() {
         ("integration", "event_data", "event_type"),
         ("orders", "data", "type"),
     ] {
-        for (name, headers, body) in deliveries(document) {
-            assert_eq!(delivered(&headers, &body), Ok(()), "{name}");
+        for (name, headers, bodies) in deliveries(document) {
+            for body in &bodies {
+                assert_eq!(delivered(&headers, body), Ok(()), "{name}");
+            }
+            let body = bodies.first().expect("an example");
             let finds = |why: &str, headers: &[(String, String)], body: &Value| {
                 let found = delivered(headers, body).expect_err(why);
                 assert!(found.contains(why), "{name}: {found}");
@@ -137,7 +142,7 @@ fn a_delivery_that_is_not_as_documented_is_found() {
                 } else {
                     format!("there is no {header}")
                 };
-                finds(&why, &fewer, &body);
+                finds(&why, &fewer, body);
             }
         }
     }
