@@ -108,8 +108,6 @@ impl Package {
 /// Why a quantity cannot be counted in the unit of its drug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CountDoubt {
-    /// No unit was said, or only that of the dose, and the drug comes in amounts and in packages alike.
-    Unsaid,
     Unknown,
     /// A unit that says nothing certain of this drug.
     NotOfDrug,
@@ -121,7 +119,6 @@ impl CountDoubt {
     /// The end of a sentence that repeats nothing of what was sent.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Unsaid => "the drug is measured, and the unit of the quantity is not said",
             Self::Unknown => "the unit of measure is none that it knows",
             Self::NotOfDrug => "the drug is not counted in this unit, and no package of one content is known",
             Self::Uneven => "the quantity does not come out even in the unit that the drug is dispensed in",
@@ -130,8 +127,8 @@ impl CountDoubt {
 }
 
 impl Drug {
-    /// How much a prescribed quantity is in the unit that this drug is dispensed in, exactly. What is dispensed in
-    /// pieces is counted in pieces where no unit is said but that of the dose, as in `10 mg`.
+    /// How much a prescribed quantity is in the unit that this drug is dispensed in, exactly. Where no unit is said but
+    /// that of the dose, as in `10 mg`, it is meant in the drug's own.
     pub fn count(
         &self,
         quantity: Quantity,
@@ -139,17 +136,13 @@ impl Drug {
         dose: &str,
     ) -> Result<Quantity, CountDoubt> {
         let Some(said) = unit_of_measure.filter(|said| !said.trim().is_empty()) else {
-            return self.count_unsaid(quantity);
+            return Ok(quantity);
         };
         match Unit::read(said) {
             Some(unit) => self.count_in(quantity, unit),
-            None if is_of_dose(said, dose) => self.count_unsaid(quantity),
+            None if is_of_dose(said, dose) => Ok(quantity),
             None => Err(CountDoubt::Unknown),
         }
-    }
-
-    fn count_unsaid(&self, quantity: Quantity) -> Result<Quantity, CountDoubt> {
-        if self.unit.is_measured() { Err(CountDoubt::Unsaid) } else { Ok(quantity) }
     }
 
     /// How much a quantity in another unit is in the drug's own.
@@ -293,7 +286,7 @@ mod tests {
         let tablets = counted(Unit::Tablet, &[]);
         for unsaid in [None, Some(" "), Some("mg"), Some("Milligrams")] {
             assert_eq!(tablets.count(quantity("30"), unsaid, "10 mg"), Ok(quantity("30")));
-            assert_eq!(bulk.count(quantity("1"), unsaid, "200mg/ml"), Err(CountDoubt::Unsaid));
+            assert_eq!(bulk.count(quantity("1"), unsaid, "200mg/ml"), Ok(quantity("1")));
         }
         assert_eq!(bulk.count(quantity("4"), Some("ml"), "0.5 mL"), Ok(quantity("4")));
     }

@@ -120,13 +120,17 @@ two_engines! {
         for (unit, why) in [
             (json!("syringe"), "the drug is not counted in this unit"),
             (json!("bunch"), "the unit of measure is none that it knows"),
-            (json!("mg"), "the unit of the quantity is not said"),
-            (Value::Null, "the unit of the quantity is not said"),
         ] {
             let (order, warned) = liquid(scene, "200 mg/mL", "1", unit);
             assert!(warned.len() == 1 && warned[0].contains(why), "{warned:?}");
             assert!(lots(&staff, &order).is_empty());
             assert_eq!(left(), 14.5);
+        }
+        // Where no unit is said, or only the dose's, it is that in which the drug is dispensed.
+        for (unit, then) in [(json!("mg"), 13.5), (Value::Null, 12.5)] {
+            let (order, warned) = liquid(scene, "200 mg/mL", "1", unit);
+            assert!(warned.is_empty(), "{warned:?}");
+            assert_eq!((lots(&staff, &order), left()), (vec![("U".to_owned(), json!(1))], json!(then)));
         }
     }
 
