@@ -35,7 +35,7 @@ two_engines! {
         assert_eq!(stats["success_rate"], 1.0);
         assert_eq!(stats["attempts"]["total"], accepted + 2);
         assert_eq!(stats["attempts"]["succeeded"], accepted);
-        assert_eq!(stats["attempts"]["failed_by_cause"], json!({"status": 2}));
+        assert_eq!(stats["attempts"]["failed_by_cause"], json!({"server_error": 1, "redirect": 1}));
         let times: Vec<_> =
             ["p50_ms", "p95_ms", "p99_ms"].map(|name| stats["latency"][name].as_u64().expect("a time")).into();
         assert!(times.is_sorted() && times[2] < 10_000, "{times:?}");
