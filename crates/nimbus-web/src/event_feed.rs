@@ -36,7 +36,7 @@ pub(crate) struct Names {
 }
 
 /// How long a request may wait for events, and how much sooner than it would run out it is answered.
-const MAX_WAIT_SECONDS: u32 = 30;
+const MAX_WAIT_SECONDS: u32 = 15;
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// When a request that finds no place to wait may ask again.
 const FULL_SECONDS: u32 = 1;

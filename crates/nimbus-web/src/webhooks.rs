@@ -31,6 +31,8 @@ use crate::{
 pub(crate) const MAX_URL: usize = 2048;
 /// The longest name of an event type.
 pub(crate) const MAX_EVENT_TYPE: usize = 100;
+/// The most deliveries a second that an endpoint can ask for.
+const MAX_RATE: u32 = 1000;
 const MAX_EVENT_TYPES: usize = 50;
 const MAX_DESCRIPTION: usize = 500;
 /// Waits between attempts, at most.
@@ -121,7 +123,7 @@ impl Dialect {
             payload: f.optional(PAYLOAD, payload),
             rate_limit_per_second: self
                 .paces
-                .then(|| f.optional(self.names.rate_limit_per_second, whole))
+                .then(|| f.optional(self.names.rate_limit_per_second, count(1..=MAX_RATE)))
                 .flatten()
                 .map(Some),
             retry_schedule: self
@@ -140,7 +142,7 @@ impl Dialect {
             payload: f.change(PAYLOAD, payload),
             rate_limit_per_second: self
                 .paces
-                .then(|| f.clearable(self.names.rate_limit_per_second, whole))
+                .then(|| f.clearable(self.names.rate_limit_per_second, count(1..=MAX_RATE)))
                 .flatten(),
             retry_schedule: self.paces.then(|| self.read_changed_schedule(f)).flatten(),
         }

@@ -174,7 +174,7 @@ fn documents_that_send_events_describe_each() {
         for (name, webhook) in webhooks {
             let body = &webhook["post"]["requestBody"]["content"]["application/json"];
             // Where the thin form has less it is described beside the full one.
-            let forms: Vec<(&Value, &str)> = match body["schema"]["oneOf"].as_array() {
+            let forms: Vec<(&Value, &str)> = match body["schema"]["anyOf"].as_array() {
                 Some(both) => both.iter().zip(["full", "thin"]).collect(),
                 None => vec![(&body["schema"], "")],
             };

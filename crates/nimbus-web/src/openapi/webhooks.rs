@@ -87,7 +87,7 @@ fn content(entry: &CatalogueEntry) -> Value {
         return json!({"schema": full, "example": entry.example});
     }
     json!({
-        "schema": {"oneOf": [full, schemas::reference(&thin_name(entry))]},
+        "schema": {"anyOf": [full, schemas::reference(&thin_name(entry))]},
         "examples": {
             "full": {"summary": "All of it", "value": entry.example},
             "thin": {"summary": "For a webhook with `payload: thin`", "value": entry.thin_example},

@@ -42,8 +42,8 @@ pub struct EventParams {
     /// Of before this time.
     #[param(format = DateTime)]
     pub created_until: Option<String>,
-    /// Seconds to wait for an event where there is none yet, 0 to 30. At most 4 requests of a key wait at a time.
-    #[param(minimum = 0, maximum = 30, default = 0)]
+    /// Seconds to wait for an event where there is none yet, 0 to 15. At most 4 requests of a key wait at a time.
+    #[param(minimum = 0, maximum = 15, default = 0)]
     pub wait: Option<u32>,
 }
 
