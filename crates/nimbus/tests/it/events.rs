@@ -97,7 +97,7 @@ two_engines! {
         let orders = Log::of_orders(&scene.server, &scene.seed.keys.integration);
         let last = |log: &Log| text(&log.all("").last().expect("an event")[log.id]);
         for (log, act) in [(&partners, "verify"), (&orders, "submit")] {
-            let rest = format!("?wait=25&cursor={}", last(log));
+            let rest = format!("?wait=15&cursor={}", last(log));
             let reply = std::thread::scope(|scope| {
                 let waiting = scope.spawn(|| waited(log, &rest));
                 std::thread::sleep(Duration::from_millis(300));
@@ -111,9 +111,9 @@ two_engines! {
             assert!(one.body == came[0] || one.body["data"] == came[0], "{}", one.body);
         }
         // What is there already is not waited for, and what does not come ends in an empty page.
-        let (reply, took) = waited(&partners, "?wait=25&limit=1");
+        let (reply, took) = waited(&partners, "?wait=15&limit=1");
         assert_eq!(reply.data().as_array().map(Vec::len), Some(1));
-        assert!(took < Duration::from_secs(20), "{took:?}");
+        assert!(took < Duration::from_secs(10), "{took:?}");
         let (reply, took) = waited(&partners, &format!("?wait=1&cursor={}", last(&partners)));
         assert_eq!(reply.data(), &json!([]));
         assert!(took >= Duration::from_secs(1), "{took:?}");
@@ -125,7 +125,7 @@ two_engines! {
         scene.partner.order(&scene.seed);
         let (id, key) = issue(&scene);
         let log = Log::of_partners(&scene.server, &key);
-        let rest = format!("?wait=25&cursor={}", text(&log.all("").last().expect("an event")["event_id"]));
+        let rest = format!("?wait=15&cursor={}", text(&log.all("").last().expect("an event")["event_id"]));
         std::thread::scope(|scope| {
             let waiting: Vec<_> = (0..5).map(|_| scope.spawn(|| waited(&log, &rest))).collect();
             eventually("one finds no place", || waiting.iter().any(|one| one.is_finished()).then_some(()));

@@ -123,7 +123,7 @@ fn options_out_of_their_range_are_refused_by_name() {
         ("rate_limit_per_second", json!(1001), "rate_limit_per_second"),
         ("rate_limit_per_second", json!(-1), "rate_limit_per_second"),
         ("rate_limit_per_second", json!(1.5), "rate_limit_per_second"),
-        ("rate_limit_per_second", json!("10"), "rate_limit_per_second"),
+        ("rate_limit_per_second", json!("ten"), "rate_limit_per_second"),
         ("rate_limit_per_second", json!(4_294_967_297_u64), "rate_limit_per_second"),
         ("retry_schedule", json!([]), "retry_schedule"),
         ("retry_schedule", json!("60"), "retry_schedule"),
