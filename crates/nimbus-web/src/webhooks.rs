@@ -178,7 +178,11 @@ fn payload(value: &Value) -> Checked<Payload> {
 
 /// A whole number; how large it may be is judged by the use case.
 fn whole(value: &Value) -> Checked<u32> {
-    let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+    // 60.0 is a whole number too.
+    let number = value.as_number().and_then(|number| {
+        let text = number.to_string();
+        text.strip_suffix(".0").unwrap_or(&text).parse().ok()
+    });
     number.ok_or_else(|| "must be a whole number in range".into())
 }
 
