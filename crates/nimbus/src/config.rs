@@ -1,15 +1,19 @@
 //! Settings: flags before environment before the TOML file; what is unsafe in production is refused.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+mod load;
+mod origins;
+mod show;
 
-use http::{HeaderValue, Uri};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use http::HeaderValue;
 use jiff::tz::TimeZone;
 use nimbus_app::{
     carrier_feed::{CarrierFeeds, PublicKeys},
     formulary,
     labels::{LabelSettings, Pharmacy},
     limits::Rates,
-    links::{LABEL_HOURS, LONGEST_LABEL_HOURS, outlives_retries},
+    links::{LONGEST_LABEL_HOURS, outlives_retries},
     rules::{self, Source},
 };
 use nimbus_carriers::provider::Shipping;
@@ -17,60 +21,11 @@ use nimbus_core::{access::Environment, eligibility::OwnThresholds, formulary::Fo
 use nimbus_store::MasterKey;
 use nimbus_web::Brand;
 use nimbus_webhooks::{guard::AddressPolicy, schedule::RetryScale};
-use serde::Deserialize;
 
-use crate::{
-    Failure,
-    cli::SettingsArgs,
-    config_file,
-    config_shipping::{self, ShippingArgs},
-};
+use self::origins::is_local;
+use crate::{Failure, config_shipping::ShippingArgs};
 
-/// The TOML file.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct File {
-    environment: Option<String>,
-    data_dir: Option<PathBuf>,
-    database_url: Option<String>,
-    database_connections: Option<usize>,
-    master_key_file: Option<PathBuf>,
-    allow_local_webhooks: Option<bool>,
-    retry_scale: Option<String>,
-    behind_proxy: Option<bool>,
-    pharmacy_time_zone: Option<String>,
-    pharmacy_name: Option<String>,
-    pharmacy_address_line_1: Option<String>,
-    pharmacy_address_line_2: Option<String>,
-    pharmacy_city: Option<String>,
-    pharmacy_state: Option<String>,
-    pharmacy_postal_code: Option<String>,
-    pharmacy_phone: Option<String>,
-    link_hours: Option<u32>,
-    rules_dir: Option<PathBuf>,
-    formulary_file: Option<PathBuf>,
-    refill_threshold: Option<u32>,
-    refill_threshold_controlled: Option<u32>,
-    onboarding_url: Option<String>,
-    onboarding_token: Option<String>,
-    pharmacy_feed_secret: Option<String>,
-    shipengine_webhook_keys: Option<PathBuf>,
-    easypost_webhook_secret: Option<String>,
-    rate_limit_writes: Option<u32>,
-    rate_limit_reads: Option<u32>,
-    rate_limit_unauthenticated: Option<u32>,
-    sandbox_auto_advance: Option<u32>,
-    cors_origins: Option<String>,
-    brand_name: Option<String>,
-    integration_name: Option<String>,
-    sandbox_host: Option<String>,
-    production_host: Option<String>,
-    support_email: Option<String>,
-    developer_portal: Option<String>,
-    terms_url: Option<String>,
-    log: Option<String>,
-    log_format: Option<String>,
-}
+pub(crate) use show::check;
 
 /// The settings in force.
 pub(crate) struct Settings {
@@ -110,124 +65,7 @@ pub(crate) struct Settings {
     pub(crate) log_json: bool,
 }
 
-/// Secrets come from the environment or the file, never from a flag that a process list would show.
-fn secret(name: &str, file: Option<String>) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty()).or(file)
-}
-
-/// A share of a fill's days.
-fn percent(given: Option<u32>) -> Result<Option<u32>, Failure> {
-    match given {
-        Some(percent) if !(1..=100).contains(&percent) => Err("a refill threshold must be 1 to 100".into()),
-        given => Ok(given),
-    }
-}
-
-/// The published names, but for those that are set.
-fn brand(args: &SettingsArgs, file: &File) -> Brand {
-    let published = Brand::default();
-    let set = |arg: &Option<String>, file: &Option<String>, published: String| {
-        arg.clone().or(file.clone()).filter(|text| !text.is_empty()).unwrap_or(published)
-    };
-    Brand {
-        name: set(&args.brand_name, &file.brand_name, published.name),
-        integration_name: set(&args.integration_name, &file.integration_name, published.integration_name),
-        sandbox_host: set(&args.sandbox_host, &file.sandbox_host, published.sandbox_host),
-        production_host: set(&args.production_host, &file.production_host, published.production_host),
-        support_email: set(&args.support_email, &file.support_email, published.support_email),
-        developer_portal: set(&args.developer_portal, &file.developer_portal, published.developer_portal),
-        terms_url: args.terms_url.clone().or(file.terms_url.clone()).filter(|url| !url.is_empty()),
-    }
-}
-
-/// The pharmacy as labels name it, if all that they need is set.
-fn pharmacy(args: &SettingsArgs, file: &File) -> Option<Pharmacy> {
-    let set = |arg: &Option<String>, file: &Option<String>| {
-        arg.clone().or(file.clone()).filter(|text| !text.trim().is_empty())
-    };
-    Some(Pharmacy {
-        name: set(&args.pharmacy_name, &file.pharmacy_name)?,
-        line_1: set(&args.pharmacy_address_line_1, &file.pharmacy_address_line_1)?,
-        line_2: set(&args.pharmacy_address_line_2, &file.pharmacy_address_line_2),
-        city: set(&args.pharmacy_city, &file.pharmacy_city)?,
-        state: set(&args.pharmacy_state, &file.pharmacy_state)?,
-        postal_code: set(&args.pharmacy_postal_code, &file.pharmacy_postal_code)?,
-        phone: set(&args.pharmacy_phone, &file.pharmacy_phone)?,
-    })
-}
-
 impl Settings {
-    pub(crate) fn load(args: &SettingsArgs) -> Result<Self, Failure> {
-        let (shipping, file): (ShippingArgs, File) = match &args.config {
-            Some(path) => config_file::read(path, &config_shipping::NAMES)?,
-            None => Default::default(),
-        };
-        let shipping = args.shipping.or(shipping);
-        let (brand, pharmacy) = (brand(args, &file), pharmacy(args, &file));
-        let names_sandbox = args.sandbox_host.as_ref().or(file.sandbox_host.as_ref());
-        let names_sandbox = names_sandbox.is_some_and(|host| !host.is_empty());
-        let environment = args.environment.clone().or(file.environment);
-        let environment = match environment.as_deref() {
-            None => Environment::Sandbox,
-            Some(text) => Environment::parse(text).ok_or("environment must be sandbox or production")?,
-        };
-        let rates = Rates::of(environment);
-        let log_format = args.log_format.clone().or(file.log_format);
-        Ok(Self {
-            environment,
-            data_dir: args.data_dir.clone().or(file.data_dir).unwrap_or_else(|| PathBuf::from("nimbus-data")),
-            database_url: args.database_url.clone().or(file.database_url).filter(|url| !url.is_empty()),
-            database_connections: args.database_connections.or(file.database_connections).unwrap_or(16),
-            master_key_file: args.master_key_file.clone().or(file.master_key_file),
-            master_key: secret("NIMBUS_MASTER_KEY", None),
-            allow_local_webhooks: args.allow_local_webhooks.or(file.allow_local_webhooks).unwrap_or(false),
-            retry_scale: args.retry_scale.clone().or(file.retry_scale),
-            behind_proxy: args.behind_proxy.or(file.behind_proxy).unwrap_or(false),
-            pharmacy_time_zone: args
-                .pharmacy_time_zone
-                .clone()
-                .or(file.pharmacy_time_zone)
-                .unwrap_or_else(|| "America/Chicago".to_owned()),
-            rules_dir: args.rules_dir.clone().or(file.rules_dir),
-            formulary_file: args.formulary_file.clone().or(file.formulary_file),
-            thresholds: OwnThresholds {
-                percent: percent(args.refill_threshold.or(file.refill_threshold))?,
-                controlled_percent: percent(
-                    args.refill_threshold_controlled.or(file.refill_threshold_controlled),
-                )?,
-            },
-            pharmacy,
-            link_hours: args.link_hours.or(file.link_hours).unwrap_or(LABEL_HOURS),
-            onboarding_url: args.onboarding_url.clone().or(file.onboarding_url),
-            onboarding_token: secret("NIMBUS_ONBOARDING_TOKEN", file.onboarding_token),
-            pharmacy_feed_secret: secret("NIMBUS_PHARMACY_FEED_SECRET", file.pharmacy_feed_secret),
-            shipengine_webhook_keys: args.shipengine_webhook_keys.clone().or(file.shipengine_webhook_keys),
-            easypost_webhook_secret: secret("NIMBUS_EASYPOST_WEBHOOK_SECRET", file.easypost_webhook_secret),
-            rates: Rates {
-                writes: args.rate_limit_writes.or(file.rate_limit_writes).unwrap_or(rates.writes),
-                reads: args.rate_limit_reads.or(file.rate_limit_reads).unwrap_or(rates.reads),
-                unauthenticated: args
-                    .rate_limit_unauthenticated
-                    .or(file.rate_limit_unauthenticated)
-                    .unwrap_or(rates.unauthenticated),
-            },
-            sandbox_auto_advance: args.sandbox_auto_advance.or(file.sandbox_auto_advance).unwrap_or(0),
-            cors_origins: origins(
-                args.cors_origins.as_deref().or(file.cors_origins.as_deref()),
-                environment,
-            )?,
-            shipping,
-            brand,
-            names_sandbox,
-            log: args.log.clone().or(file.log),
-            log_json: match log_format.as_deref() {
-                None | Some("text") => false,
-                Some("json") => true,
-                Some(_) => return Err("log_format must be text or json".into()),
-            },
-        })
-    }
-
     /// The settings of the demo: a sandbox of its own on the embedded store.
     pub(crate) fn for_demo(mut self) -> Self {
         self.environment = Environment::Sandbox;
@@ -406,108 +244,6 @@ impl Settings {
             Some(text) => Ok(text.parse::<RetryScale>().map_err(|error| format!("retry_scale: {error}"))?),
         }
     }
-}
-
-/// The origins of a list separated by commas: exact ones of https and, in a sandbox, of http on this machine, or `*`.
-fn origins(list: Option<&str>, environment: Environment) -> Result<Vec<String>, Failure> {
-    let list = list.unwrap_or_default().split(',').map(str::trim).filter(|origin| !origin.is_empty());
-    list.map(|origin| {
-        if is_origin(origin, environment) {
-            return Ok(origin.to_owned());
-        }
-        let local = match environment {
-            Environment::Sandbox => " (a sandbox also takes http://localhost:port, and *)",
-            Environment::Production => "",
-        };
-        Err(format!("cors_origins takes exact origins such as https://app.example.com{local}").into())
-    })
-    .collect()
-}
-
-fn is_origin(text: &str, environment: Environment) -> bool {
-    let sandbox = environment == Environment::Sandbox;
-    if text == "*" {
-        return sandbox;
-    }
-    let Ok(uri) = text.parse::<Uri>() else { return false };
-    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return false };
-    // As browsers write it: no path, no user, no port left empty, in lower case.
-    let is_exact = text == format!("{scheme}://{authority}").to_lowercase()
-        && !authority.as_str().contains(['@', '*'])
-        && !authority.as_str().ends_with(':');
-    is_exact && (scheme == "https" || scheme == "http" && is_local(authority.host()) && sandbox)
-}
-
-fn is_local(host: &str) -> bool {
-    matches!(host, "localhost" | "127.0.0.1" | "[::1]")
-}
-
-impl fmt::Display for Settings {
-    /// Every setting, secrets only as set or not.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let set = |value: &Option<String>| if value.is_some() { "(set)" } else { "(not set)" };
-        let path = |value: &Option<PathBuf>| {
-            value.as_ref().map_or("(not set)".to_owned(), |p| p.display().to_string())
-        };
-        writeln!(f, "environment                = {}", self.environment)?;
-        writeln!(f, "data_dir                   = {}", self.data_dir.display())?;
-        writeln!(f, "database_url               = {}", set(&self.database_url))?;
-        writeln!(f, "database_connections       = {}", self.database_connections)?;
-        writeln!(f, "master_key_file            = {}", path(&self.master_key_file))?;
-        writeln!(f, "master_key                 = {}", set(&self.master_key))?;
-        writeln!(f, "allow_local_webhooks       = {}", self.allow_local_webhooks)?;
-        writeln!(f, "retry_scale                = {}", self.retry_scale.as_deref().unwrap_or("1"))?;
-        writeln!(f, "behind_proxy               = {}", self.behind_proxy)?;
-        writeln!(f, "pharmacy_time_zone         = {}", self.pharmacy_time_zone)?;
-        writeln!(f, "rules_dir                  = {}", path(&self.rules_dir))?;
-        writeln!(f, "formulary_file             = {}", path(&self.formulary_file))?;
-        let percent = |own: Option<u32>| own.map_or("(the pack's)".to_owned(), |percent| percent.to_string());
-        writeln!(f, "{:<26} = {}", "refill_threshold", percent(self.thresholds.percent))?;
-        let controlled = percent(self.thresholds.controlled_percent);
-        writeln!(f, "{:<26} = {controlled}", "refill_threshold_controlled")?;
-        let pharmacy = self.pharmacy.as_ref().map_or("(not set)", |pharmacy| pharmacy.name.as_str());
-        writeln!(f, "pharmacy_name              = {pharmacy}")?;
-        writeln!(f, "link_hours                 = {}", self.link_hours)?;
-        writeln!(f, "pharmacy_feed_secret       = {}", set(&self.pharmacy_feed_secret))?;
-        writeln!(f, "shipengine_webhook_keys    = {}", path(&self.shipengine_webhook_keys))?;
-        writeln!(f, "easypost_webhook_secret    = {}", set(&self.easypost_webhook_secret))?;
-        writeln!(
-            f,
-            "onboarding_url             = {}",
-            self.onboarding_url.as_deref().unwrap_or("(not set)")
-        )?;
-        writeln!(f, "onboarding_token           = {}", set(&self.onboarding_token))?;
-        writeln!(f, "rate_limit_writes          = {}", self.rates.writes)?;
-        writeln!(f, "rate_limit_reads           = {}", self.rates.reads)?;
-        writeln!(f, "rate_limit_unauthenticated = {}", self.rates.unauthenticated)?;
-        writeln!(f, "{:<26} = {}", "sandbox_auto_advance", self.sandbox_auto_advance)?;
-        for (name, value) in self.shipping.shown() {
-            writeln!(f, "{name:<26} = {value}")?;
-        }
-        writeln!(f, "{:<26} = {}", "cors_origins", self.cors_origins.join(","))?;
-        writeln!(f, "brand_name                 = {}", self.brand.name)?;
-        writeln!(f, "integration_name           = {}", self.brand.integration_name)?;
-        writeln!(f, "sandbox_host               = {}", self.brand.sandbox_host)?;
-        writeln!(f, "production_host            = {}", self.brand.production_host)?;
-        writeln!(f, "support_email              = {}", self.brand.support_email)?;
-        writeln!(f, "developer_portal           = {}", self.brand.developer_portal)?;
-        writeln!(f, "terms_url                  = {}", self.brand.terms())?;
-        writeln!(f, "log                        = {}", self.log.as_deref().unwrap_or("info"))?;
-        write!(f, "log_format                 = {}", if self.log_json { "json" } else { "text" })
-    }
-}
-
-/// `nimbus config check`.
-pub(crate) fn check(settings: &Settings) -> Result<(), Failure> {
-    println!("{settings}");
-    settings.pharmacy_zone()?;
-    settings.shipping()?;
-    settings.rules()?;
-    settings.formulary()?;
-    settings.retry_scale()?;
-    settings.labels(None)?;
-    settings.carrier_feeds()?;
-    settings.refuse_unsafe()
 }
 
 #[cfg(test)]

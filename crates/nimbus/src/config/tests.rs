@@ -1,6 +1,7 @@
 //! Settings: what production refuses, and where links lead.
 
 use super::*;
+use crate::cli::SettingsArgs;
 
 fn production(args: SettingsArgs) -> Settings {
     let args = SettingsArgs { environment: Some("production".to_owned()), ..args };
