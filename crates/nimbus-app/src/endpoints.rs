@@ -293,6 +293,7 @@ async fn update_in(tx: &mut Tx, cx: &Cx, command: &Update) -> Result<Endpoint> {
     let was_ordered = found.ordered;
     change.options.apply(&mut found);
     if found.ordered != was_ordered {
+        store::endpoint_hold(tx, clinic, found.id).await?;
         deliveries::deliveries_line_up(tx, clinic, found.id, found.ordered).await?;
     }
     if let Some(status) = change.status {
@@ -325,6 +326,7 @@ pub async fn delete(app: &App, call: &Call, which: Which, render: Render<()>) ->
             found.status = EndpointStatus::Deleted;
             found.deleted_at = Some(cx.now);
             found.updated_at = cx.now;
+            store::endpoint_hold(tx, clinic, which.id).await?;
             store::endpoint_update(tx, &found).await?;
             endpoint_keys::publish(tx, &found, cx.wall).await?;
             deliveries::deliveries_cancel(tx, clinic, which.id, cx.wall).await?;

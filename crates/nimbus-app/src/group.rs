@@ -6,6 +6,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use nimbus_store::Error as StoreError;
 use tokio::{sync::oneshot, task::yield_now};
 
 use crate::{
@@ -62,7 +63,7 @@ where
     fn add(&self, waiting: Waiting<C, T>) -> Result<bool> {
         let mut state = self.lock();
         if state.waiting.len() >= WAITING_MAX {
-            return Err(nimbus_store::Error::Busy.into());
+            return Err(StoreError::Busy.into());
         }
         state.waiting.push(waiting);
         Ok(!mem::replace(&mut state.writing, true))
@@ -81,7 +82,8 @@ where
     /// the application; `job` answers each request in order.
     ///
     /// # Errors
-    /// The request's own; if the transaction as a whole fails, each is tried again by itself.
+    /// The request's own; if the transaction as a whole fails, each is tried again by itself, unless nobody knows
+    /// whether it has.
     pub(crate) async fn run(
         app: &App,
         group: fn(&App) -> &Self,
@@ -119,6 +121,10 @@ where
                     // The caller may have stopped waiting.
                     drop(reply.send(outcome));
                 }
+            }
+            // It may be on disk, and then a second try would write it twice.
+            Err(Error::Store(error @ StoreError::Unavailable(_))) => {
+                replies.into_iter().for_each(|reply| drop(reply.send(Err(error.clone().into()))));
             }
             Err(_) => {
                 for (member, reply) in members.into_iter().zip(replies) {

@@ -12,7 +12,9 @@ use nimbus_core::{
     prescription::{PrescriptionAct, PrescriptionStatus, change_status},
 };
 use nimbus_store::{
-    Tx, idempotency,
+    Tx,
+    fault::{self, Point},
+    idempotency,
     jobs::{self, Due, Job, JobKind},
     practitioners, prescriptions, refills,
 };
@@ -93,10 +95,12 @@ pub async fn start_due(
     labels: &mut JoinSet<()>,
 ) -> Result<usize> {
     let (due, now, token) = (app.clock().now(), wall(), Uuid::now_v7());
-    let is_sandbox = app.environment() == Environment::Sandbox;
+    let (is_sandbox, faults) = (app.environment() == Environment::Sandbox, fault::here());
+    fault::point(Point::Jobs).await?;
     let claimed = app
         .db()
         .write(move |tx| {
+            let faults = faults.clone();
             Box::pin(async move {
                 idempotency::idempotency_purge(tx, now, PURGE_BATCH).await?;
                 let until = now.plus_seconds(LEASE_SECONDS);
@@ -104,10 +108,12 @@ pub async fn start_due(
                 if is_sandbox {
                     claimed.extend(jobs::jobs_claim_ahead(tx, due, now, until, token, BATCH).await?);
                 }
+                faults.inside(Point::JobsCommit)?;
                 Ok::<_, Error>(claimed)
             })
         })
         .await?;
+    fault::point(Point::JobsLeased).await?;
     let count = claimed.len();
     for job in claimed {
         let worked = match job.kind {

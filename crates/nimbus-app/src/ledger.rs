@@ -4,7 +4,11 @@
 use std::time::Duration;
 
 pub use nimbus_store::ledger::{Checked, Ledger};
-use nimbus_store::{Db, ledger};
+use nimbus_store::{
+    Db,
+    fault::{self, Point},
+    ledger,
+};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -78,16 +82,24 @@ async fn lease(db: &Db, token: Uuid) -> Result<bool> {
 /// the transaction that writes.
 pub async fn walk(app: &App, stop: &CancellationToken) -> Result<()> {
     while !stop.is_cancelled() {
+        let faults = fault::here();
+        fault::point(Point::Walk).await?;
         let read = app.db().read(|tx| Box::pin(ledger::ledger_step(tx)));
         let Some(step) = read.await? else { return Ok(()) };
         let (odd, has_more) = (step.odd.clone(), step.has_more);
+        fault::point(Point::Advance).await?;
         let written = app.db().write(move |tx| {
-            let step = step.clone();
-            Box::pin(async move { Ok::<_, Error>(ledger::ledger_advance(tx, &step).await?) })
+            let (step, faults) = (step.clone(), faults.clone());
+            Box::pin(async move {
+                let advanced = ledger::ledger_advance(tx, &step).await?;
+                faults.inside(Point::AdvanceCommit)?;
+                Ok::<_, Error>(advanced)
+            })
         });
         if !written.await? {
             continue;
         }
+        fault::point(Point::Advanced).await?;
         for (clinic, event, missing) in odd {
             tracing::error!(clinic_id = %clinic, event_id = %event, missing, "an event lacks deliveries");
         }

@@ -49,6 +49,7 @@ pub mod replays;
 pub mod rules;
 pub mod sandbox;
 pub mod shipments;
+pub mod signals;
 pub mod signatures;
 pub mod tenancy;
 pub mod tracking;
@@ -72,7 +73,7 @@ use nimbus_core::{
     access::Environment, eligibility::OwnThresholds, formulary::Formulary, rules::Packs, time::Ts,
 };
 use nimbus_store::Db;
-use nimbus_webhooks::{client::WebhookClient, guard::AddressPolicy, handover::Handover};
+use nimbus_webhooks::{client::WebhookClient, deadline::Deadline, guard::AddressPolicy, handover::Handover};
 
 pub use actor::{Actor, Call, Idempotency, IfMatch, PartnerActor, StaffActor};
 pub use error::{Detail, Error, Fault, FieldError, RefusalCode, Result};
@@ -103,6 +104,8 @@ pub struct Config {
     pub formulary: Arc<Formulary>,
     /// Which addresses webhook endpoints may be registered at.
     pub address_policy: AddressPolicy,
+    /// How long a receiver of webhooks has to answer.
+    pub deadline: Deadline,
     /// Where the onboarding robot is told of a new practitioner, and the token it shows when it calls back.
     pub onboarding: Option<Onboarding>,
     /// The shared secret of the pharmacy system's inbound feed.
@@ -166,6 +169,7 @@ impl App {
         let labels = &config.labels;
         let links = Links::new(&db.derived_key("links"), &labels.public_url, labels.link_hours);
         let webhook_client = WebhookClient::new(config.address_policy, None);
+        let handover = Arc::new(Handover::new(config.deadline));
         let pace = config.auto_advance.map_or(0, |every| every.as_secs());
         let inner = Inner {
             db,
@@ -176,7 +180,7 @@ impl App {
             proven: Proven::default(),
             limits,
             links,
-            handover: Arc::default(),
+            handover,
             triggers: Triggers::default(),
             news: News::default(),
             pace: AtomicU64::new(pace),

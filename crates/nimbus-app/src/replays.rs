@@ -13,6 +13,7 @@ pub use nimbus_store::replays::{Progress, Replay, ReplayState, Which};
 use nimbus_store::{
     Tx, endpoints,
     endpoints::{Endpoint, Shape},
+    fault::{self, Point},
     jobs::{Job, JobKind, job_cancel, job_done, job_retry, job_schedule},
     replays as store,
 };
@@ -236,9 +237,18 @@ pub(crate) async fn work(app: &App, job: &Job) -> Result<()> {
     let call = Call::system(SystemActor::Jobs);
     let mut left = None;
     loop {
-        let step =
-            app.act(&call, (job.clone(), left), |tx, cx, (job, left)| Box::pin(step(tx, cx, job, *left)));
-        match step.await? {
+        let command = (job.clone(), left, fault::here());
+        fault::point(Point::Replay).await?;
+        let step = app.act(&call, command, |tx, cx, (job, left, faults)| {
+            Box::pin(async move {
+                let rest = step(tx, cx, job, *left).await?;
+                faults.inside(Point::ReplayCommit)?;
+                Ok(rest)
+            })
+        });
+        let rest = step.await?;
+        fault::point(Point::Replayed).await?;
+        match rest {
             Some(rest) => left = Some(rest),
             None => return Ok(()),
         }

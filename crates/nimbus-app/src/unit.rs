@@ -14,6 +14,7 @@ use nimbus_core::{
 use nimbus_store::{
     BoxFuture, Error as StoreError, Tx,
     audit::{AuditEntry, audit_append, audit_statements},
+    fault::{self, Point},
     idempotency,
     keyring::PLATFORM,
     tenants,
@@ -404,17 +405,22 @@ impl App {
         J: for<'a> Fn(&'a mut Tx, &'a Cx, &'a C) -> BoxFuture<'a, Result<T>> + Send + Sync + 'static,
     {
         let unit = Arc::new((Cx::new(self, call), command, job));
-        let begun = Arc::clone(&unit);
+        let (begun, faults) = (Arc::clone(&unit), fault::here());
+        fault::point(Point::Publish).await?;
         let outcome = self.db().write(move |tx| {
-            let unit = Arc::clone(&begun);
+            let (unit, faults) = (Arc::clone(&begun), faults.clone());
             Box::pin(async move {
                 let (cx, command, job) = &*unit;
                 cx.begin();
-                job(tx, cx, command).await
+                let outcome = job(tx, cx, command).await?;
+                faults.inside(Point::PublishCommit)?;
+                Ok::<_, Error>(outcome)
             })
         });
         let outcome = outcome.await?;
+        fault::point(Point::Published).await?;
         unit.0.committed();
+        fault::point(Point::HandedOver).await?;
         Ok(outcome)
     }
 

@@ -125,7 +125,7 @@ async fn send_sample(app: App, call: Call, sample: Arc<Sample>, render: Render<T
     let (client, policy) = (app.webhook_client(), app.config().address_policy);
     let secret = (!is_registered).then(|| target.secret.clone());
     let ready = Ready::new(target, policy);
-    let sent = ready.send(client, &event_id.prefixed(), body, wall()).await;
+    let sent = ready.send(client, app.config().deadline, &event_id.prefixed(), body, wall()).await;
     // Its URL or a header was taken under other rules than today's.
     let answer = sent.unwrap_or_else(|| Answer::failed(Cause::AddressRefused));
     let outcome = TestSent { event_id, answer, one_time_secret: secret };

@@ -96,6 +96,7 @@ impl Scene {
             thresholds: Default::default(),
             formulary: formulary::shipped(Environment::Sandbox),
             address_policy: AddressPolicy::default(),
+            deadline: Default::default(),
             onboarding: None,
             pharmacy_feed_secret: None,
             rates: Rates::OFF,

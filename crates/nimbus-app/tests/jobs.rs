@@ -34,6 +34,7 @@ fn app(db: &Db, days_later: i64) -> App {
         formulary: formulary::shipped(Environment::Sandbox),
         thresholds: Default::default(),
         address_policy: AddressPolicy::default(),
+        deadline: Default::default(),
         onboarding: None,
         pharmacy_feed_secret: None,
         labels: nimbus_app::labels::LabelSettings::default(),

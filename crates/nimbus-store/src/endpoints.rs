@@ -9,7 +9,7 @@ use nimbus_core::{
 };
 
 use crate::{
-    engine::{Columns, Tx, Value},
+    engine::{Columns, Engine, Tx, Value},
     error::{Error, Result},
     keys,
     page::{Page, Slice, page_end_any, page_where_any},
@@ -385,13 +385,25 @@ pub async fn endpoint_list(
     Ok(page.slice(read_rows(tx, rows, read).await?))
 }
 
-/// Who is to be told of a clinic's events. Nothing is unsealed for it.
+macro_rules! subscriptions {
+    ($tail:literal) => {
+        concat!(
+            "select e.id, e.shape, e.event_types, k.scopes, e.status, e.ordered, e.after_dead_letter, e.version
+            from webhook_endpoints e left join api_keys k on k.id = e.key_id
+            where e.clinic_id = $1 and e.deleted_at is null
+            order by e.id",
+            $tail
+        )
+    };
+}
+
+/// Who is to be told of a clinic's events. Nothing is unsealed for it. Whoever calls [`endpoint_hold`] on one of them
+/// waits for this transaction to end, and this waits for them. SQLite has one writer.
 pub async fn subscriptions(tx: &mut Tx, clinic: ClinicId) -> Result<Vec<Subscription>> {
-    let sql = "select e.id, e.shape, e.event_types, k.scopes, e.status, e.ordered, e.after_dead_letter,
-            e.version
-        from webhook_endpoints e left join api_keys k on k.id = e.key_id
-        where e.clinic_id = $1 and e.deleted_at is null
-        order by e.id";
+    let sql = match tx.engine() {
+        Engine::Sqlite => subscriptions!(""),
+        Engine::Postgres => subscriptions!(" for key share of e"),
+    };
     let rows = tx.query(sql, &[clinic.into()]).await?;
     let mut found = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -418,6 +430,18 @@ pub async fn subscriptions(tx: &mut Tx, clinic: ClinicId) -> Result<Vec<Subscrip
         });
     }
     Ok(found)
+}
+
+/// Waits for the transactions that are writing events by what they have read of an endpoint, and has later ones wait for
+/// this one: what it does to the endpoint's deliveries leaves none out.
+pub async fn endpoint_hold(tx: &mut Tx, clinic: ClinicId, id: EndpointId) -> Result<()> {
+    match tx.engine() {
+        Engine::Sqlite => Ok(()),
+        Engine::Postgres => {
+            let sql = "select 1 from webhook_endpoints where clinic_id = $1 and id = $2 for update";
+            tx.query(sql, &[clinic.into(), id.into()]).await.map(drop)
+        }
+    }
 }
 
 /// Since when an endpoint fails, or that it works again. Its version stays: this is no change of its owner's.

@@ -140,11 +140,13 @@ pub async fn ledger_added(tx: &mut Tx, clinic: ClinicId, endpoint: EndpointId, e
     Ok(())
 }
 
-/// Makes the caller the one who walks, or stay it. False if another one is.
+/// Makes the caller the one who walks, or stay it. False if another one is. A lease that ends twice as far ahead as the
+/// one that is asked for is from before a clock was set back.
 pub async fn ledger_lease(tx: &mut Tx, token: Uuid, until: Ts, now: Ts) -> Result<bool> {
     let sql = "update delivery_ledger_mark set lease_token = $1, lease_until = $2
-        where id = 1 and (lease_token is null or lease_token = $1 or lease_until < $3)";
-    Ok(tx.execute(sql, &[token.into(), until.into(), now.into()]).await? == 1)
+        where id = 1 and (lease_token is null or lease_token = $1 or lease_until < $3 or lease_until > $4)";
+    let longest = until.plus_micros(until.micros().saturating_sub(now.micros()));
+    Ok(tx.execute(sql, &[token.into(), until.into(), now.into(), longest.into()]).await? == 1)
 }
 
 /// Lets another one walk.

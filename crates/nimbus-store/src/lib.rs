@@ -11,6 +11,7 @@ pub mod endpoints;
 mod engine;
 mod error;
 pub mod events;
+pub mod fault;
 pub mod free_shipping;
 pub mod history;
 pub mod idempotency;

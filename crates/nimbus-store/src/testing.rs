@@ -3,6 +3,7 @@
 //! It panics where production code returns errors, and never skips an engine.
 
 mod cluster;
+pub mod faults;
 
 use std::{future::Future, path::PathBuf};
 

@@ -37,6 +37,7 @@ impl World {
             formulary: formulary::shipped(Environment::Sandbox),
             thresholds: Default::default(),
             address_policy: AddressPolicy { allow_loopback: true },
+            deadline: Default::default(),
             onboarding: None,
             pharmacy_feed_secret: Some("feed-secret".to_owned()),
             labels: nimbus_app::labels::LabelSettings::default(),

@@ -1,7 +1,5 @@
 //! One attempt: the headers, the signature, the request.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use nimbus_core::time::Ts;
@@ -9,13 +7,11 @@ use nimbus_store::endpoints::Target;
 
 use crate::{
     client::{Answer, Outgoing, WebhookClient},
+    deadline::Deadline,
     guard::AddressPolicy,
     signing::{SigningKey, SigningSecret, sign},
     url::EndpointUrl,
 };
-
-/// Everything from resolving the name to the end of the answer's body (contract: 10 s).
-pub const DEADLINE: Duration = Duration::from_secs(10);
 
 /// A target with its URL checked and its secrets and headers read, once for all that is sent to it.
 pub struct Ready {
@@ -41,10 +37,17 @@ impl Ready {
 
     /// Signs a payload and posts it once. `id` is the `webhook-id`, `now` the time that is signed (wall time). `None`
     /// if the target is not such as may be sent to: nothing was sent.
-    pub async fn send(&self, client: &WebhookClient, id: &str, body: Bytes, now: Ts) -> Option<Answer> {
+    pub async fn send(
+        &self,
+        client: &WebhookClient,
+        deadline: Deadline,
+        id: &str,
+        body: Bytes,
+        now: Ts,
+    ) -> Option<Answer> {
         let parts = self.parts.as_ref()?;
         let headers = parts.signed(id, now, &body)?;
-        Some(client.post(Outgoing { url: &parts.url, headers, body, deadline: DEADLINE }).await)
+        Some(client.post(Outgoing { url: &parts.url, headers, body, deadline: deadline.duration() }).await)
     }
 }
 

@@ -17,8 +17,7 @@ use nimbus_store::deliveries::{Claimed, Lease};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-/// How long rows are kept from others, and so how long they wait after a crash.
-pub(crate) const LEASE_MS: i64 = 30_000;
+use crate::deadline::Deadline;
 
 /// Deliveries held for one endpoint: waiting and in flight.
 pub(crate) const LANE_WINDOW: usize = 256;
@@ -30,6 +29,7 @@ pub(crate) const NODE_BYTES: usize = 32 * 1024 * 1024;
 /// Where commits leave what the dispatcher sends. Shared by all writers of a process and its dispatcher.
 pub struct Handover {
     token: Uuid,
+    deadline: Deadline,
     gates: Mutex<HashMap<EndpointId, Arc<Gate>>>,
     held: Arc<Held>,
     fresh: Mutex<Vec<Fresh>>,
@@ -95,14 +95,7 @@ impl Fresh {
 
 impl Default for Handover {
     fn default() -> Self {
-        Self {
-            token: Uuid::now_v7(),
-            gates: Mutex::default(),
-            held: Arc::default(),
-            fresh: Mutex::default(),
-            bell: Notify::new(),
-            due: AtomicBool::new(false),
-        }
+        Self::new(Deadline::default())
     }
 }
 
@@ -111,6 +104,23 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Handover {
+    pub fn new(deadline: Deadline) -> Self {
+        Self {
+            token: Uuid::now_v7(),
+            deadline,
+            gates: Mutex::default(),
+            held: Arc::default(),
+            fresh: Mutex::default(),
+            bell: Notify::new(),
+            due: AtomicBool::new(false),
+        }
+    }
+
+    /// How long receivers have to answer what this process sends.
+    pub(crate) fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+
     /// Says that rows are due which anybody may claim.
     pub fn ring(&self) {
         self.due.store(true, Ordering::Release);
@@ -127,7 +137,7 @@ impl Handover {
 
     /// The lease of what is written now.
     pub(crate) fn lease(&self, now: Ts) -> Lease {
-        Lease { token: self.token, until: now.plus_millis(LEASE_MS) }
+        Lease { token: self.token, until: now.plus_millis(self.deadline.lease_ms()) }
     }
 
     /// A place for a delivery that is being written, if its lane is open and has room.

@@ -8,6 +8,7 @@ pub mod breaker;
 pub mod cause;
 pub mod client;
 pub mod connector;
+pub mod deadline;
 pub mod dial;
 pub mod dispatcher;
 pub mod guard;

@@ -75,6 +75,7 @@ fn app_by(settings: &Settings, db: Db, rules: Packs, listens: Option<SocketAddr>
         formulary: settings.formulary()?,
         thresholds: settings.thresholds,
         address_policy: settings.address_policy(),
+        deadline: settings.webhook_deadline()?,
         onboarding,
         labels: settings.labels(listens)?,
         pharmacy_feed_secret: settings.pharmacy_feed_secret.clone(),

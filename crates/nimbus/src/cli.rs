@@ -45,6 +45,10 @@ pub(crate) struct SettingsArgs {
     /// Shortens every retry delay, as 1/60 or 0.001; a sandbox only
     #[arg(long, env = "NIMBUS_RETRY_SCALE", global = true)]
     pub(crate) retry_scale: Option<String>,
+    /// Seconds that a receiver of webhooks has to answer, 1 to 10 (default 10); leases are three times as long, so it
+    /// must be the same for all processes on one database; less is for a sandbox only
+    #[arg(long, env = "NIMBUS_WEBHOOK_DEADLINE", global = true)]
+    pub(crate) webhook_deadline: Option<u32>,
     /// A proxy before this server ends TLS; production needs it
     #[arg(long, env = "NIMBUS_BEHIND_PROXY", global = true, num_args = 0..=1, default_missing_value = "true")]
     pub(crate) behind_proxy: Option<bool>,

@@ -20,7 +20,7 @@ use nimbus_carriers::provider::Shipping;
 use nimbus_core::{access::Environment, eligibility::OwnThresholds, formulary::Formulary, rules::Packs};
 use nimbus_store::MasterKey;
 use nimbus_web::Brand;
-use nimbus_webhooks::{guard::AddressPolicy, schedule::RetryScale};
+use nimbus_webhooks::{deadline::Deadline, guard::AddressPolicy, schedule::RetryScale};
 
 use self::origins::is_local;
 use crate::{Failure, config_shipping::ShippingArgs};
@@ -37,6 +37,8 @@ pub(crate) struct Settings {
     master_key: Option<String>,
     pub(crate) allow_local_webhooks: bool,
     retry_scale: Option<String>,
+    /// Seconds.
+    webhook_deadline: Option<u32>,
     pub(crate) behind_proxy: bool,
     pharmacy_time_zone: String,
     /// As labels name it; `None` where not all of it is given.
@@ -85,6 +87,7 @@ impl Settings {
         let found = [
             (self.allow_local_webhooks, "allow_local_webhooks is for a sandbox only"),
             (self.retry_scale.is_some(), "retry_scale is for a sandbox only"),
+            (self.webhook_deadline.is_some(), "webhook_deadline is for a sandbox only"),
             (self.sandbox_auto_advance > 0, "sandbox_auto_advance is for a sandbox only"),
             (
                 self.master_key.is_none() && self.master_key_file.is_none(),
@@ -236,6 +239,12 @@ impl Settings {
     /// How much time is between two steps of an order, where orders advance by themselves.
     pub(crate) fn auto_advance(&self) -> Option<Duration> {
         (self.sandbox_auto_advance > 0).then(|| Duration::from_secs(self.sandbox_auto_advance.into()))
+    }
+
+    /// How long a receiver of webhooks has to answer.
+    pub(crate) fn webhook_deadline(&self) -> Result<Deadline, Failure> {
+        let Some(seconds) = self.webhook_deadline else { return Ok(Deadline::CONTRACT) };
+        Ok(Deadline::of_seconds(seconds).ok_or("webhook_deadline must be 1 to 10")?)
     }
 
     pub(crate) fn retry_scale(&self) -> Result<RetryScale, Failure> {

@@ -2,8 +2,13 @@
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use nimbus_app::{App, clock::wall, jobs, ledger, limits, operations};
-use nimbus_store::{Channel, Db};
+use nimbus_app::{
+    App,
+    clock::wall,
+    jobs, ledger, limits, operations,
+    signals::{hear_others, wake_others},
+};
+use nimbus_store::Db;
 use nimbus_web::WebSettings;
 use nimbus_webhooks::dispatcher::{Dispatcher, Settings as DispatchSettings};
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -18,10 +23,6 @@ use crate::{
 
 /// A stop takes at most this long.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
-/// A lost connection for signals is made anew after this.
-const LISTEN_AGAIN: Duration = Duration::from_secs(1);
-/// Signals to other processes are sent at most this often.
-const SIGNAL_EVERY: Duration = Duration::from_millis(20);
 /// Partitions for the coming months are made this often.
 const UPKEEP: Duration = Duration::from_secs(24 * 3600);
 
@@ -124,40 +125,6 @@ pub(crate) fn start_workers(
         tokio::spawn(ledger::run(app.clone(), stop.clone())),
         tokio::spawn(upkeep(app.db().clone(), stop.clone())),
     ])
-}
-
-/// Rings the dispatcher when another process has written deliveries. Without a connection it looks by itself, later.
-async fn hear_others(app: App, stop: CancellationToken) {
-    let listening = async {
-        loop {
-            let handover = Arc::clone(app.handover());
-            if let Err(error) = app.db().listen(Channel::Deliveries, move || handover.ring()).await {
-                tracing::warn!(%error, "signals of other processes are not heard");
-            }
-            tokio::time::sleep(LISTEN_AGAIN).await;
-        }
-    };
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = listening => {}
-    }
-}
-
-/// Signals to the processes that send, where this one does not: once for all that is written meanwhile.
-async fn wake_others(app: App, stop: CancellationToken) {
-    let signalling = async {
-        loop {
-            app.handover().rung().await;
-            if let Err(error) = app.db().signal(Channel::Deliveries).await {
-                tracing::warn!(%error, "the dispatchers were not woken");
-            }
-            tokio::time::sleep(SIGNAL_EVERY).await;
-        }
-    };
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = signalling => {}
-    }
 }
 
 async fn upkeep(db: Db, stop: CancellationToken) {

@@ -66,6 +66,7 @@ fn app_with(db: &Db, provider: &StandIn, days_later: i64, deadline: Duration) ->
         thresholds: Default::default(),
         formulary: nimbus_app::formulary::shipped(Environment::Sandbox),
         address_policy: AddressPolicy::default(),
+        deadline: Default::default(),
         onboarding: None,
         pharmacy_feed_secret: None,
         rates: Rates::OFF,

@@ -21,8 +21,14 @@ use crate::{
 pub const LANES_MAX: usize = 1000;
 
 /// Active endpoints that have a delivery due and not leased, in the order of their ids from the one after `after`, at
-/// most [`LANES_MAX`]. The index is read once for each endpoint with a backlog, not once for each row of it.
-pub async fn lanes_due(tx: &mut Tx, after: Option<EndpointId>, now: Ts) -> Result<Vec<EndpointId>> {
+/// most [`LANES_MAX`]. The index is read once for each endpoint with a backlog, not once for each row of it. For
+/// `longest` see [`Claim`].
+pub async fn lanes_due(
+    tx: &mut Tx,
+    after: Option<EndpointId>,
+    now: Ts,
+    longest: Ts,
+) -> Result<Vec<EndpointId>> {
     let sql = "with recursive lane (endpoint_id) as (
             select (select endpoint_id from deliveries where state = 'pending' and endpoint_id > $2
                     order by endpoint_id limit 1)
@@ -35,18 +41,19 @@ pub async fn lanes_due(tx: &mut Tx, after: Option<EndpointId>, now: Ts) -> Resul
         select e.id from lane join webhook_endpoints e on e.id = lane.endpoint_id
         where e.status = 'active' and (
             exists (select 1 from deliveries d
-                where d.endpoint_id = e.id and d.state = 'pending' and d.rank = 0 and d.due_at <= $1
-                    and (d.lease_until is null or d.lease_until < $1))
+                where d.endpoint_id = e.id and d.state = 'pending' and d.rank = 0
+                    and not (d.due_at > $1 and d.due_at <= $4)
+                    and (d.lease_until is null or d.lease_until < $1 or d.lease_until > $4))
             or exists (select 1 from deliveries d
                 where d.endpoint_id = e.id and d.state = 'pending' and d.rank = 1 and d.due_at <= $1
-                    and (d.lease_until is null or d.lease_until < $1))
+                    and (d.lease_until is null or d.lease_until < $1 or d.lease_until > $4))
             or exists (select 1 from deliveries d
                 where d.endpoint_id = e.id and d.state = 'pending' and d.rank = 2 and d.due_at <= $1
-                    and (d.lease_until is null or d.lease_until < $1)))
+                    and (d.lease_until is null or d.lease_until < $1 or d.lease_until > $4)))
         limit $3";
     let after = after.map_or(Uuid::nil(), |after| after.0);
     let limit = i64::try_from(LANES_MAX).unwrap_or(i64::MAX);
-    tx.query(sql, &[now.into(), after.into(), limit.into()])
+    tx.query(sql, &[now.into(), after.into(), limit.into(), longest.into()])
         .await?
         .iter()
         .map(|row| row.columns().take())
@@ -62,6 +69,9 @@ pub struct Claim {
     /// Whether it waits for a dead one too.
     pub hold: bool,
     pub lease: Lease,
+    /// What is leased for longer than this, or a first attempt that would be due later, is from before a clock was set
+    /// back: nobody need wait for that time to come again.
+    pub longest: Ts,
     /// The most deliveries.
     pub limit: i64,
 }
@@ -80,10 +90,10 @@ macro_rules! claimed {
 macro_rules! claim {
     ($which:literal, $tail:literal) => {
         concat!(
-            claim!(rank "first", "0", "$5", $which, $tail, "with "),
-            claim!(rank "again", "1", "$5 - (select count(*) from first)", $which, $tail, ", "),
-            claim!(rank "replay", "2", "$5 - (select count(*) from first) - (select count(*) from again)",
-                $which, $tail, ", "),
+            claim!(rank "first", "0 and not (due_at > $2 and due_at <= $6)", "$5", $which, $tail, "with "),
+            claim!(rank "again", "1 and due_at <= $2", "$5 - (select count(*) from first)", $which, $tail, ", "),
+            claim!(rank "replay", "2 and due_at <= $2",
+                "$5 - (select count(*) from first) - (select count(*) from again)", $which, $tail, ", "),
             ", due as materialized (select clinic_id, id from first union all select clinic_id, id from again
                 union all select clinic_id, id from replay)
             update deliveries set lease_token = $4, lease_until = $3
@@ -100,7 +110,7 @@ macro_rules! claim {
                 select clinic_id, id from deliveries d
                 where endpoint_id = $1 and state = 'pending' and rank = ",
             $rank,
-            " and due_at <= $2 and (lease_until is null or lease_until < $2)",
+            " and (lease_until is null or lease_until < $2 or lease_until > $6)",
             $which,
             " order by due_at, id limit ",
             $limit,
@@ -117,7 +127,7 @@ macro_rules! claim_ordered {
             " and (d.line is null or not exists (
                 select 1 from deliveries b
                 where b.endpoint_id = d.endpoint_id and b.line = d.line and b.line is not null
-                    and b.sequence < d.sequence and b.state in ('pending', 'dead') and (b.state = 'pending' or $6)))",
+                    and b.sequence < d.sequence and b.state in ('pending', 'dead') and (b.state = 'pending' or $7)))",
             $tail
         )
     };
@@ -134,7 +144,14 @@ pub async fn deliveries_claim(tx: &mut Tx, claim: &Claim, now: Ts) -> Result<Vec
         (Engine::Postgres, true) => claim_ordered!(" for update skip locked"),
     };
     let Lease { token, until } = claim.lease;
-    let mut args = vec![claim.endpoint_id.into(), now.into(), until.into(), token.into(), claim.limit.into()];
+    let mut args = vec![
+        claim.endpoint_id.into(),
+        now.into(),
+        until.into(),
+        token.into(),
+        claim.limit.into(),
+        claim.longest.into(),
+    ];
     if claim.ordered {
         args.push(claim.hold.into());
     }
@@ -145,15 +162,10 @@ pub async fn deliveries_claim(tx: &mut Tx, claim: &Claim, now: Ts) -> Result<Vec
     Ok(claimed)
 }
 
-/// Leases what follows a delivery in its line, in order, at most `limit`: the holder of the first may send the others
-/// one after the other without asking again. What is not due yet, or was tried before, ends it.
-pub async fn line_claim(
-    tx: &mut Tx,
-    head: &Claimed,
-    lease: Lease,
-    now: Ts,
-    limit: i64,
-) -> Result<Vec<Claimed>> {
+/// Leases what follows a delivery in its line, in order, as many as the claim's limit: the holder of the first may send
+/// the others one after the other without asking again. What is not due yet, or was tried before, ends it.
+pub async fn line_claim(tx: &mut Tx, head: &Claimed, claim: &Claim, now: Ts) -> Result<Vec<Claimed>> {
+    let Claim { lease, longest, limit, .. } = *claim;
     let (Some(line), Some(sequence)) = (head.line, head.sequence) else { return Ok(Vec::new()) };
     let sql = concat!(
         "with next as materialized (
@@ -164,11 +176,13 @@ pub async fn line_claim(
                     select min(sequence) from deliveries
                     where endpoint_id = $1 and line = $2 and line is not null and state in ('pending', 'dead')
                         and sequence > $3
-                        and (state = 'dead' or rank > 0 or due_at > $4 or lease_until >= $4)), 9223372036854775807)
+                        and (state = 'dead' or rank > 0 or due_at > $4 and due_at <= $8
+                            or lease_until >= $4 and lease_until <= $8)), 9223372036854775807)
             order by sequence limit $7)
         update deliveries set lease_token = $5, lease_until = $6
         from next where deliveries.clinic_id = next.clinic_id and deliveries.id = next.id
-            and deliveries.state = 'pending' and (deliveries.lease_until is null or deliveries.lease_until < $4)
+            and deliveries.state = 'pending'
+            and (deliveries.lease_until is null or deliveries.lease_until < $4 or deliveries.lease_until > $8)
         returning ",
         claimed!()
     );
@@ -180,6 +194,7 @@ pub async fn line_claim(
         lease.token.into(),
         lease.until.into(),
         limit.into(),
+        longest.into(),
     ];
     let rows = tx.query(sql, &args).await?;
     let (mut claimed, broken) = read_claimed(tx, &rows, lease.token, now).await?;

@@ -9,7 +9,10 @@ use tokio_postgres::{
 };
 
 use super::{Db, Handle};
-use crate::error::Result;
+use crate::{
+    error::Result,
+    fault::{self, Point},
+};
 
 /// What a signal is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +43,7 @@ impl Db {
     /// If the server cannot be reached, or the connection fails.
     pub async fn listen(&self, channel: Channel, on_signal: impl Fn() + Send) -> Result<()> {
         let Handle::Postgres(handle) = &self.0.handle else { return std::future::pending().await };
+        fault::point(Point::Listen).await?;
         let (config, tls) = handle.own_config();
         match tls {
             None => listen_by(config, NoTls, channel, on_signal).await,
@@ -50,6 +54,7 @@ impl Db {
     /// Signals to all that listen. Does nothing on SQLite.
     pub async fn signal(&self, channel: Channel) -> Result<()> {
         let Handle::Postgres(_) = &self.0.handle else { return Ok(()) };
+        fault::point(Point::Signal).await?;
         self.write(move |tx| Box::pin(async move { tx.query(channel.signal(), &[]).await.map(drop) })).await
     }
 }

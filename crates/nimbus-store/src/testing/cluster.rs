@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
-        OnceLock,
+        Mutex, OnceLock, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     thread::sleep,
@@ -31,8 +31,10 @@ const WATCHDOG: &str =
 /// A running server with fsync on, as in production. Dropping it stops it and removes its folder.
 pub struct PgCluster {
     port: u16,
-    /// Holds the write end of the watchdog's standard input.
-    watchdog: Child,
+    folder: PathBuf,
+    owner: Option<(u32, u32)>,
+    /// They hold the write ends of their watchdogs' standard inputs; the server of the last one runs.
+    watchdogs: Mutex<Vec<Child>>,
     databases: AtomicU32,
 }
 
@@ -63,12 +65,35 @@ impl PgCluster {
         for _ in 0..START_ATTEMPTS {
             let port = free_port();
             let watchdog = spawn(&folder, &data, port, owner);
-            if is_ready(&data) {
-                return Self { port, watchdog, databases: AtomicU32::new(0) };
+            if is_ready(&data, false) {
+                let watchdogs = Mutex::new(vec![watchdog]);
+                return Self { port, folder, owner, watchdogs, databases: AtomicU32::new(0) };
             }
             stop(watchdog);
         }
         panic!("PostgreSQL does not start in {}", folder.display());
+    }
+
+    /// Stops the server at once, as a crash would: it recovers when it starts again.
+    pub fn stop_at_once(&self) {
+        let stopped = command(&binary("pg_ctl"), self.owner)
+            .args(["stop", "-m", "immediate", "-w", "-D"])
+            .arg(self.folder.join("data"))
+            .status();
+        assert!(stopped.expect("pg_ctl runs").success(), "PostgreSQL does not stop");
+    }
+
+    /// Starts the server again, on its port.
+    pub fn start_again(&self) {
+        let data = self.folder.join("data");
+        for _ in 0..START_ATTEMPTS {
+            let watchdog = spawn(&self.folder, &data, self.port, self.owner);
+            self.watchdogs.lock().unwrap_or_else(PoisonError::into_inner).push(watchdog);
+            if is_ready(&data, true) {
+                return;
+            }
+        }
+        panic!("PostgreSQL does not start again in {}", self.folder.display());
     }
 
     /// The address of a database of this cluster.
@@ -93,8 +118,10 @@ impl PgCluster {
 
 impl Drop for PgCluster {
     fn drop(&mut self) {
-        drop(self.watchdog.stdin.take());
-        drop(self.watchdog.wait());
+        let watchdogs = self.watchdogs.get_mut().unwrap_or_else(PoisonError::into_inner);
+        while let Some(watchdog) = watchdogs.pop() {
+            stop(watchdog);
+        }
     }
 }
 
@@ -129,8 +156,9 @@ fn command(program: &Path, owner: Option<(u32, u32)>) -> Command {
     command
 }
 
-/// The server writes its state as the last line of its pid file.
-fn is_ready(data: &Path) -> bool {
+/// The server writes its state as the last line of its pid file. One that recovers tells who connects meanwhile that it
+/// is fatal.
+fn is_ready(data: &Path, recovers: bool) -> bool {
     let until = Instant::now() + START_TIMEOUT;
     while Instant::now() < until {
         let state = fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
@@ -138,7 +166,7 @@ fn is_ready(data: &Path) -> bool {
             return true;
         }
         let log = fs::read_to_string(data.with_file_name("log")).unwrap_or_default();
-        if log.contains("FATAL") {
+        if log.contains("FATAL") && !recovers || log.contains("database system is shut down") {
             return false;
         }
         sleep(Duration::from_millis(20));

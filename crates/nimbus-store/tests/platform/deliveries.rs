@@ -34,6 +34,10 @@ two_engines! {
         db.write(|tx: &mut Tx| Box::pin(lanes_told(tx))).await.unwrap();
     }
 
+    async fn a_clock_that_is_set_back_keeps_nothing_from_others(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(set_back_told(tx))).await.unwrap();
+    }
+
     async fn lists_and_repeats(db: Db) {
         db.write(|tx: &mut Tx| Box::pin(lists_told(tx))).await.unwrap();
     }
@@ -104,6 +108,9 @@ pub(crate) async fn add(tx: &mut Tx, (clinic_id, endpoint_id): Lane, due: &[Ts])
     Ok(deliveries.iter().map(|delivery| delivery.id).collect())
 }
 
+/// Later than any lease of these tests ends.
+pub(crate) const LATER: Ts = Ts::from_micros(4_102_444_800_000_000);
+
 /// Over plain http, so that there was no TLS.
 const TIMES: AttemptTimes = AttemptTimes {
     dns_us: Some(1),
@@ -138,7 +145,7 @@ pub(crate) fn outcome(claimed: &Claimed, next: Next, status_code: i64) -> Outcom
 
 fn unordered(lane: Lane, at: Ts, limit: i64) -> Claim {
     let lease = Lease { token: Uuid::now_v7(), until: at.plus_seconds(60) };
-    Claim { endpoint_id: lane.1, ordered: false, hold: false, lease, limit }
+    Claim { endpoint_id: lane.1, ordered: false, hold: false, lease, longest: LATER, limit }
 }
 
 pub(crate) async fn claim(tx: &mut Tx, lane: Lane, at: Ts, limit: i64) -> Result<Vec<Claimed>> {
@@ -338,7 +345,7 @@ async fn cancelled_told(tx: &mut Tx) -> Result<()> {
 }
 
 async fn lanes_told(tx: &mut Tx) -> Result<()> {
-    assert_eq!(lanes_due(tx, None, now()).await?, []);
+    assert_eq!(lanes_due(tx, None, now(), LATER).await?, []);
     let (busy, waiting, paused, idle) = (lane(tx).await?, lane(tx).await?, lane(tx).await?, lane(tx).await?);
     add(tx, busy, &[now(), now(), after(50)]).await?;
     add(tx, waiting, &[after(10)]).await?;
@@ -350,17 +357,21 @@ async fn lanes_told(tx: &mut Tx) -> Result<()> {
     let claimed = claim(tx, idle, now(), 1).await?;
     delivery_record(tx, &[outcome(&claimed[0], Next::Delivered, 200)], now()).await?;
 
-    assert_eq!(lanes_due(tx, None, now()).await?, [busy.1]);
-    assert_eq!(lanes_due(tx, None, after(10)).await?, [busy.1, waiting.1]);
+    assert_eq!(lanes_due(tx, None, now(), LATER).await?, [busy.1]);
+    assert_eq!(lanes_due(tx, None, after(10), LATER).await?, [busy.1, waiting.1]);
     claim(tx, busy, after(10), 10).await?;
-    assert_eq!(lanes_due(tx, None, after(10)).await?, [waiting.1], "all that is due of the other is leased");
-    assert_eq!(lanes_due(tx, None, after(71)).await?, [busy.1, waiting.1], "its lease ran out");
+    assert_eq!(
+        lanes_due(tx, None, after(10), LATER).await?,
+        [waiting.1],
+        "all that is due of the other is leased"
+    );
+    assert_eq!(lanes_due(tx, None, after(71), LATER).await?, [busy.1, waiting.1], "its lease ran out");
 
     endpoint = endpoint_get(tx, paused.0, paused.1).await?.unwrap();
     endpoint.status = EndpointStatus::Active;
     endpoint_update(tx, &endpoint).await?;
     assert_eq!(
-        lanes_due(tx, None, after(71)).await?,
+        lanes_due(tx, None, after(71), LATER).await?,
         [busy.1, waiting.1, paused.1],
         "it goes on where it was"
     );
@@ -368,8 +379,25 @@ async fn lanes_told(tx: &mut Tx) -> Result<()> {
         endpoint = endpoint_get(tx, paused.0, paused.1).await?.unwrap();
         endpoint.status = status;
         endpoint_update(tx, &endpoint).await?;
-        assert_eq!(lanes_due(tx, None, after(71)).await?, [busy.1, waiting.1]);
+        assert_eq!(lanes_due(tx, None, after(71), LATER).await?, [busy.1, waiting.1]);
     }
+    Ok(())
+}
+
+async fn set_back_told(tx: &mut Tx) -> Result<()> {
+    let here = lane(tx).await?;
+    let made = add(tx, here, &[now(); 3]).await?;
+    let leased = claim(tx, here, now(), 1).await?;
+    let tried = claim(tx, here, now(), 1).await?;
+    delivery_record(tx, &[outcome(&tried[0], Next::Retry { due_at: after(60) }, 500)], now()).await?;
+    let (back, longest) = (after(-3600), after(-3520));
+    let again = Claim { longest, ..unordered(here, back, 10) };
+    assert_eq!(lanes_due(tx, None, back, longest).await?, [here.1]);
+    let mut claimed = ids(&deliveries_claim(tx, &again, back).await?);
+    claimed.sort_unstable();
+    assert_eq!(claimed, [made[0], made[2]], "the next attempt of the other is at its time");
+    assert_eq!(delivery_record(tx, &[outcome(&leased[0], Next::Delivered, 200)], back).await?, [false]);
+    assert_eq!(lanes_due(tx, None, back, longest).await?, [], "they are leased by the clock as it is");
     Ok(())
 }
 
@@ -409,7 +437,7 @@ async fn lists_told(tx: &mut Tx) -> Result<()> {
     assert_eq!(deliveries_cancel(tx, here.0, here.1, after(3)).await?, 3);
     let late = [outcome(&leased[0], Next::Delivered, 200)];
     assert_eq!(delivery_record(tx, &late, after(4)).await?, [false], "it was cancelled meanwhile");
-    assert!(lanes_due(tx, None, after(1000)).await?.is_empty());
+    assert!(lanes_due(tx, None, after(1000), LATER).await?.is_empty());
     assert_eq!(backlog(tx).await?, Ledger { accepted: 3, cancelled: 3, ..Ledger::default() });
     assert!(delivery_retry(tx, here.0, here.1, made[2], after(5)).await?, "even a cancelled one");
     Ok(())

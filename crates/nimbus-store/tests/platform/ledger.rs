@@ -142,6 +142,9 @@ two_engines! {
             assert!(!ledger_lease(tx, one, after(72), after(42)).await?, "not its own any more");
             ledger_lease_end(tx, other).await?;
             assert!(ledger_lease(tx, one, after(72), after(42)).await?);
+            // The clock was set back: who had it may be gone, and would have it for an hour.
+            assert!(!ledger_lease(tx, other, after(42), after(12)).await?);
+            assert!(ledger_lease(tx, other, after(-3558), after(-3588)).await?);
             Ok::<_, Error>(())
         })).await.unwrap();
     }

@@ -18,7 +18,10 @@ use nimbus_store::{
 };
 use uuid::Uuid;
 
-use crate::support::{after, clinic, endpoint, event, id, now};
+use crate::{
+    deliveries::LATER,
+    support::{after, clinic, endpoint, event, id, now},
+};
 
 two_engines! {
     async fn one_at_a_time_of_each_line(db: Db) {
@@ -81,8 +84,15 @@ fn lease(at: Ts) -> Lease {
 }
 
 async fn claim(tx: &mut Tx, lane: Lane, at: Ts, hold: bool) -> Result<Vec<Claimed>> {
-    let claim = Claim { endpoint_id: lane.1, ordered: true, hold, lease: lease(at), limit: 10 };
-    deliveries_claim(tx, &claim, at).await
+    deliveries_claim(tx, &of(lane.1, at, hold, 10), at).await
+}
+
+fn of(endpoint_id: EndpointId, at: Ts, hold: bool, limit: i64) -> Claim {
+    Claim { endpoint_id, ordered: true, hold, lease: lease(at), longest: LATER, limit }
+}
+
+async fn follow(tx: &mut Tx, head: &Claimed, limit: i64) -> Result<Vec<Claimed>> {
+    line_claim(tx, head, &of(head.endpoint_id, now(), false, limit), now()).await
 }
 
 async fn end(tx: &mut Tx, claimed: &Claimed, next: Next) -> Result<()> {
@@ -133,16 +143,16 @@ async fn followers_told(tx: &mut Tx) -> Result<()> {
     let made = write(tx, rows).await?;
     let heads = claim(tx, here, now(), false).await?;
     let head = heads.iter().find(|row| row.id == made[0]).expect("it stands first");
-    let next = line_claim(tx, head, lease(now()), now(), 1).await?;
+    let next = follow(tx, head, 1).await?;
     assert_eq!(ids(&next), BTreeSet::from([made[1]]));
-    let next = line_claim(tx, &next[0], lease(now()), now(), 10).await?;
+    let next = follow(tx, &next[0], 10).await?;
     assert_eq!(
         ids(&next),
         BTreeSet::from([made[2]]),
         "up to what is not due yet, of this line and endpoint alone"
     );
     assert_eq!(&*next[0].body, b"3");
-    let again = line_claim(tx, head, lease(now()), now(), 10).await?;
+    let again = follow(tx, head, 10).await?;
     assert!(again.is_empty(), "leased rows end it");
     Ok(())
 }

@@ -21,7 +21,10 @@ use nimbus_store::{
 };
 use uuid::Uuid;
 
-use crate::support::{after, assert_conflict, clinic, endpoint, event, id};
+use crate::{
+    deliveries::LATER,
+    support::{after, assert_conflict, clinic, endpoint, event, id},
+};
 
 two_engines! {
     async fn what_is_counted_becomes_due_in_batches(db: Db) {
@@ -220,7 +223,7 @@ async fn taking_back_told(tx: &mut Tx) -> Result<()> {
 
     // One is being sent, and one was retried by its owner.
     let lease = Lease { token: Uuid::now_v7(), until: at(60) };
-    let claim = Claim { endpoint_id: lane.1, ordered: false, hold: false, lease, limit: 1 };
+    let claim = Claim { endpoint_id: lane.1, ordered: false, hold: false, lease, longest: LATER, limit: 1 };
     let sent = deliveries_claim(tx, &claim, at(0)).await?;
     assert_eq!(sent.iter().map(|it| it.id).collect::<Vec<_>>(), ids[..1]);
     assert!(delivery_retry(tx, lane.0, lane.1, ids[1], at(0)).await?);
@@ -253,7 +256,8 @@ async fn ranks_told(tx: &mut Tx) -> Result<()> {
     let mut order = Vec::new();
     for _ in 0..3 {
         let lease = Lease { token: Uuid::now_v7(), until: at(60) };
-        let claim = Claim { endpoint_id: lane.1, ordered: false, hold: false, lease, limit: 1 };
+        let claim =
+            Claim { endpoint_id: lane.1, ordered: false, hold: false, lease, longest: LATER, limit: 1 };
         order.extend(deliveries_claim(tx, &claim, at(10)).await?.iter().map(|it| it.id));
     }
     assert_eq!(order, [new[0], ids[7], ids[0]]);
@@ -275,7 +279,8 @@ async fn lines_told(tx: &mut Tx) -> Result<()> {
     let mut order = Vec::new();
     for round in 0..5 {
         let lease = Lease { token: Uuid::now_v7(), until: at(60) };
-        let claim = Claim { endpoint_id: lane.1, ordered: true, hold: true, lease, limit: 10 };
+        let claim =
+            Claim { endpoint_id: lane.1, ordered: true, hold: true, lease, longest: LATER, limit: 10 };
         let heads = deliveries_claim(tx, &claim, at(round)).await?;
         assert_eq!(heads.len(), 1, "round {round}");
         order.push(heads[0].id);

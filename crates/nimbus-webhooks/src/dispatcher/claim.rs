@@ -10,19 +10,25 @@ use nimbus_store::{
     Db, Error, Tx,
     deliveries::{self, Claim, Claimed, LANES_MAX, Lease},
     endpoints::{self, AfterDeadLetter, EndpointStatus},
+    fault::{self, Point},
 };
 use uuid::Uuid;
 
-use crate::{
-    attempt::Ready,
-    guard::AddressPolicy,
-    handover::{LANE_WINDOW, LEASE_MS},
-};
+use crate::{attempt::Ready, deadline::Deadline, guard::AddressPolicy, handover::LANE_WINDOW};
 
 /// Rows of one ordering key that are held at once.
 const LINE_WINDOW: i64 = 32;
 /// The least that a lane may claim, however many there are.
 const LEAST: usize = 4;
+
+/// What holds for one claim.
+#[derive(Clone, Copy)]
+pub(super) struct Terms {
+    pub(super) policy: AddressPolicy,
+    pub(super) deadline: Deadline,
+    /// Wall time.
+    pub(super) now: Ts,
+}
 
 /// What one claim took.
 pub(super) struct Haul {
@@ -45,13 +51,15 @@ pub(super) struct Catch {
 /// `node_room` in all.
 pub(super) async fn claim(
     db: &Db,
-    policy: AddressPolicy,
-    now: Ts,
+    terms: Terms,
     after: Option<EndpointId>,
     mut rooms: HashMap<EndpointId, usize>,
     node_room: usize,
 ) -> Result<Haul, Error> {
-    let due = db.read(move |tx| Box::pin(deliveries::lanes_due(tx, after, now))).await?;
+    let Terms { policy, deadline, now } = terms;
+    let (longest, faults) = (deadline.longest_lease(now), fault::here());
+    fault::point(Point::Look).await?;
+    let due = db.read(move |tx| Box::pin(deliveries::lanes_due(tx, after, now, longest))).await?;
     let rest_after = due.last().copied().filter(|_| due.len() >= LANES_MAX);
     let share = (node_room / due.len().max(1)).max(LEAST);
     let mut lanes = Vec::with_capacity(due.len());
@@ -70,8 +78,9 @@ pub(super) async fn claim(
         return Ok(Haul { lanes: Vec::new(), without, rest_after });
     }
     let lanes = Arc::new(lanes);
+    fault::point(Point::Claim).await?;
     let claimed = db.write(move |tx| {
-        let lanes = Arc::clone(&lanes);
+        let (lanes, faults) = (Arc::clone(&lanes), faults.clone());
         Box::pin(async move {
             let mut claimed = Vec::with_capacity(lanes.len());
             for &(endpoint, room) in lanes.iter() {
@@ -79,22 +88,27 @@ pub(super) async fn claim(
                 let Some(ready) = known.filter(|ready| ready.target.status == EndpointStatus::Active) else {
                     continue;
                 };
-                let rows = claim_lane(tx, &ready, room, now).await?;
+                let rows = claim_lane(tx, &ready, room, terms).await?;
                 let is_full = rows.len() >= room;
                 claimed.push(Catch { ready, rows, is_full });
             }
+            faults.inside(Point::ClaimCommit)?;
             Ok::<_, Error>(claimed)
         })
     });
-    Ok(Haul { lanes: claimed.await?, without, rest_after })
+    let lanes = claimed.await?;
+    fault::point(Point::Claimed).await?;
+    Ok(Haul { lanes, without, rest_after })
 }
 
-async fn claim_lane(tx: &mut Tx, ready: &Ready, room: usize, now: Ts) -> Result<Vec<Claimed>, Error> {
-    let target = &ready.target;
-    let lease = Lease { token: Uuid::now_v7(), until: now.plus_millis(LEASE_MS) };
+async fn claim_lane(tx: &mut Tx, ready: &Ready, room: usize, terms: Terms) -> Result<Vec<Claimed>, Error> {
+    let (target, Terms { deadline, now, .. }) = (&ready.target, terms);
+    let lease = Lease { token: Uuid::now_v7(), until: now.plus_millis(deadline.lease_ms()) };
     let hold = target.after_dead_letter == AfterDeadLetter::Hold;
     let limit = i64::try_from(room).unwrap_or(i64::MAX);
-    let claim = Claim { endpoint_id: target.endpoint_id, ordered: target.ordered, hold, lease, limit };
+    let longest = deadline.longest_lease(now);
+    let claim =
+        Claim { endpoint_id: target.endpoint_id, ordered: target.ordered, hold, lease, longest, limit };
     let heads = deliveries::deliveries_claim(tx, &claim, now).await?;
     if !target.ordered {
         return Ok(heads);
@@ -104,7 +118,10 @@ async fn claim_lane(tx: &mut Tx, ready: &Ready, room: usize, now: Ts) -> Result<
     for head in heads {
         let next = match left {
             0 => Vec::new(),
-            left => deliveries::line_claim(tx, &head, lease, now, left.min(LINE_WINDOW)).await?,
+            left => {
+                deliveries::line_claim(tx, &head, &Claim { limit: left.min(LINE_WINDOW), ..claim }, now)
+                    .await?
+            }
         };
         left = left.saturating_sub(i64::try_from(next.len()).unwrap_or(i64::MAX));
         claimed.push(head);
@@ -124,6 +141,7 @@ pub(super) async fn targets(
     endpoints: BTreeSet<EndpointId>,
 ) -> Result<Targets, Error> {
     let endpoints = Arc::new(endpoints);
+    fault::point(Point::Targets).await?;
     let known = db.read(move |tx| {
         let endpoints = Arc::clone(&endpoints);
         Box::pin(async move {

@@ -5,35 +5,43 @@ use std::{
     sync::Arc,
 };
 
-use nimbus_core::{ids::ClinicId, time::Ts};
+use nimbus_core::ids::{ClinicId, EndpointId};
 use nimbus_store::{deliveries::Claimed, endpoints::EndpointStatus};
 use uuid::Uuid;
 
-use super::{LANE_IN_FLIGHT, LEASE_LEFT_MS, TARGET_FRESH_MS, bucket::Bucket};
+use super::{LANE_IN_FLIGHT, TARGET_FRESH_MS, bucket::Bucket};
 use crate::{
     attempt::Ready,
     breaker::{Admission, Breaker},
-    handover::{LANE_WINDOW, LEASE_MS, Place},
+    handover::{LANE_WINDOW, Place},
 };
 
 /// What a lane holds at first.
 const FIRST_WINDOW: usize = 32;
+/// Before any time of a dispatcher's.
+const NEVER_MS: i64 = i64::MIN / 2;
 
 /// A delivery that this process holds the lease of.
 pub(super) struct Leased {
     pub(super) row: Claimed,
     /// Given up when it is dropped.
     pub(super) _place: Place,
-    /// When its lease began.
-    pub(super) at: Ts,
+    /// Until then the lease outlasts a request.
+    pub(super) send_by_ms: i64,
     /// The endpoint's when it was leased.
     pub(super) version: i64,
 }
 
+/// A task that had taken it has failed: it was sent, or not.
+pub(super) struct Lost {
+    pub(super) endpoint: EndpointId,
+    pub(super) line: Option<Uuid>,
+}
+
 impl Leased {
-    /// Whether the lease still outlasts a request.
-    fn can_be_sent(&self, now: Ts) -> bool {
-        self.at.plus_millis(LEASE_MS - LEASE_LEFT_MS) > now
+    /// What is known of it should the task fail that takes it.
+    pub(super) fn if_lost(&self) -> Lost {
+        Lost { endpoint: self.row.endpoint_id, line: self.row.line }
     }
 }
 
@@ -65,7 +73,7 @@ pub(super) struct Lane {
     /// Whether the store likely has more than is held.
     pub(super) has_more: bool,
     known: Known,
-    read_at: Ts,
+    read_at_ms: i64,
     /// How much is held at once: what is sent before its lease runs out.
     window: usize,
     in_flight: usize,
@@ -83,7 +91,7 @@ impl Lane {
             lines: HashMap::new(),
             has_more: false,
             known: Known::Nothing,
-            read_at: Ts::from_micros(0),
+            read_at_ms: NEVER_MS,
             window: FIRST_WINDOW,
             in_flight: 0,
             allowed: LANE_IN_FLIGHT,
@@ -93,8 +101,8 @@ impl Lane {
     }
 
     /// Takes what was read of the endpoint. One that its owner has changed, or enabled again, gets a fresh start.
-    pub(super) fn know(&mut self, ready: Option<Arc<Ready>>, now: Ts) {
-        self.read_at = now;
+    pub(super) fn know(&mut self, ready: Option<Arc<Ready>>, now_ms: i64) {
+        self.read_at_ms = now_ms;
         let active = ready.filter(|ready| ready.target.status == EndpointStatus::Active);
         let Some(ready) = active else {
             self.known = Known::Closed;
@@ -131,18 +139,18 @@ impl Lane {
     }
 
     /// Whether what is known of the endpoint must be read again: half of its time is over.
-    pub(super) fn is_stale(&self, now: Ts) -> bool {
-        self.read_at.plus_millis(TARGET_FRESH_MS / 2) < now
+    pub(super) fn is_stale(&self, now_ms: i64) -> bool {
+        self.read_at_ms + TARGET_FRESH_MS / 2 < now_ms
     }
 
     /// Whether it holds something that has waited long enough for its owner to have paused the endpoint, or to have
     /// enabled it again.
-    pub(super) fn waits_unread(&self, now: Ts) -> bool {
-        !self.queue.is_empty() && self.read_at.plus_millis(2 * TARGET_FRESH_MS) < now
+    pub(super) fn waits_unread(&self, now_ms: i64) -> bool {
+        !self.queue.is_empty() && self.read_at_ms + 2 * TARGET_FRESH_MS < now_ms
     }
 
-    fn is_outdated(&self, now: Ts) -> bool {
-        self.read_at.plus_millis(TARGET_FRESH_MS) < now
+    fn is_outdated(&self, now_ms: i64) -> bool {
+        self.read_at_ms + TARGET_FRESH_MS < now_ms
     }
 
     /// Whether what is written now may be sent at once: nothing older waits in the store, and the receiver works.
@@ -164,8 +172,8 @@ impl Lane {
 
     /// What to do now. Rows whose lease no longer outlasts a request are dropped: they are claimed again when it has
     /// run out.
-    pub(super) fn turn(&mut self, now: Ts, now_ms: i64) -> Turn {
-        while let Some(late) = self.queue.pop_front_if(|leased| !leased.can_be_sent(now)) {
+    pub(super) fn turn(&mut self, now_ms: i64) -> Turn {
+        while let Some(late) = self.queue.pop_front_if(|leased| leased.send_by_ms <= now_ms) {
             self.has_more = true;
             self.window = FIRST_WINDOW;
             drop(late.row.line.and_then(|line| self.lines.remove(&line)));
@@ -173,7 +181,7 @@ impl Lane {
         if self.in_flight >= self.allowed || self.queue.is_empty() {
             return Turn::Nothing;
         }
-        if self.is_outdated(now) {
+        if self.is_outdated(now_ms) {
             return Turn::Unknown;
         }
         let Known::Ready(ready) = &self.known else { return Turn::Unknown };
@@ -208,6 +216,11 @@ impl Lane {
             (_, false) => self.allowed,
         };
         !was_open && self.breaker.is_open()
+    }
+
+    /// A task that was to send something has failed, and will not say how that ended.
+    pub(super) fn lost(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
     }
 
     /// The first of an ordering key is on record as finished: the next may go.
@@ -266,13 +279,13 @@ impl Lane {
     }
 
     /// Whether nothing would be lost by forgetting the lane.
-    pub(super) fn is_forgettable(&self, now: Ts) -> bool {
+    pub(super) fn is_forgettable(&self, now_ms: i64) -> bool {
         self.queue.is_empty()
             && self.lines.is_empty()
             && self.in_flight == 0
             && !self.breaker.has_failed()
             && self.allowed == LANE_IN_FLIGHT
-            && self.read_at.plus_millis(super::LANE_KEPT_MS) < now
+            && self.read_at_ms + super::LANE_KEPT_MS < now_ms
     }
 }
 

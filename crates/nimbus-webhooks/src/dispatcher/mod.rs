@@ -14,10 +14,12 @@ mod turns;
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
+    panic::AssertUnwindSafe,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use futures_util::FutureExt as _;
 use nimbus_core::{ids::EndpointId, time::Ts};
 use nimbus_store::{Db, Error};
 use tokio::{
@@ -27,8 +29,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    claim::{Haul, Targets},
-    lane::{Lane, Leased, Turn},
+    claim::{Haul, Targets, Terms},
+    lane::{Lane, Leased, Lost, Turn},
     record::{Finished, Recorded},
     turns::Turns,
 };
@@ -40,8 +42,6 @@ use crate::{
     schedule::RetryScale,
 };
 
-/// A delivery is sent only while its lease has this much left.
-const LEASE_LEFT_MS: i64 = 12_000;
 /// In flight to one endpoint (contract: 8).
 const LANE_IN_FLIGHT: usize = 8;
 /// In flight on this node.
@@ -75,11 +75,13 @@ pub struct Dispatcher {
     settings: Settings,
     handover: Arc<Handover>,
     now: fn() -> Ts,
+    /// What is measured here is measured from then: wall time may be set back.
+    begun: Instant,
     lanes: HashMap<EndpointId, Lane>,
     turns: Turns,
     /// Endpoints to be read before more is sent to them.
     unknown: BTreeSet<EndpointId>,
-    sending: JoinSet<Finished>,
+    sending: JoinSet<Result<Finished, Lost>>,
     finished: VecDeque<Finished>,
     /// When the first of the finished ended.
     finished_since_ms: i64,
@@ -96,9 +98,17 @@ pub struct Dispatcher {
 
 /// What the background tasks of the loop report.
 enum Report {
-    Claimed(Result<Haul, Error>, Ts),
+    Claimed(Result<Haul, Error>, i64),
     Recorded(Vec<Recorded>),
-    Known(Result<Targets, (Error, BTreeSet<EndpointId>)>, Ts),
+    Known(Result<Targets, (Error, BTreeSet<EndpointId>)>, i64),
+}
+
+/// Whoever waits for a task of the loop is told that it has failed.
+const FAILED: Error = Error::Job("its task failed");
+
+/// What a task comes to; `None` if it fails. Nothing that it held is used any more then.
+async fn caught<T>(task: impl Future<Output = T>) -> Option<T> {
+    AssertUnwindSafe(task).catch_unwind().await.ok()
 }
 
 impl Dispatcher {
@@ -110,6 +120,7 @@ impl Dispatcher {
             settings,
             handover,
             now,
+            begun: Instant::now(),
             lanes: HashMap::new(),
             turns: Turns::default(),
             unknown: BTreeSet::new(),
@@ -151,19 +162,20 @@ impl Dispatcher {
         self.finish(inbox).await;
     }
 
+    /// Milliseconds since it was made.
     fn now_ms(&self) -> i64 {
-        (self.now)().micros() / 1000
+        i64::try_from(self.begun.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
 
     /// Nobody may have rung: retries fall due by themselves, and other nodes leave rows behind.
     fn tick(&mut self) {
         self.look = true;
-        let now = (self.now)();
-        let unread = self.lanes.iter().filter(|(_, lane)| lane.waits_unread(now));
+        let now_ms = self.now_ms();
+        let unread = self.lanes.iter().filter(|(_, lane)| lane.waits_unread(now_ms));
         self.unknown.extend(unread.map(|(&endpoint, _)| endpoint));
         let handover = &self.handover;
         self.lanes.retain(|&endpoint, lane| {
-            let keep = !lane.is_forgettable(now) || !handover.is_empty(endpoint);
+            let keep = !lane.is_forgettable(now_ms) || !handover.is_empty(endpoint);
             if !keep {
                 handover.forget(endpoint);
             }
@@ -198,17 +210,21 @@ impl Dispatcher {
 
     /// What commits of this process have handed over.
     fn take_fresh(&mut self) {
+        let (now, now_ms) = ((self.now)(), self.now_ms());
+        let held_ms = self.handover.deadline().held_ms();
         for fresh in self.handover.take() {
+            let age_ms = ((now.micros() - fresh.at.micros()) / 1000).max(0);
+            let send_by_ms = now_ms.saturating_add(held_ms).saturating_sub(age_ms);
             let lane =
                 self.lanes.entry(fresh.row.endpoint_id).or_insert_with(|| Lane::new(fresh.row.clinic_id));
             self.turns.add(lane.clinic, fresh.row.endpoint_id);
-            lane.add(Leased { row: fresh.row, _place: fresh.place, at: fresh.at, version: fresh.version });
+            lane.add(Leased { row: fresh.row, _place: fresh.place, send_by_ms, version: fresh.version });
         }
     }
 
     /// Sends while lanes, their breakers and the node have room.
     fn send_all(&mut self) {
-        let (now, now_ms) = ((self.now)(), self.now_ms());
+        let (now_ms, deadline) = (self.now_ms(), self.handover.deadline());
         for endpoint in self.turns.due(now_ms) {
             if let Some(lane) = self.lanes.get(&endpoint) {
                 self.turns.add(lane.clinic, endpoint);
@@ -218,15 +234,17 @@ impl Dispatcher {
             && let Some(endpoint) = self.turns.next()
         {
             let Some(lane) = self.lanes.get_mut(&endpoint) else { continue };
-            match lane.turn(now, now_ms) {
+            match lane.turn(now_ms) {
                 Turn::Send(leased, ready) => {
-                    if lane.is_stale(now) {
+                    if lane.is_stale(now_ms) {
                         self.unknown.insert(endpoint);
                     }
                     if lane.has_work() {
                         self.turns.add(lane.clinic, endpoint);
                     }
-                    self.sending.spawn(send::send(self.client.clone(), *leased, ready, self.now));
+                    let lost = leased.if_lost();
+                    let sent = send::send(self.client.clone(), deadline, *leased, ready, self.now);
+                    self.sending.spawn(async move { caught(sent).await.ok_or(lost) });
                 }
                 Turn::Unknown => {
                     self.unknown.insert(endpoint);
@@ -239,25 +257,26 @@ impl Dispatcher {
 
     /// Claims for every lane with room, in one transaction.
     fn start_claim(&mut self, reports: mpsc::Sender<Report>) {
-        let (now, handover) = ((self.now)(), Arc::clone(&self.handover));
+        let (now, at_ms, handover) = ((self.now)(), self.now_ms(), Arc::clone(&self.handover));
+        let terms = Terms { policy: self.settings.policy, deadline: handover.deadline(), now };
         let room =
             |(&endpoint, lane): (&EndpointId, &Lane)| (endpoint, lane.may_hold(handover.room(endpoint)));
         let rooms = self.lanes.iter().map(room).collect();
-        let (db, policy, after, node) =
-            (self.db.clone(), self.settings.policy, self.look_after, self.handover.node_room());
+        let (db, after, node) = (self.db.clone(), self.look_after, self.handover.node_room());
         tokio::spawn(async move {
-            let claimed = claim::claim(&db, policy, now, after, rooms, node).await;
+            let claimed = caught(claim::claim(&db, terms, after, rooms, node)).await.unwrap_or(Err(FAILED));
             // The loop outlives this task, or has stopped and lets the leases run out.
-            let _ = reports.send(Report::Claimed(claimed, now)).await;
+            let _ = reports.send(Report::Claimed(claimed, at_ms)).await;
         });
     }
 
     fn start_read(&mut self, reports: mpsc::Sender<Report>) {
-        let (endpoints, now) = (std::mem::take(&mut self.unknown), (self.now)());
+        let (endpoints, now, at_ms) = (std::mem::take(&mut self.unknown), (self.now)(), self.now_ms());
         let (db, policy) = (self.db.clone(), self.settings.policy);
         tokio::spawn(async move {
-            let known = claim::targets(&db, policy, now, endpoints.clone()).await;
-            let _ = reports.send(Report::Known(known.map_err(|error| (error, endpoints)), now)).await;
+            let known = caught(claim::targets(&db, policy, now, endpoints.clone())).await;
+            let known = known.unwrap_or(Err(FAILED)).map_err(|error| (error, endpoints));
+            let _ = reports.send(Report::Known(known, at_ms)).await;
         });
     }
 
@@ -278,18 +297,20 @@ impl Dispatcher {
         let (db, scale, now) = (self.db.clone(), self.settings.retry_scale, self.now);
         tokio::spawn(async move {
             // An endpoint that is gone is disabled before what was held for it is free again.
-            let recorded = record::record(&db, batch, scale, now).await;
-            record::give_back(&db, returned, now()).await;
+            let given_up: Vec<Recorded> = batch.iter().map(Finished::given_up).collect();
+            let recorded = caught(record::record(&db, batch, scale, now)).await.unwrap_or(given_up);
+            // What is not given back runs out by itself.
+            let _ = caught(record::give_back(&db, returned, now())).await;
             let _ = reports.send(Report::Recorded(recorded)).await;
         });
     }
 
     fn take_report(&mut self, report: Report) {
         match report {
-            Report::Claimed(claimed, at) => {
+            Report::Claimed(claimed, at_ms) => {
                 self.claiming = false;
                 match claimed {
-                    Ok(haul) => self.take_claimed(haul, at),
+                    Ok(haul) => self.take_claimed(haul, at_ms),
                     Err(error) => tracing::error!(%error, "deliveries could not be claimed"),
                 }
             }
@@ -297,10 +318,10 @@ impl Dispatcher {
                 self.recording = false;
                 self.take_recorded(recorded);
             }
-            Report::Known(known, at) => {
+            Report::Known(known, at_ms) => {
                 self.reading = false;
                 match known {
-                    Ok(known) => known.into_iter().for_each(|(id, ready)| self.know(id, ready, at)),
+                    Ok(known) => known.into_iter().for_each(|(id, ready)| self.know(id, ready, at_ms)),
                     Err((error, endpoints)) => {
                         tracing::error!(%error, "endpoints could not be read");
                         let again_ms = self.now_ms() + READ_AGAIN_MS;
@@ -311,7 +332,8 @@ impl Dispatcher {
         }
     }
 
-    fn take_claimed(&mut self, haul: Haul, at: Ts) {
+    fn take_claimed(&mut self, haul: Haul, at_ms: i64) {
+        let send_by_ms = at_ms.saturating_add(self.handover.deadline().held_ms());
         self.look_after = haul.rest_after;
         self.look |= haul.rest_after.is_some();
         for catch in haul.lanes {
@@ -321,9 +343,9 @@ impl Dispatcher {
             lane.has_more = catch.is_full;
             for row in catch.rows {
                 let place = self.handover.place(endpoint, row.body.len());
-                lane.add(Leased { row, _place: place, at, version });
+                lane.add(Leased { row, _place: place, send_by_ms, version });
             }
-            self.know(endpoint, Some(catch.ready), at);
+            self.know(endpoint, Some(catch.ready), at_ms);
         }
         // Of the other lanes nothing is due.
         for endpoint in haul.without {
@@ -336,10 +358,10 @@ impl Dispatcher {
 
     /// Takes what was read of an endpoint. What is held for one that must not be sent to goes back, and so does what
     /// was leased in another order than is asked for now.
-    fn know(&mut self, endpoint: EndpointId, ready: Option<Arc<Ready>>, at: Ts) {
+    fn know(&mut self, endpoint: EndpointId, ready: Option<Arc<Ready>>, at_ms: i64) {
         let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
         let was_ordered = lane.is_ordered();
-        lane.know(ready, at);
+        lane.know(ready, at_ms);
         let reordered = was_ordered.is_some_and(|was| lane.is_ordered().is_some_and(|is| is != was));
         if lane.is_closed() || reordered {
             self.returned.extend(lane.empty());
@@ -354,13 +376,14 @@ impl Dispatcher {
         }
     }
 
-    fn take_finished(&mut self, joined: Result<Finished, JoinError>) {
+    fn take_finished(&mut self, joined: Result<Result<Finished, Lost>, JoinError>) {
         let now_ms = self.now_ms();
         let finished = match joined {
-            Ok(finished) => finished,
-            // The lease of what was being sent runs out, and the row is claimed again.
+            Ok(Ok(finished)) => finished,
+            Ok(Err(lost)) => return self.take_lost(&lost),
+            // Nobody cancels one.
             Err(error) => {
-                tracing::error!(%error, "a sending task failed");
+                tracing::error!(%error, "a sending task broke off");
                 return;
             }
         };
@@ -384,6 +407,17 @@ impl Dispatcher {
             self.finished_since_ms = now_ms;
         }
         self.finished.push_back(finished);
+    }
+
+    /// The lease of what was being sent runs out, and the row is claimed again; what stands behind it goes back.
+    fn take_lost(&mut self, lost: &Lost) {
+        tracing::error!(endpoint_id = %lost.endpoint, "a sending task failed");
+        let Some(lane) = self.lanes.get_mut(&lost.endpoint) else { return };
+        lane.lost();
+        lane.has_more = true;
+        self.returned.extend(lost.line.map(|line| lane.line_stopped(line)).unwrap_or_default());
+        self.turns.add(lane.clinic, lost.endpoint);
+        self.open_or_close(lost.endpoint);
     }
 
     /// What stood behind a recorded delivery of its ordering key goes on, or back.

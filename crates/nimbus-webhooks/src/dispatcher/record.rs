@@ -11,6 +11,7 @@ use nimbus_store::{
     Db, Error, Tx,
     deliveries::{self, AttemptRow, AttemptTimes, Next, Outcome as Ended},
     endpoints::{self, AfterDeadLetter, EndpointStatus, Target},
+    fault::{self, Point},
 };
 use uuid::Uuid;
 
@@ -80,6 +81,11 @@ impl Finished {
         }
     }
 
+    /// What the lanes know of it if nobody can say whether it is on record.
+    pub(super) fn given_up(&self) -> Recorded {
+        self.recorded(None)
+    }
+
     fn recorded(&self, next: Option<Next>) -> Recorded {
         let moves_on = match next {
             Some(Next::Delivered) => true,
@@ -127,18 +133,7 @@ pub(super) async fn record(
     let health: Arc<Vec<Health>> = Arc::new(health(&batch));
     let (begun, mut pause) = (tokio::time::Instant::now(), Duration::from_millis(50));
     let held = loop {
-        let (ended, health) = (Arc::clone(&ended), Arc::clone(&health));
-        let written = db.write(move |tx| {
-            let (ended, health) = (Arc::clone(&ended), Arc::clone(&health));
-            Box::pin(async move {
-                let held = deliveries::delivery_record(tx, &ended, at).await?;
-                for endpoint in health.iter() {
-                    endpoint.write(tx, at).await?;
-                }
-                Ok::<_, Error>(held)
-            })
-        });
-        match written.await {
+        match write(db, &ended, &health, at).await {
             Ok(held) => break held,
             Err(error) => {
                 tracing::error!(%error, count = batch.len(), "results were not recorded")
@@ -154,6 +149,30 @@ pub(super) async fn record(
     results.map(|((done, ended), held)| done.recorded(held.then_some(ended.next))).collect()
 }
 
+async fn write(
+    db: &Db,
+    ended: &Arc<Vec<Ended>>,
+    health: &Arc<Vec<Health>>,
+    at: Ts,
+) -> Result<Vec<bool>, Error> {
+    let (ended, health, faults) = (Arc::clone(ended), Arc::clone(health), fault::here());
+    fault::point(Point::Record).await?;
+    let written = db.write(move |tx| {
+        let (ended, health, faults) = (Arc::clone(&ended), Arc::clone(&health), faults.clone());
+        Box::pin(async move {
+            let held = deliveries::delivery_record(tx, &ended, at).await?;
+            for endpoint in health.iter() {
+                endpoint.write(tx, at).await?;
+            }
+            faults.inside(Point::RecordCommit)?;
+            Ok::<_, Error>(held)
+        })
+    });
+    let held = written.await?;
+    fault::point(Point::Recorded).await?;
+    Ok(held)
+}
+
 /// Gives leases back, so that another node, or the next start, need not wait for them to run out.
 pub(super) async fn give_back(db: &Db, unsent: Vec<Leased>, now: Ts) {
     let released = |leased: &Leased| Ended {
@@ -166,14 +185,24 @@ pub(super) async fn give_back(db: &Db, unsent: Vec<Leased>, now: Ts) {
     };
     for some in unsent.chunks(RECORD_MOST) {
         let ended: Arc<Vec<Ended>> = Arc::new(some.iter().map(released).collect());
-        let written = db.write(move |tx| {
-            let ended = Arc::clone(&ended);
-            Box::pin(async move { deliveries::delivery_record(tx, &ended, now).await })
-        });
-        if let Err(error) = written.await {
+        if let Err(error) = release(db, ended, now).await {
             tracing::warn!(%error, "leases were not given back; they run out by themselves");
         }
     }
+}
+
+async fn release(db: &Db, ended: Arc<Vec<Ended>>, now: Ts) -> Result<(), Error> {
+    let faults = fault::here();
+    fault::point(Point::GiveBack).await?;
+    let written = db.write(move |tx| {
+        let (ended, faults) = (Arc::clone(&ended), faults.clone());
+        Box::pin(async move {
+            deliveries::delivery_record(tx, &ended, now).await?;
+            faults.inside(Point::GiveBackCommit)
+        })
+    });
+    written.await?;
+    fault::point(Point::GivenBack).await
 }
 
 /// What a batch says of one endpoint.

@@ -3,18 +3,23 @@
 use std::sync::Arc;
 
 use nimbus_core::time::Ts;
-use nimbus_store::endpoints::Shape;
+use nimbus_store::{
+    endpoints::Shape,
+    fault::{self, Point},
+};
 
 use super::{lane::Leased, record::Finished};
 use crate::{
     attempt::Ready,
     cause::Cause,
     client::{Answer, Outcome, WebhookClient},
+    deadline::Deadline,
     payload,
 };
 
 pub(super) async fn send(
     client: WebhookClient,
+    deadline: Deadline,
     mut leased: Leased,
     ready: Arc<Ready>,
     now: fn() -> Ts,
@@ -27,7 +32,9 @@ pub(super) async fn send(
         Shape::Orders => leased.row.event_id.prefixed(),
     };
     let body = payload::as_sent(target.shape, target.payload, body, &leased.row.event_name);
-    let answer = ready.send(&client, &id, body, started_at).await;
+    fault::pause(Point::Send).await;
+    let answer = ready.send(&client, deadline, &id, body, started_at).await;
+    fault::pause(Point::Sent).await;
     let answer = answer.unwrap_or_else(|| Answer::failed(Cause::AddressRefused));
     let alive = match answer.outcome {
         Outcome::Success | Outcome::Gone => true,

@@ -26,6 +26,7 @@ struct File {
     master_key_file: Option<PathBuf>,
     allow_local_webhooks: Option<bool>,
     retry_scale: Option<String>,
+    webhook_deadline: Option<u32>,
     behind_proxy: Option<bool>,
     pharmacy_time_zone: Option<String>,
     pharmacy_name: Option<String>,
@@ -133,6 +134,7 @@ impl Settings {
             master_key: secret("NIMBUS_MASTER_KEY", None),
             allow_local_webhooks: args.allow_local_webhooks.or(file.allow_local_webhooks).unwrap_or(false),
             retry_scale: args.retry_scale.clone().or(file.retry_scale),
+            webhook_deadline: args.webhook_deadline.or(file.webhook_deadline),
             behind_proxy: args.behind_proxy.or(file.behind_proxy).unwrap_or(false),
             pharmacy_time_zone: args
                 .pharmacy_time_zone

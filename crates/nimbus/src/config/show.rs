@@ -20,6 +20,7 @@ impl fmt::Display for Settings {
         writeln!(f, "master_key                 = {}", set(&self.master_key))?;
         writeln!(f, "allow_local_webhooks       = {}", self.allow_local_webhooks)?;
         writeln!(f, "retry_scale                = {}", self.retry_scale.as_deref().unwrap_or("1"))?;
+        writeln!(f, "{:<26} = {}", "webhook_deadline", self.webhook_deadline.unwrap_or(10))?;
         writeln!(f, "behind_proxy               = {}", self.behind_proxy)?;
         writeln!(f, "pharmacy_time_zone         = {}", self.pharmacy_time_zone)?;
         writeln!(f, "rules_dir                  = {}", path(&self.rules_dir))?;
@@ -68,6 +69,7 @@ pub(crate) fn check(settings: &Settings) -> Result<(), Failure> {
     settings.rules()?;
     settings.formulary()?;
     settings.retry_scale()?;
+    settings.webhook_deadline()?;
     settings.labels(None)?;
     settings.carrier_feeds()?;
     settings.refuse_unsafe()

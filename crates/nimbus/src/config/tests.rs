@@ -15,6 +15,7 @@ fn production_refuses_unsafe_settings_and_says_why() {
         rate_limit_writes: Some(0),
         retry_scale: Some("1/60".to_owned()),
         sandbox_auto_advance: Some(5),
+        webhook_deadline: Some(1),
         ..SettingsArgs::default()
     });
     let refusal = settings.refuse_unsafe().unwrap_err().to_string();
@@ -25,12 +26,23 @@ fn production_refuses_unsafe_settings_and_says_why() {
         "rate limits",
         "retry_scale",
         "sandbox_auto_advance",
+        "webhook_deadline",
         "pharmacy's name",
         "example accounts",
         "prices of parcels",
     ] {
         assert!(refusal.contains(word), "{word} is missing in: {refusal}");
     }
+}
+
+#[test]
+fn a_receiver_has_one_to_ten_seconds() {
+    let deadline = |seconds| {
+        let args = SettingsArgs { webhook_deadline: seconds, ..SettingsArgs::default() };
+        Settings::load(&args).unwrap().webhook_deadline().ok()
+    };
+    assert_eq!((deadline(None), deadline(Some(1))), (Some(Deadline::CONTRACT), Deadline::of_seconds(1)));
+    assert_eq!((deadline(Some(0)), deadline(Some(11))), (None, None));
 }
 
 #[test]

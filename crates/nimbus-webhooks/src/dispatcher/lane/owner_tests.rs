@@ -10,8 +10,7 @@ use nimbus_store::endpoints::{AfterDeadLetter, Payload, Shape, Target};
 use super::*;
 use crate::{guard::AddressPolicy, handover::Handover};
 
-const NOW: Ts = Ts::from_micros(1_000_000_000);
-const NOW_MS: i64 = 1_000_000;
+const NOW: i64 = 1_000_000;
 
 fn ready(version: i64, status: EndpointStatus) -> Arc<Ready> {
     let target = Target {
@@ -55,12 +54,12 @@ fn leased(handover: &Handover, number: u128) -> Leased {
         token: Uuid::nil(),
         body: Bytes::from_static(b"{}"),
     };
-    Leased { row, _place: handover.place(endpoint_id, 2), at: NOW, version: 1 }
+    Leased { row, _place: handover.place(endpoint_id, 2), send_by_ms: NOW + 18_000, version: 1 }
 }
 
 /// How many go out at once.
 fn sent(lane: &mut Lane) -> usize {
-    std::iter::from_fn(|| matches!(lane.turn(NOW, NOW_MS), Turn::Send(..)).then_some(())).count()
+    std::iter::from_fn(|| matches!(lane.turn(NOW), Turn::Send(..)).then_some(())).count()
 }
 
 #[test]
@@ -75,14 +74,14 @@ fn what_has_gathered_comes_one_at_a_time_and_then_faster() {
     lane.know(Some(ready(2, EndpointStatus::Active)), NOW);
     (0..40).for_each(|number| lane.add(leased(&handover, number)));
     assert_eq!(sent(&mut lane), 1);
-    lane.done(true, NOW_MS);
+    lane.done(true, NOW);
     assert_eq!(sent(&mut lane), 2);
-    (0..2).for_each(|_| assert!(!lane.done(true, NOW_MS)));
+    (0..2).for_each(|_| assert!(!lane.done(true, NOW)));
     assert_eq!(sent(&mut lane), 4);
-    (0..4).for_each(|_| assert!(!lane.done(true, NOW_MS)));
+    (0..4).for_each(|_| assert!(!lane.done(true, NOW)));
     assert_eq!(sent(&mut lane), LANE_IN_FLIGHT);
     // Another change of a lane that works is no reason to slow down.
-    (0..LANE_IN_FLIGHT).for_each(|_| assert!(!lane.done(true, NOW_MS)));
+    (0..LANE_IN_FLIGHT).for_each(|_| assert!(!lane.done(true, NOW)));
     lane.know(Some(ready(3, EndpointStatus::Active)), NOW);
     assert_eq!(sent(&mut lane), LANE_IN_FLIGHT);
 }
@@ -93,16 +92,16 @@ fn an_owners_change_closes_the_breaker_and_a_second_read_does_not() {
     let mut lane = lane_with(&handover, 20);
     lane.know(Some(ready(1, EndpointStatus::Active)), NOW);
     for _ in 0..crate::breaker::OPEN_AFTER_FAILURES {
-        assert!(matches!(lane.turn(NOW, NOW_MS), Turn::Send(..)));
-        lane.done(false, NOW_MS);
+        assert!(matches!(lane.turn(NOW), Turn::Send(..)));
+        lane.done(false, NOW);
     }
-    assert!(matches!(lane.turn(NOW, NOW_MS), Turn::Later(_)));
-    let later = NOW.plus_millis(2 * TARGET_FRESH_MS + 1);
+    assert!(matches!(lane.turn(NOW), Turn::Later(_)));
+    let later = NOW + 2 * TARGET_FRESH_MS + 1;
     assert!(!lane.waits_unread(NOW) && lane.waits_unread(later), "its owner may have done something");
     lane.know(Some(ready(1, EndpointStatus::Active)), later);
-    assert!(matches!(lane.turn(NOW, NOW_MS), Turn::Later(_)));
+    assert!(matches!(lane.turn(NOW), Turn::Later(_)));
     lane.know(Some(ready(2, EndpointStatus::Active)), later);
-    assert!(matches!(lane.turn(NOW, NOW_MS), Turn::Send(..)));
+    assert!(matches!(lane.turn(NOW), Turn::Send(..)));
 }
 
 #[test]
@@ -111,10 +110,10 @@ fn nothing_is_sent_by_what_was_known_before_a_change() {
     let mut lane = lane_with(&handover, 0);
     lane.know(Some(ready(1, EndpointStatus::Active)), NOW);
     lane.add(Leased { version: 2, ..leased(&handover, 1) });
-    assert!(matches!(lane.turn(NOW, NOW_MS), Turn::Unknown));
+    assert!(matches!(lane.turn(NOW), Turn::Unknown));
     lane.know(Some(ready(2, EndpointStatus::Active)), NOW);
-    assert!(matches!(lane.turn(NOW, NOW_MS), Turn::Send(..)));
+    assert!(matches!(lane.turn(NOW), Turn::Send(..)));
     lane.close();
     lane.add(leased(&handover, 2));
-    assert!(matches!(lane.turn(NOW, NOW_MS), Turn::Unknown), "gone");
+    assert!(matches!(lane.turn(NOW), Turn::Unknown), "gone");
 }

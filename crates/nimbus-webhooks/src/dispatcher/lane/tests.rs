@@ -8,8 +8,9 @@ use nimbus_store::endpoints::{AfterDeadLetter, Payload, Shape, Target};
 use super::*;
 use crate::{breaker::OPEN_AFTER_FAILURES, guard::AddressPolicy, handover::Handover, signing::SigningSecret};
 
-const NOW: Ts = Ts::from_micros(1_700_000_000_000_000);
-const NOW_MS: i64 = 1_700_000_000_000;
+const NOW: i64 = 1_700_000;
+/// Until when a lease of [`NOW`] is good for a request.
+const SEND_BY: i64 = NOW + 18_000;
 
 fn endpoint() -> EndpointId {
     EndpointId(Uuid::from_u128(7))
@@ -58,12 +59,12 @@ fn leased(handover: &Handover, id: u128, line: Option<u128>) -> Leased {
         token: Uuid::nil(),
         body: Bytes::from_static(b"{}"),
     };
-    Leased { row, _place: handover.place(endpoint(), 2), at: NOW, version: 1 }
+    Leased { row, _place: handover.place(endpoint(), 2), send_by_ms: SEND_BY, version: 1 }
 }
 
 /// The id of what is sent now.
-fn sent(lane: &mut Lane, now: Ts) -> Option<u128> {
-    match lane.turn(now, now.micros() / 1000) {
+fn sent(lane: &mut Lane, now_ms: i64) -> Option<u128> {
+    match lane.turn(now_ms) {
         Turn::Send(leased, _) => Some(leased.row.id.0.as_u128()),
         Turn::Unknown | Turn::Later(_) | Turn::Nothing => None,
     }
@@ -74,7 +75,7 @@ fn so_much_is_in_flight_and_no_more() {
     let (mut lane, handover) = lane();
     (0..20).for_each(|id| lane.add(leased(&handover, id, None)));
     assert_eq!(std::iter::from_fn(|| sent(&mut lane, NOW)).count(), LANE_IN_FLIGHT);
-    assert!(!lane.done(true, NOW_MS));
+    assert!(!lane.done(true, NOW));
     assert_eq!(sent(&mut lane, NOW), Some(8));
     assert_eq!(sent(&mut lane, NOW), None);
 }
@@ -115,25 +116,24 @@ fn a_receiver_that_is_back_is_tried_out_one_by_one() {
     (0..40).for_each(|id| lane.add(leased(&handover, id, None)));
     for _ in 0..OPEN_AFTER_FAILURES - 1 {
         assert!(sent(&mut lane, NOW).is_some());
-        assert!(!lane.done(false, NOW_MS));
+        assert!(!lane.done(false, NOW));
     }
     assert!(sent(&mut lane, NOW).is_some());
-    assert!(lane.done(false, NOW_MS), "it opens");
+    assert!(lane.done(false, NOW), "it opens");
     assert!(!lane.is_open());
-    assert!(matches!(lane.turn(NOW, NOW_MS), Turn::Later(_)));
+    assert!(matches!(lane.turn(NOW), Turn::Later(_)));
     assert_eq!((lane.may_hold(100), lane.empty().len()), (0, 30));
     assert_eq!(lane.may_hold(100), 1, "a probe");
-    let later = NOW.plus_millis(30_000);
-    let later_ms = later.micros() / 1000;
+    let later = NOW + 30_000;
     lane.know(Some(ready(None, 1)), later);
-    let fresh = |id| Leased { at: later, ..leased(&handover, id, None) };
+    let fresh = |id| Leased { send_by_ms: later + 1, ..leased(&handover, id, None) };
     (100..110).for_each(|id| lane.add(fresh(id)));
     assert_eq!(sent(&mut lane, later), Some(100));
     assert_eq!(sent(&mut lane, later), None, "one probe");
-    assert!(!lane.done(true, later_ms));
+    assert!(!lane.done(true, later));
     assert!(lane.is_open());
     assert_eq!(std::iter::from_fn(|| sent(&mut lane, later)).count(), 1);
-    lane.done(true, later_ms);
+    lane.done(true, later);
     assert_eq!(std::iter::from_fn(|| sent(&mut lane, later)).count(), 2);
 }
 
@@ -142,10 +142,9 @@ fn a_lease_that_would_not_outlast_the_request_is_left_to_run_out() {
     let (mut lane, handover) = lane();
     lane.add(leased(&handover, 1, Some(5)));
     lane.add(leased(&handover, 2, Some(5)));
-    let late = NOW.plus_millis(LEASE_MS - LEASE_LEFT_MS);
-    lane.know(Some(ready(None, 1)), late);
-    lane.add(Leased { at: late, ..leased(&handover, 3, None) });
-    assert_eq!(sent(&mut lane, late), Some(3));
+    lane.know(Some(ready(None, 1)), SEND_BY);
+    lane.add(Leased { send_by_ms: SEND_BY + 1, ..leased(&handover, 3, None) });
+    assert_eq!(sent(&mut lane, SEND_BY), Some(3));
     assert!(lane.has_more, "the store has them");
 }
 
@@ -153,10 +152,10 @@ fn a_lease_that_would_not_outlast_the_request_is_left_to_run_out() {
 fn nothing_is_sent_by_what_was_known_before() {
     let (mut lane, handover) = lane();
     lane.add(leased(&handover, 1, None));
-    assert!(matches!(lane.turn(NOW.plus_millis(1500), NOW_MS + 1500), Turn::Unknown), "too long ago");
+    assert!(matches!(lane.turn(NOW + 1500), Turn::Unknown), "too long ago");
     lane.add(Leased { version: 2, ..leased(&handover, 2, None) });
     assert_eq!(sent(&mut lane, NOW), Some(1));
-    assert!(matches!(lane.turn(NOW, NOW_MS), Turn::Unknown), "the endpoint has changed since");
+    assert!(matches!(lane.turn(NOW), Turn::Unknown), "the endpoint has changed since");
     lane.know(Some(ready(None, 2)), NOW);
     assert_eq!(sent(&mut lane, NOW), Some(2));
     lane.know(None, NOW);
@@ -169,5 +168,14 @@ fn an_owner_s_rate_is_kept() {
     lane.know(Some(ready(Some(2), 2)), NOW);
     (0..5).for_each(|id| lane.add(leased(&handover, id, None)));
     assert_eq!(std::iter::from_fn(|| sent(&mut lane, NOW)).count(), 2);
-    assert!(matches!(lane.turn(NOW, NOW_MS), Turn::Later(at_ms) if at_ms == NOW_MS + 500));
+    assert!(matches!(lane.turn(NOW), Turn::Later(at_ms) if at_ms == NOW + 500));
+}
+
+#[test]
+fn what_a_failed_task_took_leaves_its_room() {
+    let (mut lane, handover) = lane();
+    (0..20).for_each(|id| lane.add(leased(&handover, id, None)));
+    assert_eq!(std::iter::from_fn(|| sent(&mut lane, NOW)).count(), LANE_IN_FLIGHT);
+    (0..LANE_IN_FLIGHT).for_each(|_| lane.lost());
+    assert_eq!(std::iter::from_fn(|| sent(&mut lane, NOW)).count(), LANE_IN_FLIGHT);
 }
