@@ -12,6 +12,7 @@ mod cors;
 mod crash;
 mod delivery;
 mod events;
+mod faults;
 mod formulary;
 mod gates;
 mod holds;

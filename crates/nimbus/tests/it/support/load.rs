@@ -24,8 +24,8 @@ const PARTNERS: usize = 3;
 const STAFF: usize = 2;
 /// Orders that one partner's thread sends in a round at most, so that a fast machine does not check too long.
 const ORDERS_EACH: usize = 250;
-/// A lease of the dead server runs out after 60 s; what it held is sent then.
-const ARRIVES_WITHIN: Duration = Duration::from_secs(100);
+/// A lease of the dead server runs out after 3 s; what it held is sent then.
+const ARRIVES_WITHIN: Duration = Duration::from_secs(60);
 
 /// One order under its idempotency key.
 #[derive(Default)]
@@ -45,7 +45,9 @@ pub(crate) struct Load {
 impl Load {
     /// A seeded store that serves, with a receiver registered for everything.
     pub(crate) fn start(engine: Engine) -> (Self, Scene) {
-        let scene = Scene::of(Store::sandbox(engine).with("NIMBUS_RETRY_SCALE", "0.001"));
+        let scene = Scene::of(
+            Store::sandbox(engine).with("NIMBUS_RETRY_SCALE", "0.001").with("NIMBUS_WEBHOOK_DEADLINE", "1"),
+        );
         let receiver = Receiver::start();
         scene.register(&receiver.url(), &["*"]);
         (Self { receiver, sent: Mutex::new(BTreeMap::new()) }, scene)
@@ -214,7 +216,8 @@ impl Load {
     }
 }
 
-struct SetOnDrop<'a>(&'a AtomicBool);
+/// Set also when whoever holds it panics.
+pub(crate) struct SetOnDrop<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for SetOnDrop<'_> {
     fn drop(&mut self) {

@@ -3,6 +3,7 @@
 pub(crate) mod client;
 pub(crate) mod contract;
 pub(crate) mod load;
+pub(crate) mod random;
 pub(crate) mod receiver;
 pub(crate) mod server;
 pub(crate) mod story;

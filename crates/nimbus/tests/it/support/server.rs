@@ -63,10 +63,28 @@ pub(crate) struct Store {
 impl Store {
     /// An empty store for a sandbox that tests can send to and receive from.
     pub(crate) fn sandbox(engine: Engine) -> Self {
+        let store = Self::of_nobody();
+        match engine {
+            Engine::Sqlite => store,
+            Engine::Postgres => store.on(PgCluster::shared()),
+        }
+    }
+
+    /// The same on a PostgreSQL of its own.
+    pub(crate) fn sandbox_on(cluster: &PgCluster) -> Self {
+        Self::of_nobody().on(cluster)
+    }
+
+    fn on(self, cluster: &PgCluster) -> Self {
+        let url = block_on(cluster.create_database());
+        Self { database_url: Some(url.clone()), ..self.with("NIMBUS_DATABASE_URL", &url) }
+    }
+
+    fn of_nobody() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let data_dir = folder.path().join("data");
         let store = Self { folder, database_url: None, settings: Vec::new(), runs: 0 };
-        let store = store
+        store
             .with("NIMBUS_DATA_DIR", &data_dir.display().to_string())
             .with("NIMBUS_ALLOW_LOCAL_WEBHOOKS", "true")
             .with("NIMBUS_PHARMACY_FEED_SECRET", FEED_SECRET)
@@ -74,14 +92,7 @@ impl Store {
             .with("NIMBUS_EASYPOST_WEBHOOK_SECRET", EASYPOST_SECRET)
             .with("NIMBUS_RATE_LIMIT_WRITES", "0")
             .with("NIMBUS_RATE_LIMIT_READS", "0")
-            .with("NIMBUS_RATE_LIMIT_UNAUTHENTICATED", "0");
-        match engine {
-            Engine::Sqlite => store,
-            Engine::Postgres => {
-                let url = block_on(PgCluster::shared().create_database());
-                Self { database_url: Some(url.clone()), ..store.with("NIMBUS_DATABASE_URL", &url) }
-            }
-        }
+            .with("NIMBUS_RATE_LIMIT_UNAUTHENTICATED", "0")
     }
 
     /// An empty store for a production deployment behind a proxy, with a master key file.
@@ -173,22 +184,19 @@ impl Store {
 
     /// Serves this store on a free port; back when it listens.
     #[track_caller]
-    pub(crate) fn serve(mut self) -> Server {
+    pub(crate) fn serve(self) -> Server {
+        self.serve_with(&[])
+    }
+
+    /// The same with other flags besides.
+    #[track_caller]
+    pub(crate) fn serve_with(mut self, flags: &[&str]) -> Server {
         self.runs += 1;
         let port_file = self.folder.path().join(format!("port-{}", self.runs));
-        let log = self.folder.path().join(format!("log-{}", self.runs));
-        let writer = File::create(&log).expect("the folder is ours");
         let started = Instant::now();
-        let args = ["serve", "--listen", "127.0.0.1:0", "--port-file"];
-        let child = self
-            .command(&args)
-            .arg(&port_file)
-            .stdout(Stdio::from(writer.try_clone().expect("a file handle")))
-            .stderr(Stdio::from(writer))
-            .spawn()
-            .expect("the binary runs");
-        let mut server =
-            Server { child: Some(child), port: 0, log, store: Some(self), started_in: Duration::ZERO };
+        let place = port_file.display().to_string();
+        let args = ["serve", "--listen", "127.0.0.1:0", "--port-file", &place];
+        let mut server = self.spawn(&[&args, flags].concat());
         loop {
             if let Some(port) = port_in(&port_file) {
                 server.port = port;
@@ -200,6 +208,24 @@ impl Store {
             assert!(started.elapsed() < START_WITHIN, "the server did not start\n{}", server.log());
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// A process that sends webhooks and works jobs, and does not listen; it may not be ready yet.
+    pub(crate) fn work(mut self) -> Server {
+        self.runs += 1;
+        self.spawn(&["serve", "--role", "worker"])
+    }
+
+    fn spawn(self, args: &[&str]) -> Server {
+        let log = self.folder.path().join(format!("log-{}", self.runs));
+        let writer = File::create(&log).expect("the folder is ours");
+        let child = self
+            .command(args)
+            .stdout(Stdio::from(writer.try_clone().expect("a file handle")))
+            .stderr(Stdio::from(writer))
+            .spawn()
+            .expect("the binary runs");
+        Server { child: Some(child), port: 0, log, store: Some(self), started_in: Duration::ZERO }
     }
 }
 

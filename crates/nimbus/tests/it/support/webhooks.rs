@@ -46,12 +46,7 @@ impl Scene {
     /// What the ledger of deliveries says, which must balance.
     #[track_caller]
     pub(crate) fn ledger(&self) -> Ledger {
-        let report = self.server.store().json(&["doctor", "--json"]);
-        assert_eq!(report["ok"], true, "{report}");
-        let checks = report["checks"].as_array().expect("checks");
-        let ledger =
-            checks.iter().find(|check| check["check"] == "deliveries").expect("a check of deliveries");
-        Ledger::read(ledger["message"].as_str().expect("a message"))
+        Ledger::of(self.server.store())
     }
 }
 
@@ -65,6 +60,17 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
+    /// What the doctor finds on a store.
+    #[track_caller]
+    pub(crate) fn of(store: &Store) -> Self {
+        let report = store.json(&["doctor", "--json"]);
+        assert_eq!(report["ok"], true, "{report}");
+        let checks = report["checks"].as_array().expect("checks");
+        let ledger =
+            checks.iter().find(|check| check["check"] == "deliveries").expect("a check of deliveries");
+        Ledger::read(ledger["message"].as_str().expect("a message"))
+    }
+
     #[track_caller]
     fn read(message: &str) -> Self {
         let words: Vec<&str> = message.split(' ').collect();
