@@ -9,6 +9,7 @@ use nimbus_carriers::labels::{
 };
 use nimbus_core::{
     access::{Environment, SystemActor},
+    formulary::unit_said,
     ids::{ClinicId, LineId, OrderId, ShipmentId},
     label::PurchaseState,
     order::{Line, Order},
@@ -274,7 +275,8 @@ fn taker(patient: &PatientProfile) -> String {
 }
 
 fn quantity(line: &Line, prescription: &Prescription) -> String {
-    match &prescription.detail.expose().unit_of_measure {
+    let detail = prescription.detail.expose();
+    match unit_said(detail.unit_of_measure.as_deref(), &detail.dose) {
         Some(unit) => format!("{} {unit}", line.quantity),
         None => line.quantity.to_string(),
     }

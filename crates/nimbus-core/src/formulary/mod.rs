@@ -12,7 +12,7 @@ use crate::{
 };
 use names::Beside;
 pub use names::normalise;
-pub use units::{CountDoubt, Package, Unit, check_units};
+pub use units::{CountDoubt, Package, Unit, check_units, unit_said};
 
 /// The longest id of an entry.
 pub const MAX_ID: usize = 64;

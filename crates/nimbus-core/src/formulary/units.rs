@@ -135,13 +135,9 @@ impl Drug {
         unit_of_measure: Option<&str>,
         dose: &str,
     ) -> Result<Quantity, CountDoubt> {
-        let Some(said) = unit_of_measure.filter(|said| !said.trim().is_empty()) else {
-            return Ok(quantity);
-        };
-        match Unit::read(said) {
-            Some(unit) => self.count_in(quantity, unit),
-            None if is_of_dose(said, dose) => Ok(quantity),
-            None => Err(CountDoubt::Unknown),
+        match unit_said(unit_of_measure, dose) {
+            None => Ok(quantity),
+            Some(said) => self.count_in(quantity, Unit::read(said).ok_or(CountDoubt::Unknown)?),
         }
     }
 
@@ -165,6 +161,13 @@ impl Drug {
         let is_even = product % divisor == 0 && own % step == 0;
         Quantity::from_thousandths(own).filter(|_| is_even).ok_or(CountDoubt::Uneven)
     }
+}
+
+/// The unit that a quantity was said in, as it was written. None where none was, or only that of the dose: sixty of
+/// `500 mg` are not 60 mg.
+pub fn unit_said<'a>(unit_of_measure: Option<&'a str>, dose: &str) -> Option<&'a str> {
+    let said = unit_of_measure.filter(|said| !said.trim().is_empty())?;
+    (Unit::read(said).is_some() || !is_of_dose(said, dose)).then_some(said)
 }
 
 /// Whether a unit is only that of the dose, which a request without one is given.
@@ -210,6 +213,21 @@ mod tests {
     fn counted(unit: Unit, packages: &[&str]) -> Drug {
         let packages = packages.iter().map(|text| Package::parse(text).unwrap()).collect();
         Drug { unit, packages, ..drug("a", "Alpha", "injection", "5 mg/mL") }
+    }
+
+    #[test]
+    fn the_unit_of_a_dose_is_not_that_of_a_quantity() {
+        for (unit, dose, said) in [
+            (None, "500mg", None),
+            (Some(" "), "500mg", None),
+            (Some("mg"), "500mg", None),
+            (Some("MG"), "200mg/ml", None),
+            (Some("tablets"), "500mg", Some("tablets")),
+            (Some("ml"), "5 ml", Some("ml")),
+            (Some("sachets"), "500mg", Some("sachets")),
+        ] {
+            assert_eq!(unit_said(unit, dose), said, "{unit:?} of {dose}");
+        }
     }
 
     #[test]
