@@ -135,7 +135,7 @@ macro_rules! claim_ordered {
 
 /// Leases due deliveries of an endpoint: first attempts before retries and these before replays, then the longest due.
 /// Of an ordered endpoint only those that stand first in their line. One whose payload cannot be read any more is dead,
-/// so that it does not stand in the way of the others.
+/// so that it does not stand in the way of the others. Have the transaction plan by arguments.
 pub async fn deliveries_claim(tx: &mut Tx, claim: &Claim, now: Ts) -> Result<Vec<Claimed>> {
     let sql = match (tx.engine(), claim.ordered) {
         (Engine::Sqlite, false) => claim!("", ""),

@@ -35,6 +35,8 @@ const SESSION: &str = "-c statement_timeout=30000 -c idle_in_transaction_session
 /// A write finds its rows by their keys. A plan that is kept from when a table was small must not read all of it once
 /// it has grown, as joins by hash or by merging do.
 const BY_KEYS: &str = "-c enable_hashjoin=off -c enable_mergejoin=off";
+const BEGIN: &str = "begin";
+const BEGIN_BY_ARGUMENTS: &str = "begin; set local plan_cache_mode = force_custom_plan";
 const READ_ONLY: &str = "-c default_transaction_read_only=on";
 /// What was sent and is not acknowledged for so long is taken for lost, and so is the connection.
 const UNHEARD_TIMEOUT: Duration = Duration::from_secs(15);
@@ -191,6 +193,8 @@ pub(super) struct PgConn {
     client: Option<Object>,
     tls: Option<MakeRustlsConnect>,
     state: State,
+    /// What begins its transaction.
+    begin: &'static str,
     /// A statement is on its way.
     pub(super) in_flight: bool,
 }
@@ -206,14 +210,19 @@ enum State {
 
 impl PgConn {
     fn new(client: Object, tls: Option<MakeRustlsConnect>, state: State) -> Self {
-        Self { client: Some(client), tls, state, in_flight: false }
+        Self { client: Some(client), tls, state, begin: BEGIN, in_flight: false }
     }
 
-    /// The connection, and whether `begin` must go first. Call it when the statements are prepared: it counts the
-    /// transaction as open.
-    fn start(&mut self) -> Result<(&Object, bool)> {
-        let due = self.state == State::Due;
-        if due {
+    /// Has each statement of a transaction that has not begun planned by its arguments and by what its tables are now.
+    pub(super) fn plan_by_arguments(&mut self) {
+        self.begin = BEGIN_BY_ARGUMENTS;
+    }
+
+    /// The connection, and what must go first. Call it when the statements are prepared: it counts the transaction as
+    /// open.
+    fn start(&mut self) -> Result<(&Object, Option<&'static str>)> {
+        let due = (self.state == State::Due).then_some(self.begin);
+        if due.is_some() {
             self.state = State::Open;
         }
         Ok((self.client.as_ref().ok_or_else(Error::closed)?, due))
@@ -339,8 +348,11 @@ async fn cancel(token: CancelToken, tls: Option<MakeRustlsConnect>) {
 
 type Prepared<'a> = (tokio_postgres::Statement, &'a [Value]);
 
-async fn begin(client: &Object, due: bool) -> Result<(), tokio_postgres::Error> {
-    if due { client.batch_execute("begin").await } else { Ok(()) }
+async fn begin(client: &Object, due: Option<&'static str>) -> Result<(), tokio_postgres::Error> {
+    match due {
+        Some(begin) => client.batch_execute(begin).await,
+        None => Ok(()),
+    }
 }
 
 /// Sends every statement before it waits for the first answer. A future of the driver sends when it is first

@@ -96,6 +96,15 @@ impl Tx {
         }
     }
 
+    /// Has PostgreSQL plan each statement anew, by its arguments and by what its tables are now: for a statement about
+    /// many rows, of which a plan that is kept from when a table was small would read all of it for each. Call it before
+    /// the first statement of a transaction; later it changes nothing.
+    pub fn plan_by_arguments(&mut self) {
+        if let Conn::Postgres(conn) = &mut self.conn {
+            conn.plan_by_arguments();
+        }
+    }
+
     /// Runs a statement; the number of rows it changed.
     pub async fn execute(&mut self, sql: &'static str, args: &[Value]) -> Result<u64> {
         self.enter()?;

@@ -82,6 +82,7 @@ pub(super) async fn claim(
     let claimed = db.write(move |tx| {
         let (lanes, faults) = (Arc::clone(&lanes), faults.clone());
         Box::pin(async move {
+            tx.plan_by_arguments();
             let mut claimed = Vec::with_capacity(lanes.len());
             for &(endpoint, room) in lanes.iter() {
                 let known = target(tx, policy, endpoint, now).await?;
