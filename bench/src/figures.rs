@@ -60,10 +60,6 @@ impl Latencies {
         self.0.add(&other.0).expect("equal bounds");
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// The latency that so great a part of the requests did not pass, in milliseconds.
     pub(crate) fn ms(&self, quantile: f64) -> f64 {
         self.0.value_at_quantile(quantile) as f64 / 1000.0

@@ -4,9 +4,10 @@ use std::{path::PathBuf, time::Duration};
 
 pub(crate) const USAGE: &str =
     "usage: nimbus-bench [intake|delivery|webhooks|api|all|lists] [--seconds 10] [--connections 32] [--orders 1000000]
-       [--engine sqlite|postgres] [--database-url URL] [--nimbus PATH] [--folder DIR]
+       [--past 10000000] [--engine sqlite|postgres] [--database-url URL] [--nimbus PATH] [--folder DIR]
   --database-url  a PostgreSQL server on which a database may be made and dropped
   --orders        how many orders the large list of `lists` has; `all` leaves that scenario out
+  --past          how many deliveries the store of `webhooks` has in the end; 0 leaves that part out
   --nimbus        the binary to measure (default: beside this one)
   --folder        where temporary data goes, on the disk to measure (default: beside this binary)";
 
@@ -14,6 +15,8 @@ pub(crate) const USAGE: &str =
 const MAX_CONNECTIONS: usize = 1024;
 /// The most orders that a store is filled with.
 const MAX_ORDERS: u64 = 100_000_000;
+/// The most deliveries of the past.
+const MAX_PAST: u64 = 100_000_000;
 /// The longest that a scenario posts.
 const MAX_SECONDS: u64 = 3600;
 
@@ -53,6 +56,8 @@ pub(crate) struct Options {
     pub(crate) engine: Engine,
     /// Of the large list.
     pub(crate) orders: u64,
+    /// Deliveries of the past, beside which the webhook engine is measured again.
+    pub(crate) past: u64,
     pub(crate) nimbus: PathBuf,
     pub(crate) folder: PathBuf,
 }
@@ -70,6 +75,7 @@ impl Options {
             connections: 32,
             engine: Engine::Sqlite,
             orders: 1_000_000,
+            past: 10_000_000,
             nimbus: beside.with_file_name("nimbus"),
             folder: beside.parent().map(PathBuf::from).unwrap_or_default(),
         };
@@ -83,10 +89,13 @@ impl Options {
                 "webhooks" => options.scenario = Scenario::Webhooks,
                 "api" => options.scenario = Scenario::Api,
                 "lists" => options.scenario = Scenario::Lists,
-                "--orders" => options.orders = number(&arg, &value()?, MAX_ORDERS)?,
+                "--orders" => options.orders = number(&arg, &value()?, 1, MAX_ORDERS)?,
+                "--past" => options.past = number(&arg, &value()?, 0, MAX_PAST)?,
                 "all" => options.scenario = Scenario::All,
-                "--seconds" => options.duration = Duration::from_secs(number(&arg, &value()?, MAX_SECONDS)?),
-                "--connections" => options.connections = number(&arg, &value()?, MAX_CONNECTIONS)?,
+                "--seconds" => {
+                    options.duration = Duration::from_secs(number(&arg, &value()?, 1, MAX_SECONDS)?)
+                }
+                "--connections" => options.connections = number(&arg, &value()?, 1, MAX_CONNECTIONS)?,
                 "--engine" => engine = Some(value()?),
                 "--database-url" => url = Some(value()?),
                 "--nimbus" => options.nimbus = value()?.into(),
@@ -105,15 +114,16 @@ impl Options {
     }
 }
 
-fn number<T: std::str::FromStr + PartialOrd + From<u8> + std::fmt::Display>(
+fn number<T: std::str::FromStr + PartialOrd + std::fmt::Display>(
     name: &str,
     text: &str,
+    least: T,
     most: T,
 ) -> Result<T, String> {
     text.parse()
         .ok()
-        .filter(|value| *value >= T::from(1) && *value <= most)
-        .ok_or_else(|| format!("{name} must be a whole number from 1 to {most}"))
+        .filter(|value| *value >= least && *value <= most)
+        .ok_or_else(|| format!("{name} must be a whole number from {least} to {most}"))
 }
 
 #[cfg(test)]

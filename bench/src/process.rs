@@ -25,6 +25,11 @@ pub(crate) fn cpu_us_named(name: &str) -> Result<u64, Failure> {
     Ok(sum)
 }
 
+/// Has the kernel count the peak of a process's memory from now on (proc(5), `clear_refs`).
+pub(crate) fn forget_peak(pid: u32) -> Result<(), Failure> {
+    Ok(std::fs::write(format!("/proc/{pid}/clear_refs"), "5")?)
+}
+
 /// The most memory that a process has had at once, in KiB (`VmHWM`).
 pub(crate) fn peak_kib(pid: u32) -> Result<u64, Failure> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;

@@ -51,18 +51,14 @@ impl Server {
         eprintln!("  seeding");
         let seed = seed(options, &data, &database).await?;
         let seeded_rows = database.count_rows()?;
-        let (port_file, log) = (folder.path().join("port"), folder.path().join("log"));
-        let mut process = command(&options.nimbus, &data, &database)
-            .args(["serve", "--listen", "127.0.0.1:0", "--port-file"])
-            .arg(&port_file)
-            .stdout(Stdio::null())
-            .stderr(std::fs::File::create(&log)?)
-            .spawn()?;
-        let port = wait_for_port(&port_file, &mut process)
-            .await
-            .map_err(|failure| format!("{failure}: {}", end_of(&std::fs::read(&log).unwrap_or_default())))?;
-        let address = (Ipv4Addr::LOCALHOST, port).into();
+        let (process, address) = spawn(options, folder.path(), &database).await?;
         Ok(Self { process, database, folder, address, seed, seeded_rows })
+    }
+
+    /// Starts it again, after it was stopped, on the same store.
+    pub(crate) async fn resume(&mut self, options: &Options) -> Result<(), Failure> {
+        (self.process, self.address) = spawn(options, self.folder.path(), &self.database).await?;
+        Ok(())
     }
 
     /// A POST by the partner whose key may do everything.
@@ -83,6 +79,12 @@ impl Server {
         let load = Load::post(self.address, key, "/", Bytes::from(body.to_string()));
         let load = Load { method: http::Method::PATCH, paths: [Uri::try_from(path)?].into(), ..load };
         load.once().await.map(drop)
+    }
+
+    /// A DELETE by the partner.
+    pub(crate) async fn delete(&self, path: &str) -> Result<(), Failure> {
+        let load = self.get(path, &[String::new()])?;
+        Load { method: http::Method::DELETE, ..load }.once().await.map(drop)
     }
 
     /// Reads of what `ids` name below `path`, in turn, by the same partner.
@@ -136,6 +138,28 @@ impl Server {
         let log = std::fs::read(self.folder.path().join("log")).unwrap_or_default();
         format!("the server ended with {status}: {}", end_of(&log))
     }
+}
+
+/// Starts the server on the store in a folder; the process, and where it listens.
+async fn spawn(
+    options: &Options,
+    folder: &Path,
+    database: &Database,
+) -> Result<(Child, SocketAddr), Failure> {
+    let (port_file, log) = (folder.join("port"), folder.join("log"));
+    if port_file.exists() {
+        std::fs::remove_file(&port_file)?;
+    }
+    let mut process = command(&options.nimbus, &folder.join("data"), database)
+        .args(["serve", "--listen", "127.0.0.1:0", "--port-file"])
+        .arg(&port_file)
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(&log)?)
+        .spawn()?;
+    let port = wait_for_port(&port_file, &mut process)
+        .await
+        .map_err(|failure| format!("{failure}: {}", end_of(&std::fs::read(&log).unwrap_or_default())))?;
+    Ok((process, (Ipv4Addr::LOCALHOST, port).into()))
 }
 
 /// Seeds an empty store as a sandbox; what it printed.
