@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use nimbus_core::{
-    ids::{ClinicId, EndpointId, OrderId, PatientId},
+    ids::{ClinicId, DeliveryId, EndpointId, OrderId, PatientId},
     order::{FillStatus, HoldReason},
     patient::PatientStatus,
     practitioner::PractitionerStatus,
@@ -384,6 +384,46 @@ two_engines! {
             }
         }
         assert!(faults.is_empty(), "{faults}");
+    }
+}
+
+two_engines! {
+    /// A backlog may gather faster than statistics are taken.
+    async fn what_ends_is_found_by_its_key_before_there_are_statistics(db: Db) {
+        let plans = db.write(|tx: &mut Tx| Box::pin(async move {
+            let (clinic, endpoint) = (ClinicId(Uuid::now_v7()), EndpointId(Uuid::now_v7()));
+            let (id, time) = match tx.engine() {
+                Engine::Sqlite => ("randomblob(16)", "1767225600000000"),
+                Engine::Postgres => ("gen_random_uuid()", "to_timestamp(1767225600)"),
+            };
+            run(tx, format!(
+                "with recursive n (i) as (select 1 union all select i + 1 from n where i < {ROWS})
+                insert into deliveries
+                    (clinic_id, id, endpoint_id, event_id, event_name, state, attempts, due_at, created_at)
+                select {}, {id}, {}, {id}, 'x', 'pending', 0, {time}, {time} from n",
+                literal(tx.engine(), clinic.0), literal(tx.engine(), endpoint.0),
+            )).await?;
+            let ended = |_| deliveries::Outcome {
+                clinic_id: clinic,
+                endpoint_id: endpoint,
+                delivery_id: DeliveryId(Uuid::now_v7()),
+                token: Uuid::now_v7(),
+                attempt: None,
+                next: deliveries::Next::Delivered,
+            };
+            let ended: Vec<_> = (0..512).map(ended).collect();
+            tx.keep_plans();
+            deliveries::delivery_record(tx, &ended, at(1)).await?;
+            Ok::<_, nimbus_store::Error>((tx.engine(), tx.take_plans()))
+        })).await.unwrap();
+        let (engine, plans) = plans;
+        // SQLite has a statement for each, by the primary key.
+        assert_eq!(plans.len(), usize::from(engine == Engine::Postgres), "{plans:?}");
+        for (_, plan) in &plans {
+            let found = plan.lines().filter(|line| line.contains("Scan") && line.contains(" on deliveries_"));
+            let found: Vec<_> = found.collect();
+            assert!(!found.is_empty() && found.iter().all(|line| line.contains("_pkey on ")), "{plan}");
+        }
     }
 }
 
