@@ -195,8 +195,8 @@ fn columns(rows: Vec<Vec<Value>>, width: usize) -> Vec<Value> {
     columns.into_iter().map(Value::List).collect()
 }
 
-/// Rows are found by their keys, whatever the planner knows of the table: no index of pending rows fits `state || ''`,
-/// and without statistics a walk of all of them would look cheap. `is true` keeps the look for what has ended from being
+/// Rows are found by their keys, whatever the planner knows of the table: `state = 'pending'` would have it believe that
+/// there are few, before there are statistics, and walk them all for each. `is true` keeps the look for what has ended from being
 /// a join, each row with each: it is a look into a hash.
 const RECORD: &str = "with ended as (
         update deliveries
@@ -212,7 +212,7 @@ const RECORD: &str = "with ended as (
             cast($9 as timestamptz[]))
             as r (clinic_id, id, token, state, attempts, status_code, cause, due_at, finished_at)
         where deliveries.clinic_id = r.clinic_id and deliveries.id = r.id and deliveries.lease_token = r.token
-            and deliveries.state || '' = 'pending'
+            and deliveries.state || '' not in ('delivered', 'dead', 'cancelled')
         returning deliveries.id, deliveries.clinic_id, deliveries.endpoint_id, deliveries.state
     ), counted as (
         insert into delivery_ledger (clinic_id, endpoint_id, accepted, delivered, dead, cancelled)
