@@ -83,11 +83,13 @@ pub(crate) async fn serve(arguments: &[String]) -> Result<(), Failure> {
         thresholds: Default::default(),
         rates: Rates { writes: RATE, reads: RATE, unauthenticated: 0 },
         address_policy: AddressPolicy { allow_loopback: true },
+        deadline: Default::default(),
         onboarding: None,
         pharmacy_feed_secret: None,
         auto_advance: None,
         labels: nimbus_app::labels::LabelSettings::default(),
         carrier_feeds: nimbus_app::carrier_feed::CarrierFeeds::default(),
+        retention: Default::default(),
         shipping: Arc::default(),
         parcel_reply: nimbus_web::parcel_reply,
     };

@@ -10,7 +10,7 @@ use nimbus_core::{
     refusal::Refusal,
 };
 use nimbus_store::{
-    Tx, deliveries, endpoints as store,
+    Tx, deliveries, endpoints as store, events,
     page::{Page, Slice},
 };
 pub use nimbus_store::{
@@ -27,6 +27,7 @@ use crate::{
     actor::Call,
     endpoint_keys::{self, MAX_OVERLAP_HOURS, OVERLAP_HOURS, new_secret},
     error::{Error, FieldError, Result},
+    events::expired,
     outbox::Changes,
     practitioners::set,
     unit::{Cx, Render, Reply},
@@ -457,7 +458,11 @@ pub async fn retry_delivery(
             let RetryDelivery { endpoint, delivery } = *command;
             let endpoint = find(tx, clinic, endpoint).await?.id;
             let found = deliveries::delivery_get(tx, clinic, delivery).await?;
-            found.filter(|found| found.endpoint_id == endpoint).ok_or(Error::NotFound("Delivery"))?;
+            let found = found.filter(|found| found.endpoint_id == endpoint);
+            let found = found.ok_or(Error::NotFound("Delivery"))?;
+            if !events::event_is_sendable(tx, clinic, found.event_id).await? {
+                return Err(expired());
+            }
             if !deliveries::delivery_retry(tx, clinic, endpoint, delivery, cx.wall).await? {
                 return Err(Refusal::transition("sending", DeliveryState::Pending.as_str()).into());
             }

@@ -43,6 +43,10 @@ pub enum RefusalCode {
     DuplicatePatient,
     InvalidStatusTransition,
     ReplayRunning,
+    /// The body of the event is past its retention.
+    EventExpired,
+    /// Events behind the cursor are past their retention.
+    CursorExpired,
 }
 
 /// One machine-readable reason of a refusal. `facts` are further named values, such as an id or a date.

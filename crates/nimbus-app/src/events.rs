@@ -12,10 +12,31 @@ pub use nimbus_webhooks::payload::{CatalogueEntry, any_event, catalogue, is_know
 use crate::{
     App,
     actor::{Call, PartnerActor},
-    error::{Error, Result},
+    error::{Detail, Error, RefusalCode, Result},
 };
 
 const NOT_FOUND: Error = Error::NotFound("Event");
+
+/// The event is on record and what it said is not.
+pub fn expired() -> Error {
+    let message = "What this event said is past its retention: it can be neither read nor sent any more";
+    let detail =
+        Detail { reason: Some("event_expired".to_owned()), message: message.to_owned(), ..Detail::default() };
+    Error::refused(RefusalCode::EventExpired, message, vec![detail])
+}
+
+/// Nobody is to believe that there was nothing.
+pub fn cursor_expired() -> Error {
+    let message = "Events that follow the cursor are past their retention. Without a cursor the list begins with the \
+        oldest that is kept";
+    let detail = Detail {
+        field: Some("cursor".to_owned()),
+        reason: Some("cursor_expired".to_owned()),
+        message: message.to_owned(),
+        ..Detail::default()
+    };
+    Error::refused(RefusalCode::CursorExpired, message, vec![detail])
+}
 
 #[derive(Debug, Clone)]
 pub struct List {
@@ -29,13 +50,14 @@ pub struct List {
     pub limit: u32,
 }
 
-/// The events of the key's clinic after the last one seen. What it has read is never added to.
+/// The events of the key's clinic after the last one seen. What it has read is never added to, and nothing is passed
+/// over: that some are past their retention is an error.
 pub async fn list(app: &App, call: &Call, list: List) -> Result<Slice<FeedEvent>> {
     let partner = call.partner(Scope::WebhooksRead)?;
     let feed = feed_of(partner, list);
     app.read(call, (partner.clinic_id, feed), |tx, cx, (clinic, feed)| {
         Box::pin(async move {
-            let found = store::event_feed(tx, *clinic, feed).await?;
+            let found = store::event_feed(tx, *clinic, feed).await?.ok_or_else(cursor_expired)?;
             Ok((found, vec![cx.audit(Some(*clinic), "event.list", "event", None)]))
         })
     })
@@ -48,7 +70,11 @@ pub async fn is_any(app: &App, call: &Call, list: List) -> Result<bool> {
     let (clinic, feed) = (partner.clinic_id, feed_of(partner, List { limit: 1, ..list }));
     let read = app.db().read(move |tx| {
         let feed = feed.clone();
-        Box::pin(async move { Ok::<_, Error>(!store::event_feed(tx, clinic, &feed).await?.items.is_empty()) })
+        Box::pin(async move {
+            // That it cannot be told is told as well.
+            let found = store::event_feed(tx, clinic, &feed).await?;
+            Ok::<_, Error>(found.is_none_or(|found| !found.items.is_empty()))
+        })
     });
     read.await
 }
@@ -79,7 +105,7 @@ pub async fn get(app: &App, call: &Call, get: Get) -> Result<FeedEvent> {
             if found.shape != get.shape || !types.contains(&found.type_.as_str()) {
                 return Err(NOT_FOUND);
             }
-            let body = store::event_body(tx, *clinic, get.id).await?.ok_or(NOT_FOUND)?;
+            let body = store::event_body(tx, *clinic, get.id).await?.ok_or_else(expired)?;
             let audit = cx.audit(Some(*clinic), "event.read", "event", Some(get.id.0));
             Ok((FeedEvent { id: get.id, body }, vec![audit]))
         })

@@ -1,5 +1,5 @@
 //! Timed work: prescriptions that expire, refills that become due, new practitioners to be onboarded, orders that wait
-//! for a licence.
+//! for a licence, rows that are past their age.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ use crate::{
     error::{Error, Result},
     label_purchases, licenses,
     outbox::Changes,
-    replays,
+    replays, retention,
     sandbox::simulation,
     unit::Cx,
 };
@@ -53,18 +53,45 @@ pub async fn run(app: App, stop: CancellationToken) {
     let robot = robot(&app);
     let mut poll = tokio::time::interval(POLL);
     poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut labels = JoinSet::new();
+    let mut apart = Apart { tasks: JoinSet::new(), stop: stop.clone() };
+    let mut is_planned = false;
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             _ = poll.tick() => {}
         }
-        while labels.try_join_next().is_some() {}
-        if let Err(error) = start_due(&app, robot.as_ref(), &mut labels).await {
+        while apart.tasks.try_join_next().is_some() {}
+        if !is_planned {
+            match retention::plan(&app).await {
+                Ok(()) => is_planned = true,
+                Err(error) => tracing::error!(%error, "retention could not be planned"),
+            }
+        }
+        if let Err(error) = start_due(&app, robot.as_ref(), &mut apart).await {
             tracing::error!(%error, "due jobs could not be worked");
         }
     }
-    while labels.join_next().await.is_some() {}
+    apart.finish().await;
+}
+
+/// Jobs that may be slow: nothing that is due waits for them, now or next time.
+#[derive(Debug, Default)]
+pub struct Apart {
+    tasks: JoinSet<()>,
+    /// What can go on another time ends early then.
+    stop: CancellationToken,
+}
+
+impl Apart {
+    /// How many have not been seen to end.
+    pub fn running(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Waits until all have ended.
+    pub async fn finish(mut self) {
+        while self.tasks.join_next().await.is_some() {}
+    }
 }
 
 /// The onboarding robot's client, if one is configured.
@@ -81,19 +108,14 @@ fn robot(app: &App) -> Option<OnboardingClient> {
 
 /// Works what is due now, to its end; answers how much that was.
 pub async fn run_due(app: &App, robot: Option<&OnboardingClient>) -> Result<usize> {
-    let mut labels = JoinSet::new();
-    let count = start_due(app, robot, &mut labels).await;
-    while labels.join_next().await.is_some() {}
+    let mut apart = Apart::default();
+    let count = start_due(app, robot, &mut apart).await;
+    apart.finish().await;
     count
 }
 
-/// Works what is due now. A label's provider may be slow, and nothing that is due waits for it, now or next time:
-/// those jobs go on among `labels`.
-pub async fn start_due(
-    app: &App,
-    robot: Option<&OnboardingClient>,
-    labels: &mut JoinSet<()>,
-) -> Result<usize> {
+/// Works what is due now. A label's provider may be slow, and so may it be to let go of much: those jobs go on `apart`.
+pub async fn start_due(app: &App, robot: Option<&OnboardingClient>, apart: &mut Apart) -> Result<usize> {
     let (due, now, token) = (app.clock().now(), wall(), Uuid::now_v7());
     let (is_sandbox, faults) = (app.environment() == Environment::Sandbox, fault::here());
     fault::point(Point::Jobs).await?;
@@ -120,9 +142,13 @@ pub async fn start_due(
             JobKind::OnboardingCall => onboard(app, job.clone(), robot).await,
             JobKind::WebhookReplay => replays::work(app, &job).await,
             JobKind::LabelPurchase => {
-                if labels.len() < MOST_LABELS {
-                    labels.spawn(settle(app.clone(), job));
+                if apart.tasks.len() < MOST_LABELS {
+                    apart.tasks.spawn(settle(app.clone(), job));
                 }
+                continue;
+            }
+            JobKind::Retention => {
+                apart.tasks.spawn(retention::work(app.clone(), job, apart.stop.clone()));
                 continue;
             }
             JobKind::PrescriptionExpire
@@ -185,7 +211,7 @@ pub(crate) async fn work(tx: &mut Tx, cx: &Cx, due: Due) -> Result<()> {
         }
         JobKind::SandboxStep => simulation::step_due(tx, cx, due.clinic_id, OrderId(due.subject_id)).await,
         JobKind::LicenseHold => licenses::try_order(tx, cx, due.clinic_id, OrderId(due.subject_id)).await,
-        JobKind::OnboardingCall | JobKind::LabelPurchase | JobKind::WebhookReplay => {
+        JobKind::OnboardingCall | JobKind::LabelPurchase | JobKind::WebhookReplay | JobKind::Retention => {
             Err(Error::Internal("what waits for something outside is not due by business time"))
         }
     }

@@ -46,6 +46,7 @@ pub mod prescriptions;
 pub mod refill_thresholds;
 pub mod refills;
 pub mod replays;
+pub mod retention;
 pub mod rules;
 pub mod sandbox;
 pub mod shipments;
@@ -87,6 +88,7 @@ use crate::{
     limits::{Limits, Rates},
     links::Links,
     news::News,
+    retention::Ages,
     sandbox::trigger::Triggers,
 };
 
@@ -119,6 +121,8 @@ pub struct Config {
     /// How much time a sandbox's simulated pharmacy and carrier leave between two steps of an order; without it
     /// orders do not advance by themselves.
     pub auto_advance: Option<Duration>,
+    /// How long what was told and delivered is kept.
+    pub retention: Ages,
     /// Who makes labels, what parcels cost, and where they come from.
     pub shipping: Arc<Shipping>,
     /// How the surface on which staff make parcels writes one: timed work that finishes a purchase keeps the reply that

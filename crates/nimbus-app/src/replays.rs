@@ -31,8 +31,6 @@ use crate::{
 
 const NOT_FOUND: Error = Error::NotFound("Replay");
 
-/// How far back a replay goes.
-pub const REACH_DAYS: i64 = 90;
 /// The most deliveries that a replay makes due in a second.
 pub const MOST_PER_SECOND: u32 = 1000;
 pub const DEFAULT_PER_SECOND: u32 = 50;
@@ -102,7 +100,7 @@ pub async fn start(app: &App, call: &Call, command: Start, render: Render<View>)
 
 async fn start_in(tx: &mut Tx, cx: &Cx, command: &Start) -> Result<View> {
     let endpoint = command.of.find(tx, &cx.call, Scope::WebhooksWrite).await?;
-    let mut errors = range_errors(cx, command);
+    let mut errors = range_errors(cx, command, cx.app.config().retention.reach_days());
     errors.extend(event_type_errors(command.names, endpoint.shape, command.event_types.as_deref()));
     if !errors.is_empty() {
         return Err(Error::Invalid(errors));
@@ -143,11 +141,12 @@ fn types(replay: &Replay, shape: Shape) -> Option<Vec<&'static str>> {
     Some(types_of(shape, Some(listed), Scopes::all()))
 }
 
-fn range_errors(cx: &Cx, command: &Start) -> Vec<FieldError> {
+/// What is older than `reach_days` has perhaps nothing to send any more.
+fn range_errors(cx: &Cx, command: &Start, reach_days: i64) -> Vec<FieldError> {
     let Start { since, until, .. } = *command;
     let mut errors = Vec::new();
-    if since < cx.wall.plus_seconds(-REACH_DAYS * 86_400) {
-        errors.push(FieldError::new("since", format!("must be within the last {REACH_DAYS} days")));
+    if since < cx.wall.plus_days(-reach_days) {
+        errors.push(FieldError::new("since", format!("must be within the last {reach_days} days")));
     } else if since >= cx.wall {
         errors.push(FieldError::new("since", "must be in the past"));
     }

@@ -102,6 +102,7 @@ impl Scene {
             rates: Rates::OFF,
             auto_advance: None,
             labels: nimbus_app::labels::LabelSettings::default(),
+            retention: Default::default(),
             shipping: Arc::new(Shipping::default()),
             parcel_reply: |_| nimbus_app::Rendered::new(200, Vec::new()),
         };

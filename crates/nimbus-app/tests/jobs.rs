@@ -41,6 +41,7 @@ fn app(db: &Db, days_later: i64) -> App {
         carrier_feeds: nimbus_app::carrier_feed::CarrierFeeds::default(),
         rates: Rates::OFF,
         auto_advance: None,
+        retention: Default::default(),
         shipping: Arc::default(),
         parcel_reply: |_| nimbus_app::Rendered::new(200, Vec::new()),
     };

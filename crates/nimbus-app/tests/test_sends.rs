@@ -54,6 +54,7 @@ fn app(db: &Db) -> App {
         carrier_feeds: nimbus_app::carrier_feed::CarrierFeeds::default(),
         rates: Rates::OFF,
         auto_advance: None,
+        retention: Default::default(),
         shipping: Arc::default(),
         parcel_reply: |_| nimbus_app::Rendered::new(200, Vec::new()),
     };

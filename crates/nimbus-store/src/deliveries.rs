@@ -24,8 +24,8 @@ use crate::{
 };
 
 pub use claim::{Claim, LANES_MAX, deliveries_claim, lanes_due, line_claim};
-pub(crate) use reads::ids_made_within;
 pub use reads::{AttemptView, DeliveryRow, attempts_of, backlog, deliveries_of_endpoint, delivery_get};
+pub(crate) use reads::{first_id_at, ids_made_within};
 pub use record::{AttemptRow, AttemptTimes, Next, Outcome, delivery_record};
 pub use stats::{AttemptCount, LATEST_MAX, Stats, WAITING_MAX, delivery_stats};
 

@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use crate::{
     endpoints::Shape,
-    engine::{Insert, Row, Statement, Tx, Value, insert_into},
-    error::Result,
+    engine::{Engine, Insert, Row, Statement, Tx, Value, insert_into},
+    error::{Error, Result},
     page::{EARLIEST, LATEST, Page, Slice},
     rows::word,
     seal::SealedAt,
@@ -135,12 +135,30 @@ pub async fn event_get(tx: &mut Tx, clinic: ClinicId, id: EventId) -> Result<Opt
     tx.query_opt(sql, &[clinic.into(), id.into()]).await?.as_ref().map(read).transpose()
 }
 
-/// The payload's bytes.
+/// The payload's bytes; `None` if there is no such event, or its body is past its retention.
 pub async fn event_body(tx: &mut Tx, clinic: ClinicId, id: EventId) -> Result<Option<Vec<u8>>> {
     let sql = "select body from events where clinic_id = $1 and id = $2";
     let Some(row) = tx.query_opt(sql, &[clinic.into(), id.into()]).await? else { return Ok(None) };
     let sealed: Vec<u8> = row.columns().take()?;
+    if sealed.is_empty() {
+        return Ok(None);
+    }
     tx.keys(clinic).await?.open(body_at(id), &sealed).map(Some)
+}
+
+/// Whether an event can be sent: its body is there, and stays until the transaction ends.
+pub async fn event_is_sendable(tx: &mut Tx, clinic: ClinicId, id: EventId) -> Result<bool> {
+    macro_rules! body {
+        ($tail:literal) => {
+            concat!("select length(body) > 0 from events where clinic_id = $1 and id = $2", $tail)
+        };
+    }
+    let sql = match tx.engine() {
+        Engine::Sqlite => body!(""),
+        Engine::Postgres => body!(" for share"),
+    };
+    let row = tx.query_opt(sql, &[clinic.into(), id.into()]).await?;
+    row.map_or(Ok(false), |row| row.columns().take())
 }
 
 /// Which part of a clinic's events is wanted.
@@ -173,21 +191,43 @@ type Place = (i64, Uuid);
 const NEAR: i64 = 1000;
 
 /// Events in the order in which they were committed, oldest first. Nothing that is committed later comes to stand
-/// before what was listed: an event is held back while a transaction that began before its own still runs.
+/// before what was listed: an event is held back while a transaction that began before its own still runs. `None` if
+/// some of what follows the last one seen may be past its retention: nothing is passed over without a word.
 ///
 /// It walks them from where the reader is; types that few of them have are looked for among all. A range of creation
 /// does not follow from the order (clocks differ, and a sandbox's is moved): where the next thousand events do not fill
 /// the page, the index of creation tells the first and the last place of the range, and the walk is between them.
-pub async fn event_feed(tx: &mut Tx, clinic: ClinicId, feed: &Feed) -> Result<Slice<FeedEvent>> {
+pub async fn event_feed(tx: &mut Tx, clinic: ClinicId, feed: &Feed) -> Result<Option<Slice<FeedEvent>>> {
     let end = tx.settled_below().await?;
-    let start = feed_start(tx, clinic, feed).await?;
+    for _ in 0..PURGES_MET {
+        let Some(start) = feed_start(tx, clinic, feed).await? else { return Ok(None) };
+        match page_from(tx, clinic, feed, start, end).await? {
+            Some(page) => return Ok(Some(page)),
+            None if feed.after.is_some() => return Ok(None),
+            // Bodies went between two statements: the beginning is elsewhere now.
+            None => {}
+        }
+    }
+    Err(Error::Busy)
+}
+
+/// So often the beginning may be looked for anew.
+const PURGES_MET: u32 = 5;
+
+async fn page_from(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    feed: &Feed,
+    start: Place,
+    end: i64,
+) -> Result<Option<Slice<FeedEvent>>> {
     let is_range = feed.created_from.is_some() || feed.created_until.is_some();
     if is_range && let Some(near) = thousandth(tx, clinic, feed, start).await?.filter(|near| *near < end) {
         let page = walk(tx, clinic, feed, start, near).await?;
-        if page.has_more {
+        if page.as_ref().is_none_or(|page| page.has_more) {
             return Ok(page);
         }
-        let Some((first, last)) = range(tx, clinic, feed).await? else { return Ok(NOTHING) };
+        let Some((first, last)) = range(tx, clinic, feed).await? else { return Ok(Some(NOTHING)) };
         let start = start.max((first, Uuid::nil()));
         return walk(tx, clinic, feed, start, end.min(last.saturating_add(1))).await;
     }
@@ -221,14 +261,14 @@ async fn range(tx: &mut Tx, clinic: ClinicId, feed: &Feed) -> Result<Option<(i64
     Ok(first.zip(last))
 }
 
-/// The page of what is wanted from a place on, up to a position that is not reached.
+/// The page of what is wanted from a place on, up to a position that is not reached; `None` if bodies of it are gone.
 async fn walk(
     tx: &mut Tx,
     clinic: ClinicId,
     feed: &Feed,
     (position, id): Place,
     end: i64,
-) -> Result<Slice<FeedEvent>> {
+) -> Result<Option<Slice<FeedEvent>>> {
     // Bare, the comparison of types looks to PostgreSQL as if it let next to nothing through, so that it would
     // read and sort all that follows instead of walking the index to the limit.
     let sql = "select id, body from events
@@ -253,24 +293,72 @@ async fn walk(
     let read = |row: &Row| {
         let mut columns = row.columns();
         let (id, sealed): (EventId, Vec<u8>) = (columns.take()?, columns.take()?);
-        Ok(FeedEvent { id, body: keys.open(body_at(id), &sealed)? })
+        let opened = || keys.open(body_at(id), &sealed).map(|body| FeedEvent { id, body });
+        (!sealed.is_empty()).then(opened).transpose()
     };
-    Ok(page.slice(rows.iter().map(read).collect::<Result<_>>()?))
+    let items: Option<Vec<FeedEvent>> = rows.iter().map(read).collect::<Result<_>>()?;
+    Ok(items.map(|items| page.slice(items)))
 }
 
-/// The place after which a feed goes on. Where the event that the reader saw last is gone, nobody knows its place: then
-/// it is before all events of which an id was made later, or less than [`OVERLAP_MS`] before. Some may be told again;
-/// none is passed over.
-async fn feed_start(tx: &mut Tx, clinic: ClinicId, feed: &Feed) -> Result<Place> {
-    const BEGINNING: Place = (i64::MIN, Uuid::nil());
-    let Some(after) = feed.after else { return Ok(BEGINNING) };
-    let seen = "select position from events where clinic_id = $1 and id = $2";
-    if let Some(row) = tx.query_opt(seen, &[clinic.into(), after.into()]).await? {
-        return Ok((row.columns().take()?, after.0));
+/// The place after which a feed goes on: the last event seen, or the last one of which the body went. `None` if what
+/// follows the last one seen may be gone.
+///
+/// Where the event that the reader saw last is not there, nobody knows its place: then it is before all events of which
+/// an id was made later, or less than [`OVERLAP_MS`] before. Some may be told again; none is passed over.
+async fn feed_start(tx: &mut Tx, clinic: ClinicId, feed: &Feed) -> Result<Option<Place>> {
+    let marks = "select
+            (select reached from retention_marks where class = 'bodies'),
+            (select before from retention_marks where class = 'metadata'),
+            (select position from events where clinic_id = $1 and id = $2)";
+    let after = feed.after.map(|after| after.0);
+    let row = tx.query_one(marks, &[clinic.into(), after.into()]).await?;
+    let mut columns = row.columns();
+    let (reached, gone_before, seen): (i64, Uuid, Option<i64>) =
+        (columns.take()?, columns.take()?, columns.take()?);
+    let begins = (reached, Uuid::max());
+    let Some(after) = after else { return Ok(Some(begins)) };
+    if after < gone_before {
+        return Ok(None);
     }
-    let later = "select min(position) from events where clinic_id = $1 and id >= $2";
-    let row = tx.query_one(later, &[clinic.into(), overlapping(after.0).into()]).await?;
-    Ok(row.columns().take::<Option<i64>>()?.map_or((i64::MAX, Uuid::max()), |first| (first, Uuid::nil())))
+    let start = match seen {
+        Some(position) => (position, after),
+        None => {
+            let later = "select min(position) from events where clinic_id = $1 and id >= $2";
+            let row = tx.query_one(later, &[clinic.into(), overlapping(after).into()]).await?;
+            let first: Option<i64> = row.columns().take()?;
+            first.map_or((i64::MAX, Uuid::max()), |first| (first, Uuid::nil()))
+        }
+    };
+    if start < begins && is_any_gone(tx, clinic, feed, start, reached).await? {
+        return Ok(None);
+    }
+    Ok(Some(start.max(begins)))
+}
+
+/// Whether something wanted lies after a place, up to the last event of which the body went.
+async fn is_any_gone(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    feed: &Feed,
+    (position, id): Place,
+    reached: i64,
+) -> Result<bool> {
+    let sql = "select 1 from events
+        where clinic_id = $1 and shape = $2 and (position, id) > ($3, $4) and position <= $5
+            and coalesce($6 like ('% ' || type || ' %'), false)
+            and (created_at >= $7 or $7 is null) and (created_at < $8 or $8 is null)
+        order by position, id limit 1";
+    let args = [
+        clinic.into(),
+        feed.shape.as_str().into(),
+        position.into(),
+        id.into(),
+        reached.into(),
+        format!(" {} ", feed.types.join(" ")).into(),
+        feed.created_from.into(),
+        feed.created_until.into(),
+    ];
+    Ok(tx.query_opt(sql, &args).await?.is_some())
 }
 
 /// An event may be committed so much later than its id was made, and its neighbours in time before it: as long as a

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::{
     engine::{Engine, Row, Statement, Tx, Value},
     error::{Error, Result},
+    keyring::PLATFORM,
     rows::word,
 };
 
@@ -30,6 +31,8 @@ words! {
         WebhookReplay = "webhook_replay",
         /// A new licence may let an order go on that the licence gate holds; the subject is the order.
         LicenseHold = "license_hold",
+        /// What is past its age is let go of; the subject is nothing, since there is one for all.
+        Retention = "retention",
     }
 }
 
@@ -38,7 +41,7 @@ impl JobKind {
     pub const fn is_of_business_time(self) -> bool {
         match self {
             Self::PrescriptionExpire | Self::RefillDue | Self::SandboxStep | Self::LicenseHold => true,
-            Self::OnboardingCall | Self::LabelPurchase | Self::WebhookReplay => false,
+            Self::OnboardingCall | Self::LabelPurchase | Self::WebhookReplay | Self::Retention => false,
         }
     }
 }
@@ -99,6 +102,15 @@ pub async fn jobs_schedule(tx: &mut Tx, jobs: &[Due], now: Ts) -> Result<()> {
     let schedule = |due: &Due| Statement::new(SCHEDULE, schedule_args(*due, now).to_vec());
     tx.batch(jobs.iter().map(schedule).collect()).await?;
     Ok(())
+}
+
+/// Schedules a job of the whole platform, unless there is one.
+pub async fn job_ensure(tx: &mut Tx, kind: JobKind, due_at: Ts, now: Ts) -> Result<()> {
+    let sql = "insert into jobs (id, kind, clinic_id, subject_id, due_at, attempts, created_at)
+        values ($1, $2, $3, $4, $5, 0, $6)
+        on conflict (kind, subject_id) do nothing";
+    let due = Due { kind, clinic_id: PLATFORM, subject_id: Uuid::nil(), due_at };
+    tx.execute(sql, &schedule_args(due, now)).await.map(drop)
 }
 
 const SCHEDULE: &str = "insert into jobs (id, kind, clinic_id, subject_id, due_at, attempts, created_at)
@@ -243,4 +255,10 @@ pub async fn job_retry(tx: &mut Tx, id: JobId, token: Uuid, due_at: Ts) -> Resul
     let sql = "update jobs set due_at = $3, lease_token = null, lease_until = null
         where id = $1 and lease_token = $2";
     Ok(tx.execute(sql, &[id.into(), token.into(), due_at.into()]).await? == 1)
+}
+
+/// Keeps a job for longer; false if its lease was lost.
+pub async fn job_renew(tx: &mut Tx, id: JobId, token: Uuid, until: Ts) -> Result<bool> {
+    let sql = "update jobs set lease_until = $3 where id = $1 and lease_token = $2";
+    Ok(tx.execute(sql, &[id.into(), token.into(), until.into()]).await? == 1)
 }

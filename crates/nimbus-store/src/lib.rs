@@ -34,6 +34,7 @@ pub mod rate_usage;
 pub mod refill_thresholds;
 pub mod refills;
 pub mod replays;
+pub mod retention;
 mod rows;
 pub mod rules_packs;
 pub mod sandbox;
@@ -47,7 +48,7 @@ pub mod testing;
 
 pub use engine::{
     BoxFuture, Cell, Channel, Columns, Db, Engine, FromColumn, Row, Statement, Tx, Value,
-    partitions::ensure_partitions,
+    partitions::{ensure_partitions, partition_boundary, partitions_drop, partitions_tidy},
 };
 pub use error::{Error, JobError, Result, SealError, Source};
 pub use seal::{ClinicKeys, MasterKey, SealedAt};

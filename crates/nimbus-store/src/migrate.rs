@@ -31,7 +31,7 @@ fn runner(engine: Engine) -> Runner {
     }
 }
 
-/// Brings the schema up to date, verifies the master key, makes the platform's keys and the coming months' partitions,
+/// Brings the schema up to date, verifies the master key, makes the platform's keys and the coming weeks' partitions,
 /// and seals what an earlier release left in the clear. May be run by any number of processes at once, and again.
 ///
 /// # Errors
@@ -54,7 +54,7 @@ pub async fn run(db: &Db) -> Result<()> {
     db.write(move |tx: &mut Tx| Box::pin(keyring::clinic_keys_create(tx, keyring::PLATFORM, now))).await?;
     // No SQL seals: what V24 found in the clear is sealed once there are keys.
     inventory::reasons_seal(db).await?;
-    partitions::ensure_partitions(db, now).await
+    partitions::ensure_partitions(db, now).await.map(drop)
 }
 
 /// How many migrations this release has and the database has not.

@@ -141,3 +141,16 @@ pub async fn label_leases_end(db: &Db) {
     });
     written.await.map_err(|error: crate::Error| error).expect("the leases end");
 }
+
+/// Does what retention does when the bodies of all events are past their age.
+pub async fn bodies_expire(db: &Db) {
+    let written = db.write(|tx: &mut Tx| {
+        Box::pin(async move {
+            tx.execute("update events set body = $1", &[crate::Value::Bytes(Vec::new())]).await?;
+            let reached = "update retention_marks set reached = (select max(position) from events)
+                where class = 'bodies'";
+            tx.execute(reached, &[]).await.map(drop)
+        })
+    });
+    written.await.map_err(|error: crate::Error| error).expect("the bodies go");
+}

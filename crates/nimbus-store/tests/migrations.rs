@@ -123,44 +123,47 @@ async fn run_all(db: &Db, statements: &'static [&'static str]) {
     .unwrap();
 }
 
+/// The partitions of a table that was there before any was made: of weeks from the one of Saturday, 21 November 2026.
+async fn made_ahead(db: &Db) -> Vec<String> {
+    let now = Ts::parse("2026-11-21T00:00:00Z").unwrap();
+    let runs = futures_util::future::join_all((0..4).map(|_| ensure_partitions(db, now))).await;
+    for run in runs {
+        assert!(run.unwrap());
+    }
+    assert!(ensure_partitions(db, now).await.unwrap());
+    let partitions =
+        "select cast(relname as text) from pg_class where relispartition and relkind = 'r' order by relname";
+    names(db, partitions).await
+}
+
+const PARTITIONED: [&str; 2] = [
+    "create table events (id uuid primary key, body text not null) partition by range (id)",
+    "create table events_default partition of events default",
+];
+
 #[test]
 fn partitions_are_made_ahead_and_take_in_what_came_before_them() {
     block_on(async {
         let test = TestDb::empty(Engine::Postgres).await;
-        run_all(
-            &test.db,
-            &[
-                "create table events (id uuid primary key, body text not null) partition by range (id)",
-                "create table events_default partition of events default",
-                // 2026-11-21T00:00:00Z
-                "insert into events values ('01a1fb67-1800-7000-8000-000000000001', 'early')",
-            ],
-        )
-        .await;
-        let now = Ts::parse("2026-11-21T00:00:00Z").unwrap();
-        let runs = futures_util::future::join_all((0..4).map(|_| ensure_partitions(&test.db, now))).await;
-        for run in runs {
-            run.unwrap();
-        }
-        ensure_partitions(&test.db, now).await.unwrap();
-        let names = test
-            .db
-            .read(|tx: &mut Tx| {
-                Box::pin(async move {
-                    let sql = "select cast(relname as text) from pg_class where relispartition and relkind = 'r' \
-                               order by relname";
-                    let rows = tx.query(sql, &[]).await?;
-                    rows.iter().map(|row| row.columns().take::<String>()).collect::<Result<Vec<_>, _>>()
-                })
-            })
-            .await
-            .unwrap();
-        assert_eq!(names, ["events_default", "events_p202611", "events_p202612", "events_p202701"]);
+        run_all(&test.db, &PARTITIONED).await;
+        // 2026-11-21T00:00:00Z
+        let early = "insert into events values ('01a1fb67-1800-7000-8000-000000000001', 'early')";
+        run_all(&test.db, Box::leak(Box::new([early]))).await;
+        let names = made_ahead(&test.db).await;
+        let weeks = [
+            "events_p20261116",
+            "events_p20261123",
+            "events_p20261130",
+            "events_p20261207",
+            "events_p20261214",
+        ];
+        assert_eq!(names[1..], weeks);
+        assert_eq!(names[0], "events_default");
         let moved = test
             .db
             .read(|tx: &mut Tx| {
                 Box::pin(async move {
-                    tx.query_one("select count(*) from events_p202611", &[]).await?.columns().take()
+                    tx.query_one("select count(*) from events_p20261116", &[]).await?.columns().take()
                 })
             })
             .await;
@@ -169,9 +172,24 @@ fn partitions_are_made_ahead_and_take_in_what_came_before_them() {
 }
 
 #[test]
+fn partitions_of_weeks_follow_those_of_months() {
+    block_on(async {
+        let test = TestDb::empty(Engine::Postgres).await;
+        run_all(&test.db, &PARTITIONED).await;
+        // November 2026, as an earlier release made it.
+        let month = "create table events_p202611 partition of events for values
+            from ('01a19467-e800-0000-0000-000000000000') to ('01a22ee6-b000-0000-0000-000000000000')";
+        run_all(&test.db, Box::leak(Box::new([month]))).await;
+        let expected =
+            ["events_default", "events_p202611", "events_p20261201", "events_p20261207", "events_p20261214"];
+        assert_eq!(made_ahead(&test.db).await, expected);
+    });
+}
+
+#[test]
 fn partitions_are_nothing_on_sqlite() {
     block_on(async {
         let test = TestDb::empty(Engine::Sqlite).await;
-        ensure_partitions(&test.db, Ts::from_micros(0)).await.unwrap();
+        assert!(ensure_partitions(&test.db, Ts::from_micros(0)).await.unwrap());
     });
 }

@@ -221,6 +221,7 @@ fn app_problem(error: &Error, environment: Environment, names: Names) -> Problem
         Error::Refused { code, message, details } => {
             let status = match code {
                 RefusalCode::ReplayRunning => StatusCode::CONFLICT,
+                RefusalCode::EventExpired | RefusalCode::CursorExpired => StatusCode::GONE,
                 _ => StatusCode::BAD_REQUEST,
             };
             let problem = Problem::new(status, refusal_code(*code), message.clone());
@@ -298,5 +299,7 @@ const fn refusal_code(code: RefusalCode) -> &'static str {
         RefusalCode::DuplicatePatient => "duplicate_patient",
         RefusalCode::InvalidStatusTransition => "invalid_status_transition",
         RefusalCode::ReplayRunning => "replay_running",
+        RefusalCode::EventExpired => "event_expired",
+        RefusalCode::CursorExpired => "cursor_expired",
     }
 }

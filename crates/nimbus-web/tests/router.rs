@@ -44,6 +44,7 @@ impl World {
             carrier_feeds: nimbus_app::carrier_feed::CarrierFeeds::default(),
             rates: Rates::OFF,
             auto_advance: None,
+            retention: Default::default(),
             shipping: Arc::default(),
             parcel_reply: nimbus_web::parcel_reply,
         };

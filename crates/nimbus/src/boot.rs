@@ -82,6 +82,7 @@ fn app_by(settings: &Settings, db: Db, rules: Packs, listens: Option<SocketAddr>
         carrier_feeds: settings.carrier_feeds()?,
         rates: settings.rates,
         auto_advance: settings.auto_advance(),
+        retention: settings.retention,
         shipping: settings.shipping()?,
         parcel_reply: nimbus_web::parcel_reply,
     };

@@ -79,6 +79,15 @@ pub(crate) struct SettingsArgs {
     /// Hours that links to labels and barcodes open (default 72)
     #[arg(long, env = "NIMBUS_LINK_HOURS", global = true)]
     pub(crate) link_hours: Option<u32>,
+    /// Days that events can be read and sent again (default 30)
+    #[arg(long, env = "NIMBUS_RETENTION_BODY_DAYS", global = true)]
+    pub(crate) retention_body_days: Option<u32>,
+    /// Days that attempts are kept (default 30)
+    #[arg(long, env = "NIMBUS_RETENTION_ATTEMPT_DAYS", global = true)]
+    pub(crate) retention_attempt_days: Option<u32>,
+    /// Days that events and deliveries themselves are kept (default 90)
+    #[arg(long, env = "NIMBUS_RETENTION_METADATA_DAYS", global = true)]
+    pub(crate) retention_metadata_days: Option<u32>,
     /// Folder of rules packs (*.toml) that replace those of the program
     #[arg(long, env = "NIMBUS_RULES_DIR", global = true)]
     pub(crate) rules_dir: Option<PathBuf>,
@@ -182,9 +191,25 @@ pub(crate) enum Command {
     /// The pharmacy's rules: check packs, show the one in force, explain decisions
     #[command(subcommand)]
     Rules(RulesCommand),
+    /// What is past its age
+    #[command(subcommand)]
+    Retention(RetentionCommand),
     /// Configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum RetentionCommand {
+    /// Let go of what is past its age now, as workers do every hour
+    Run {
+        /// Only count what would go, and what is past its age and needed
+        #[arg(long)]
+        dry_run: bool,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Subcommand)]

@@ -14,6 +14,7 @@ use nimbus_app::{
     labels::{LabelSettings, Pharmacy},
     limits::Rates,
     links::{LONGEST_LABEL_HOURS, outlives_retries},
+    retention::Ages,
     rules::{self, Source},
 };
 use nimbus_carriers::provider::Shipping;
@@ -44,6 +45,8 @@ pub(crate) struct Settings {
     /// As labels name it; `None` where not all of it is given.
     pharmacy: Option<Pharmacy>,
     link_hours: u32,
+    /// Checked.
+    pub(crate) retention: Ages,
     rules_dir: Option<PathBuf>,
     formulary_file: Option<PathBuf>,
     /// Over those of the rules pack; 1 to 100.

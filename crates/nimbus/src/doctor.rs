@@ -1,6 +1,10 @@
 //! `nimbus doctor`: whether a deployment is sound, each check with its answer.
 
-use nimbus_app::ledger::{self, Checked, Ledger};
+use nimbus_app::{
+    clock::wall,
+    ledger::{self, Checked, Ledger},
+    retention::{Ages, last_run},
+};
 use nimbus_store::migrate;
 use serde_json::json;
 
@@ -28,6 +32,7 @@ pub(crate) async fn doctor(settings: &Settings, as_json: bool) -> Result<(), Fai
             ));
             let app = boot::app(settings, db.clone())?;
             checks.push(("deliveries", deliveries(&app).await));
+            checks.push(("retention", retention(&app).await));
             let compared = as_on_record(&app, &settings.rules_sources()?).await;
             let compared = compared.map(|()| "as on record".to_owned());
             checks.push(("rules", compared.map_err(|failure| failure.to_string())));
@@ -53,6 +58,20 @@ pub(crate) async fn doctor(settings: &Settings, as_json: bool) -> Result<(), Fai
         }
     }
     if sound { Ok(()) } else { Err("something is wrong".into()) }
+}
+
+/// Workers look every hour for what is past its age. A day without one is wrong, but on a store that is new.
+async fn retention(app: &nimbus_app::App) -> Result<String, String> {
+    let last = last_run(app).await.map_err(|error| error.to_string())?;
+    let Ages { body_days, attempt_days, metadata_days } = app.config().retention;
+    let ages = format!(
+        "bodies, attempts and metadata are kept {body_days}, {attempt_days} and {metadata_days} days"
+    );
+    match last {
+        None => Ok(format!("{ages}; no worker has looked yet")),
+        Some(at) if at >= wall().plus_days(-1) => Ok(format!("{ages}; last looked after at {at}")),
+        Some(at) => Err(format!("{ages}; nobody has looked after it since {at}: is a worker running?")),
+    }
 }
 
 /// Every accepted delivery is delivered, pending, dead or cancelled, for each endpoint and in all.

@@ -10,6 +10,7 @@ mod demo;
 mod doctor;
 mod metrics;
 mod openapi;
+mod retention;
 mod rules;
 mod seed;
 mod serve;
@@ -19,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command, ConfigCommand, WebhookCommand};
+use crate::cli::{Cli, Command, ConfigCommand, RetentionCommand, WebhookCommand};
 
 /// What one thread allocates another often frees here, and the C library's allocator is slow at that.
 #[global_allocator]
@@ -59,6 +60,9 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         }
         Command::Webhook(WebhookCommand::Verify(options)) => webhook::verify(&options),
         Command::Rules(command) => rules::rules(&settings, command).await,
+        Command::Retention(RetentionCommand::Run { dry_run, json }) => {
+            retention::run(&settings, dry_run, json).await
+        }
         Command::Config(ConfigCommand::Check) => config::check(&settings),
     }
 }

@@ -23,8 +23,9 @@ use crate::{
 
 /// A stop takes at most this long.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
-/// Partitions for the coming months are made this often.
+/// Partitions for the coming weeks are made this often, and where that did not work, again after the other.
 const UPKEEP: Duration = Duration::from_secs(24 * 3600);
+const UPKEEP_AGAIN: Duration = Duration::from_secs(60);
 
 pub(crate) async fn serve(settings: &Settings, options: &ServeOptions) -> Result<(), Failure> {
     let db = boot::open_store(settings).await?;
@@ -128,15 +129,25 @@ pub(crate) fn start_workers(
 }
 
 async fn upkeep(db: Db, stop: CancellationToken) {
-    let mut every = tokio::time::interval(UPKEEP);
+    let mut pause = Duration::ZERO;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = every.tick() => {}
+            () = tokio::time::sleep(pause) => {}
         }
-        if let Err(error) = nimbus_store::ensure_partitions(&db, wall()).await {
-            tracing::error!(%error, "partitions for the coming months could not be made");
-        }
+        pause = match nimbus_store::ensure_partitions(&db, wall()).await {
+            Ok(true) => UPKEEP,
+            Ok(false) => {
+                tracing::warn!(
+                    "partitions for the coming weeks were not made: their tables are busy, or a default partition is large"
+                );
+                UPKEEP_AGAIN
+            }
+            Err(error) => {
+                tracing::error!(%error, "partitions for the coming weeks could not be made");
+                UPKEEP_AGAIN
+            }
+        };
     }
 }
 

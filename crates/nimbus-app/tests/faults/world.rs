@@ -69,6 +69,7 @@ pub(crate) fn app(db: &Db) -> App {
         carrier_feeds: nimbus_app::carrier_feed::CarrierFeeds::default(),
         rates: Rates::OFF,
         auto_advance: None,
+        retention: Default::default(),
         shipping: Arc::default(),
         parcel_reply: |_| Rendered::new(200, Vec::new()),
     };

@@ -72,6 +72,7 @@ fn app_with(db: &Db, provider: &StandIn, days_later: i64, deadline: Duration) ->
         rates: Rates::OFF,
         auto_advance: None,
         labels: nimbus_app::labels::LabelSettings::default(),
+        retention: Default::default(),
         shipping: Arc::new(Shipping {
             provider: Provider::ShipEngine(Box::new(client)),
             ..Shipping::default()

@@ -10,7 +10,6 @@ use nimbus_core::{
     label::{LabelProvider, LabelPurchase, PurchaseState},
 };
 use nimbus_store::{Db, label_purchases as store, two_engines};
-use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::{A_DAY, BY_HAND, DEADLINE, Scene, app_with, reason, text};
@@ -120,10 +119,10 @@ two_engines! {
         scene.ship(order).await.unwrap_err();
         scene.provider.fail_next(Fault::Hang);
         let patient = app_with(&scene.db, &scene.provider, A_DAY, FOREVER);
-        let mut labels = JoinSet::new();
+        let mut labels = jobs::Apart::default();
         let started = jobs::start_due(&patient, None, &mut labels);
         tokio::time::timeout(DEADLINE * 20, started).await.expect("it waits for the provider").unwrap();
-        assert_eq!(labels.len(), 1, "the label is being bought");
+        assert_eq!(labels.running(), 1, "the label is being bought");
     }
 
     async fn a_label_that_may_not_be_looked_for_is_not_bought_again(db: Db) {

@@ -139,7 +139,7 @@ fn last_made(until: Ts) -> Uuid {
 }
 
 /// The least version 7 id of a millisecond (RFC 9562, 5.7), or of the nearest that has one.
-pub(super) fn first_id_at(millis: i64) -> Uuid {
+pub(crate) fn first_id_at(millis: i64) -> Uuid {
     let millis = millis.clamp(0, (1 << 48) - 1);
     Uuid::from_u128(u128::from(millis.unsigned_abs()) << 80)
 }

@@ -2,7 +2,7 @@
 
 use deadpool_postgres::ClientWrapper;
 
-use crate::error::Result;
+use crate::{error::Result, retention::BEGINNING};
 
 /// The setting that names the cluster whose transactions the positions are numbered by.
 const CLUSTER: &str = "postgres.system_identifier";
@@ -25,6 +25,12 @@ pub(crate) async fn follow_cluster(conn: &mut ClientWrapper) -> Result<()> {
         let sql = "update delivery_ledger_mark
             set position = least(-1, coalesce(position - (select max(position) + 1 from events), -1))";
         tx.execute(sql, &[]).await?;
+        // So does that of retention, from the beginning; what it let go of stays behind it.
+        let sql = "update retention_marks
+            set position = $1, behind = null,
+                reached = case when reached = $1 then $1
+                    else reached - coalesce((select max(position) + 1 from events), 0) end";
+        tx.execute(sql, &[&BEGINNING]).await?;
         let sql = "update events set position = position - (select max(position) + 1 from events)";
         tx.execute(sql, &[]).await?;
     }

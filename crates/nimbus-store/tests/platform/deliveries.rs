@@ -143,7 +143,7 @@ pub(crate) fn outcome(claimed: &Claimed, next: Next, status_code: i64) -> Outcom
     }
 }
 
-fn unordered(lane: Lane, at: Ts, limit: i64) -> Claim {
+pub(crate) fn unordered(lane: Lane, at: Ts, limit: i64) -> Claim {
     let lease = Lease { token: Uuid::now_v7(), until: at.plus_seconds(60) };
     Claim { endpoint_id: lane.1, ordered: false, hold: false, lease, longest: LATER, limit }
 }

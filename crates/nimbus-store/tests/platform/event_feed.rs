@@ -55,7 +55,7 @@ async fn read(db: &Db, clinic: ClinicId, feed: Feed) -> (Vec<EventId>, bool) {
         let feed = feed.clone();
         Box::pin(async move { event_feed(tx, clinic, &feed).await })
     });
-    let found = found.await.unwrap();
+    let found = found.await.unwrap().expect("nothing is past its retention");
     (found.items.iter().map(|event| event.id).collect(), found.has_more)
 }
 

@@ -182,7 +182,7 @@ async fn check(db: &Db) -> Checked {
 }
 
 /// The ledger, which balances.
-async fn balanced(db: &Db) -> Checked {
+pub(crate) async fn balanced(db: &Db) -> Checked {
     let checked = check(db).await;
     assert!(checked.is_balanced(), "{checked:?}");
     checked
@@ -206,7 +206,7 @@ async fn advance(db: &Db, step: Step) -> bool {
 }
 
 /// Walks to the end; how many events were not as they say.
-async fn walk(db: &Db) -> usize {
+pub(crate) async fn walk(db: &Db) -> usize {
     let mut odd = 0;
     while let Some(read) = settled(db).await {
         let found = read.odd.len();

@@ -12,6 +12,7 @@ mod ledger;
 mod lines;
 mod rate_usage;
 mod replays;
+mod retention;
 mod sandbox;
 mod settings;
 mod support;

@@ -139,6 +139,7 @@ const fn description(status: u16) -> &'static str {
         403 => "The credential does not allow this operation.",
         404 => "The id in the path names nothing that the credential can see.",
         409 => "Another request is in the way, or the state of the resource.",
+        410 => "It is past its retention: it was there, and what it said is not kept any more.",
         412 => "The resource is no longer what `If-Match` names.",
         413 => "The body is too large.",
         415 => "The body is of a type that is not taken here.",

@@ -1,6 +1,10 @@
 //! The rules of the pharmacy that an operation may run into, as examples.
 
-use nimbus_app::{Detail, Error, RefusalCode, replays::running_already};
+use nimbus_app::{
+    Detail, Error, RefusalCode,
+    events::{cursor_expired, expired},
+    replays::running_already,
+};
 use nimbus_core::{
     eligibility::{Finding, Rule, Verdict},
     refusal::Refusal,
@@ -20,6 +24,8 @@ pub(super) fn of(operation_id: &str) -> Vec<(&'static str, Error)> {
             ]
         }
         "replayWebhook" | "replayWebhookEndpoint" => vec![("replay_running", replay_running())],
+        "listEvents" | "listOrderEvents" => vec![("cursor_expired", cursor_expired())],
+        "getEvent" | "getOrderEvent" | "retryWebhookDelivery" => vec![("event_expired", expired())],
         "createWebhook" => vec![("clinic_not_found", clinic_not_found("clinic_id"))],
         "createPractitioner" => vec![("clinic_not_found", clinic_not_found("assigned_clinic"))],
         "createRefillRequest" => {

@@ -186,6 +186,7 @@ mod tests {
         "pharmacy_feed.rs",
         "practitioners.rs",
         "refill_thresholds.rs",
+        "retention.rs",
         "sandbox.rs",
         "shipments.rs",
         "signatures.rs",
@@ -197,6 +198,8 @@ mod tests {
     /// Words of the other modules that name no field: reasons of refusals, and what stands beside them.
     const NO_FIELDS: &[&str] = &[
         "cancellation_requested",
+        "cursor_expired",
+        "event_expired",
         "impossible_transition",
         "medication_request",
         "no_cancellation_requested",

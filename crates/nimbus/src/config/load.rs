@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use nimbus_app::{labels::Pharmacy, limits::Rates, links::LABEL_HOURS};
+use nimbus_app::{labels::Pharmacy, limits::Rates, links::LABEL_HOURS, retention::Ages};
 use nimbus_core::{access::Environment, eligibility::OwnThresholds};
 use nimbus_web::Brand;
 use serde::Deserialize;
@@ -37,6 +37,9 @@ struct File {
     pharmacy_postal_code: Option<String>,
     pharmacy_phone: Option<String>,
     link_hours: Option<u32>,
+    retention_body_days: Option<u32>,
+    retention_attempt_days: Option<u32>,
+    retention_metadata_days: Option<u32>,
     rules_dir: Option<PathBuf>,
     formulary_file: Option<PathBuf>,
     refill_threshold: Option<u32>,
@@ -72,6 +75,26 @@ fn percent(given: Option<u32>) -> Result<Option<u32>, Failure> {
     match given {
         Some(percent) if !(1..=100).contains(&percent) => Err("a refill threshold must be 1 to 100".into()),
         given => Ok(given),
+    }
+}
+
+/// How long what was told and delivered is kept.
+fn retention(args: &SettingsArgs, file: &File) -> Result<Ages, Failure> {
+    let usual = Ages::default();
+    let ages = Ages {
+        body_days: args.retention_body_days.or(file.retention_body_days).unwrap_or(usual.body_days),
+        attempt_days: args
+            .retention_attempt_days
+            .or(file.retention_attempt_days)
+            .unwrap_or(usual.attempt_days),
+        metadata_days: args
+            .retention_metadata_days
+            .or(file.retention_metadata_days)
+            .unwrap_or(usual.metadata_days),
+    };
+    match ages.fault() {
+        Some((name, why)) => Err(format!("{name} {why}").into()),
+        None => Ok(ages),
     }
 }
 
@@ -116,6 +139,7 @@ impl Settings {
         };
         let shipping = args.shipping.or(shipping);
         let (brand, pharmacy) = (brand(args, &file), pharmacy(args, &file));
+        let retention = retention(args, &file)?;
         let names_sandbox = args.sandbox_host.as_ref().or(file.sandbox_host.as_ref());
         let names_sandbox = names_sandbox.is_some_and(|host| !host.is_empty());
         let environment = args.environment.clone().or(file.environment);
@@ -150,6 +174,7 @@ impl Settings {
                 )?,
             },
             pharmacy,
+            retention,
             link_hours: args.link_hours.or(file.link_hours).unwrap_or(LABEL_HOURS),
             onboarding_url: args.onboarding_url.clone().or(file.onboarding_url),
             onboarding_token: secret("NIMBUS_ONBOARDING_TOKEN", file.onboarding_token),

@@ -33,6 +33,7 @@ mod privacy;
 mod races;
 mod receivers;
 mod refusals;
+mod retention;
 mod rules;
 mod rules_on_record;
 mod sandbox;

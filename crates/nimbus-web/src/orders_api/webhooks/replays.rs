@@ -24,7 +24,7 @@ const FIELDS: ReplayFields =
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub struct ReplayRequest {
-    /// Deliveries made at this time or later, within the last 90 days.
+    /// Deliveries made at this time or later, within the last 29 days, or a day less than events are kept.
     #[schema(format = DateTime, example = "2026-01-15T10:30:00Z")]
     pub since: String,
     /// Deliveries made before this time. Now, if not given.

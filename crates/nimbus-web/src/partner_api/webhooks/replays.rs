@@ -29,7 +29,7 @@ pub(crate) const FIELDS: ReplayFields =
 /// What is sent again: deliveries by the time at which they were made, each under its `webhook-id`.
 #[derive(ToSchema)]
 pub struct ReplayCreate {
-    /// Deliveries made at this time or later, within the last 90 days.
+    /// Deliveries made at this time or later, within the last 29 days, or a day less than events are kept.
     #[schema(format = DateTime, example = "2026-01-15T10:30:00Z")]
     pub since: String,
     /// Deliveries made before this time. Now, if not given.

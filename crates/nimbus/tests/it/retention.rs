@@ -1,0 +1,125 @@
+//! Retention as partners and operators see it: what is gone is said to be gone, and the books still balance.
+
+use nimbus_store::{
+    Db, MasterKey,
+    testing::{block_on, bodies_expire},
+};
+use serde_json::{Value, json};
+
+use crate::support::{
+    PATIENCE, Store, eventually, receiver::Receiver, story::text, two_engines, webhooks::Scene,
+};
+
+/// Does to a store what the worker does when the bodies of all its events are past their age.
+fn bodies_go(store: &Store) {
+    block_on(async {
+        let key = MasterKey::from_file(&store.data_dir().join("master.key")).expect("the sandbox's key");
+        let db = match &store.database_url {
+            Some(url) => Db::open_postgres(url, key, 2).await,
+            None => Db::open_sqlite(&store.data_dir().join("nimbus.db"), key).await,
+        };
+        let db = db.expect("the store opens");
+        bodies_expire(&db).await;
+        db.close().await;
+    });
+}
+
+two_engines! {
+    fn what_is_past_its_retention_is_said_to_be(engine) {
+        let (scene, receiver) = (Scene::start(engine), Receiver::start());
+        let endpoint = scene.register(&receiver.url(), &["medication:*"]);
+        let order = scene.partner.order(&scene.seed);
+        scene.staff.work(&order.id, "verify");
+        receiver.wait_for(1, PATIENCE);
+        let deliveries = format!("{}/deliveries", endpoint.path());
+        let delivered = eventually("it is on record", || {
+            let listed = scene.partner.get(&format!("{deliveries}?state=delivered")).data().clone();
+            listed.get(0).cloned()
+        });
+        let events = scene.partner.get("/events").data().clone();
+        let (first, last) = (text(&events[0]["event_id"]), text(&events[events.as_array().expect("a list").len() - 1]["event_id"]));
+        let of_orders = scene.server.orders(&scene.seed).get("/events").resource(200)["data"][0]["id"].clone();
+        let ledger = scene.ledger();
+        let Scene { server, seed, .. } = scene;
+        let (_, _, store) = server.stop();
+        bodies_go(&store);
+
+        let scene = Scene::serving(store, seed);
+        scene.partner.get(&format!("/events/{first}")).refused(410, "EVENT_EXPIRED");
+        let retry = format!("{deliveries}/{}/retry", text(&delivered["id"]));
+        scene.partner.act(&retry).refused(410, "EVENT_EXPIRED");
+        let expired = scene.partner.get(&format!("/events?cursor={first}"));
+        assert_eq!(expired.refused(410, "CURSOR_EXPIRED")["details"][0]["field"], "cursor");
+        scene.partner.get(&format!("/events?cursor={first}&wait=5")).refused(410, "CURSOR_EXPIRED");
+        assert_eq!(*scene.partner.get(&format!("/events?cursor={last}")).data(), json!([]));
+        assert_eq!(*scene.partner.get("/events").data(), json!([]));
+        let orders = scene.server.orders(&scene.seed);
+        orders.get(&format!("/events/{}", text(&of_orders))).orders_refused(410, "event_expired");
+        orders.get(&format!("/events?cursor={}", text(&of_orders))).orders_refused(410, "cursor_expired");
+
+        // The list and the books are as they were, and what comes is told.
+        let listed = scene.partner.get(&format!("{deliveries}?state=delivered")).data().clone();
+        assert_eq!(listed[0]["id"], delivered["id"]);
+        assert_eq!(scene.ledger(), ledger);
+        scene.staff.work(&order.id, "submit");
+        let next = eventually("what comes is told", || {
+            let page = scene.partner.get(&format!("/events?cursor={last}")).data().clone();
+            page.get(0).cloned()
+        });
+        assert!(next["event_id"].is_string());
+    }
+
+    fn a_replay_reaches_as_far_as_bodies_are_kept(engine) {
+        let store = Store::sandbox(engine).with("NIMBUS_RETENTION_BODY_DAYS", "10");
+        let (scene, receiver) = (Scene::of(store), Receiver::start());
+        let endpoint = scene.register(&receiver.url(), &["medication:*"]);
+        let ask = |days: i64| {
+            let since = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24 * days - 1);
+            let body = json!({"since": since.to_string(), "dry_run": true});
+            scene.partner.post(&format!("{}/replay", endpoint.path()), &body)
+        };
+        assert_eq!(ask(9).status, 200);
+        assert_eq!(ask(11).invalid(), ["since"]);
+    }
+
+    fn operators_see_what_would_go(engine) {
+        let scene = Scene::start(engine);
+        scene.partner.order(&scene.seed);
+        let store = scene.server.store();
+        let report = store.json(&["retention", "run", "--dry-run", "--json"]);
+        assert_eq!(report["dry_run"], true);
+        let classes: Vec<&Value> = report["classes"].as_array().expect("classes").iter().collect();
+        let names: Vec<&str> = classes.iter().filter_map(|class| class["class"].as_str()).collect();
+        assert_eq!(names, ["bodies", "attempts", "metadata"]);
+        assert_eq!(classes[0], &json!({"class": "bodies", "days": 30, "bodies": 0, "needed_events": 0}));
+        let done = store.json(&["retention", "run", "--json"]);
+        assert_eq!(done["classes"][2], json!({"class": "metadata", "days": 90, "events": 0, "deliveries": 0}));
+        // The worker of a server has come to its end as well.
+        eventually("doctor tells of it", || {
+            let doctor = store.json(&["doctor", "--json"]);
+            let checks = doctor["checks"].as_array().expect("checks").clone();
+            let told = checks.into_iter().find(|check| check["check"] == "retention")?;
+            assert_eq!(told["ok"], true, "{told}");
+            told["message"].as_str().is_some_and(|text| text.contains("30, 30 and 90 days")).then_some(())
+        });
+    }
+}
+
+#[test]
+fn ages_that_make_no_sense_are_refused() {
+    let refused = |name: &str, days: &str| {
+        let output =
+            Store::sandbox(crate::support::Engine::Sqlite).with(name, days).output(&["config", "check"]);
+        assert!(!output.status.success(), "{name}={days}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    for (name, days, setting) in [
+        ("NIMBUS_RETENTION_BODY_DAYS", "6", "retention_body_days"),
+        ("NIMBUS_RETENTION_BODY_DAYS", "91", "retention_metadata_days"),
+        ("NIMBUS_RETENTION_ATTEMPT_DAYS", "0", "retention_attempt_days"),
+        ("NIMBUS_RETENTION_METADATA_DAYS", "29", "retention_metadata_days"),
+    ] {
+        let said = refused(name, days);
+        assert!(said.contains(setting), "{said}");
+    }
+}

@@ -1,0 +1,17 @@
+-- How far old rows have been let go, one row for each class of them. A worker walks the events in the order of their
+-- commits: `position` is the last one that it has looked at, `reached` the last one that it ever let go of, `behind` the
+-- first that had to stay since the walk last began anew, which it does there, at `swept_at`. Rows whose ids are at
+-- `before` or later have not been touched. `ended_at` is when the walk last came to its end.
+create table retention_marks (
+    class text primary key not null,
+    position integer not null,
+    reached integer not null,
+    behind integer,
+    before blob not null,
+    swept_at integer,
+    ended_at integer
+) strict;
+insert into retention_marks (class, position, reached, before) values
+    ('bodies', -9223372036854775807, -9223372036854775807, x'00000000000000000000000000000000'),
+    ('attempts', -9223372036854775807, -9223372036854775807, x'00000000000000000000000000000000'),
+    ('metadata', -9223372036854775807, -9223372036854775807, x'00000000000000000000000000000000');
