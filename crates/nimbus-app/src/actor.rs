@@ -149,3 +149,5 @@ pub const READERS: &[Role] = &[Role::Pharmacist, Role::Technician];
 pub const ADMINISTRATORS: &[Role] = &[Role::SuperAdmin];
 /// The roles that manage practitioners.
 pub const MANAGERS: &[Role] = &[Role::SuperAdmin, Role::Pharmacist];
+/// The roles that see to webhooks: how they do, what was sent to them, and sending it again.
+pub const SENDERS: &[Role] = &[Role::SuperAdmin, Role::Pharmacist, Role::Support];

@@ -1,33 +1,41 @@
-//! Webhook endpoints of partners: registered, changed, tested, deleted, and what was sent to them.
+//! Webhook endpoints of partners: registered, changed, tested, deleted; `sent` has what was sent to them.
 
 mod checks;
+mod of;
+mod sent;
 
 use nimbus_core::{
     access::Scope,
     event::{Event, Fact},
-    ids::{ClinicId, DeliveryId, EndpointId},
+    ids::{ClinicId, EndpointId},
     phi::Phi,
-    refusal::Refusal,
 };
 use nimbus_store::{
     Tx, deliveries, endpoints as store, events,
     page::{Page, Slice},
+    tenants,
 };
 pub use nimbus_store::{
     deliveries::{AttemptTimes, AttemptView, DeliveryRow, DeliveryState},
     endpoints::{AfterDeadLetter, Endpoint, EndpointStatus, Payload, Shape, Signing},
 };
-use nimbus_webhooks::{cause::Cause, payload::default_event_types, url::EndpointUrl};
+use nimbus_webhooks::{payload::default_event_types, url::EndpointUrl};
 use uuid::Uuid;
 
-pub(crate) use self::checks::event_type_errors;
 use self::checks::{header_errors, option_errors};
+pub(crate) use self::{checks::event_type_errors, of::find};
+pub use self::{
+    of::{Of, Which},
+    sent::{
+        Deliveries, DeliveryView, ResendEvent, Resent, RetryDelivery, cause_class, dead_letters, deliveries,
+        hint, resend_event, retry_delivery,
+    },
+};
 use crate::{
     App,
-    actor::Call,
+    actor::{Call, SENDERS},
     endpoint_keys::{self, MAX_OVERLAP_HOURS, OVERLAP_HOURS, new_secret},
     error::{Error, FieldError, Result},
-    events::expired,
     outbox::Changes,
     practitioners::set,
     unit::{Cx, Render, Reply},
@@ -48,19 +56,6 @@ pub struct FieldNames {
     pub status: &'static str,
     /// What a refusal names that is about the clinic, not about a field of its own.
     pub clinic: &'static str,
-}
-
-/// An endpoint as one surface knows it: each sees only those of its own shape.
-#[derive(Debug, Clone, Copy)]
-pub struct Which {
-    pub shape: Shape,
-    pub id: EndpointId,
-}
-
-/// The endpoint of the clinic that is meant.
-pub(crate) async fn find(tx: &mut Tx, clinic: ClinicId, which: Which) -> Result<Endpoint> {
-    let found = store::endpoint_get(tx, clinic, which.id).await?;
-    found.filter(|found| found.shape == which.shape).ok_or(NOT_FOUND)
 }
 
 /// How deliveries are made. `None` leaves what there is: the usual, for a new endpoint.
@@ -204,11 +199,11 @@ pub(crate) async fn audited(
     changes.write(tx, cx).await
 }
 
-/// One endpoint of the key's clinic.
-pub async fn get(app: &App, call: &Call, which: Which) -> Result<Endpoint> {
-    let clinic = call.partner(Scope::WebhooksRead)?.clinic_id;
-    app.read(call, (clinic, which), |tx, _, &(clinic, which)| {
-        Box::pin(async move { Ok((find(tx, clinic, which).await?, Vec::new())) })
+/// One endpoint.
+pub async fn get(app: &App, call: &Call, of: Of) -> Result<Endpoint> {
+    of.allow(call, Scope::WebhooksRead)?;
+    app.read(call, of, |tx, cx, of| {
+        Box::pin(async move { Ok((of.find(tx, &cx.call, Scope::WebhooksRead).await?, of.looked(cx))) })
     })
     .await
 }
@@ -226,6 +221,32 @@ pub async fn list(app: &App, call: &Call, list: List) -> Result<Slice<Endpoint>>
         Box::pin(async move {
             let (shape, status) = (Some(list.shape), list.status);
             Ok((store::endpoint_list(tx, *clinic, shape, status, &list.page).await?, Vec::new()))
+        })
+    })
+    .await
+}
+
+/// Endpoints as staff look for them.
+pub struct ListAny {
+    /// Of every clinic, if not given.
+    pub clinic: Option<ClinicId>,
+    pub status: Option<EndpointStatus>,
+    pub page: Page,
+}
+
+/// The endpoints of both shapes of one clinic or of all, newest first, for staff.
+pub async fn list_any(app: &App, call: &Call, list: ListAny) -> Result<Slice<Endpoint>> {
+    call.staff(SENDERS)?;
+    app.read(call, list, |tx, cx, list| {
+        Box::pin(async move {
+            if let Some(clinic) = list.clinic {
+                tenants::clinic_get(tx, clinic).await?.ok_or(Error::NotFound("Clinic"))?;
+            }
+            let found = match list.clinic {
+                Some(clinic) => store::endpoint_list(tx, clinic, None, list.status, &list.page).await?,
+                None => store::endpoint_list_any(tx, list.status, &list.page).await?,
+            };
+            Ok((found, vec![cx.audit(list.clinic, "webhook.list", "webhook", None)]))
         })
     })
     .await
@@ -390,84 +411,6 @@ pub async fn rotate_secret(
             found.version += 1;
             audited(tx, cx, clinic, "webhook.rotate_secret", found.id).await?;
             Ok(found)
-        })
-    })
-    .await
-}
-
-pub struct Deliveries {
-    pub endpoint: Which,
-    pub state: Option<DeliveryState>,
-    pub page: Page,
-}
-
-/// A delivery with its attempts, oldest first.
-#[derive(Debug, Clone)]
-pub struct DeliveryView {
-    pub delivery: DeliveryRow,
-    pub attempts: Vec<AttemptView>,
-}
-
-/// What was, or is to be, sent to an endpoint, newest first.
-pub async fn deliveries(app: &App, call: &Call, list: Deliveries) -> Result<Slice<DeliveryView>> {
-    call.partner(Scope::WebhooksRead)?;
-    app.read(call, list, |tx, cx, list| {
-        Box::pin(async move {
-            let clinic = cx.call.partner(Scope::WebhooksRead)?.clinic_id;
-            let id = find(tx, clinic, list.endpoint).await?.id;
-            let found = deliveries::deliveries_of_endpoint(tx, clinic, id, list.state, &list.page).await?;
-            let mut items = Vec::with_capacity(found.items.len());
-            for delivery in found.items {
-                let attempts = deliveries::attempts_of(tx, clinic, delivery.id).await?;
-                items.push(DeliveryView { delivery, attempts });
-            }
-            let audit = cx.audit(Some(clinic), "webhook.deliveries", "webhook", Some(id.0));
-            Ok((Slice { items, has_more: found.has_more }, vec![audit]))
-        })
-    })
-    .await
-}
-
-/// What the owner of an endpoint can do about a failed attempt.
-pub fn hint(attempt: &AttemptView) -> Option<&'static str> {
-    let status = attempt.status_code.and_then(|status| u16::try_from(status).ok());
-    Some(Cause::parse(attempt.cause.as_deref()?)?.hint_for(status))
-}
-
-/// Whether the cause of a failed attempt may pass by itself: `permanent` or `transient`.
-pub fn cause_class(attempt: &AttemptView) -> Option<&'static str> {
-    Some(Cause::parse(attempt.cause.as_deref()?)?.class().as_str())
-}
-
-pub struct RetryDelivery {
-    pub endpoint: Which,
-    pub delivery: DeliveryId,
-}
-
-/// Sends one delivery again, now, under the same event id.
-pub async fn retry_delivery(
-    app: &App,
-    call: &Call,
-    command: RetryDelivery,
-    render: Render<()>,
-) -> Result<Reply> {
-    call.partner(Scope::WebhooksWrite)?;
-    app.write(call, command, render, |tx, cx, command| {
-        Box::pin(async move {
-            let clinic = cx.call.partner(Scope::WebhooksWrite)?.clinic_id;
-            let RetryDelivery { endpoint, delivery } = *command;
-            let endpoint = find(tx, clinic, endpoint).await?.id;
-            let found = deliveries::delivery_get(tx, clinic, delivery).await?;
-            let found = found.filter(|found| found.endpoint_id == endpoint);
-            let found = found.ok_or(Error::NotFound("Delivery"))?;
-            if !events::event_is_sendable(tx, clinic, found.event_id).await? {
-                return Err(expired());
-            }
-            if !deliveries::delivery_retry(tx, clinic, endpoint, delivery, cx.wall).await? {
-                return Err(Refusal::transition("sending", DeliveryState::Pending.as_str()).into());
-            }
-            cx.wake_dispatcher();
-            audited(tx, cx, clinic, "webhook.retry", endpoint).await
         })
     })
     .await

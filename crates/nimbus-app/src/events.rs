@@ -79,13 +79,14 @@ pub async fn is_any(app: &App, call: &Call, list: List) -> Result<bool> {
     read.await
 }
 
-fn feed_of(partner: &PartnerActor, list: List) -> Feed {
+pub(crate) fn feed_of(partner: &PartnerActor, list: List) -> Feed {
     Feed {
         shape: list.shape,
         after: list.after,
         types: types_of(list.shape, list.event_types.as_deref(), partner.scopes),
         created_from: list.created_from,
         created_until: list.created_until,
+        beyond: None,
         limit: list.limit,
     }
 }
@@ -107,7 +108,7 @@ pub async fn get(app: &App, call: &Call, get: Get) -> Result<FeedEvent> {
             }
             let body = store::event_body(tx, *clinic, get.id).await?.ok_or_else(expired)?;
             let audit = cx.audit(Some(*clinic), "event.read", "event", Some(get.id.0));
-            Ok((FeedEvent { id: get.id, body }, vec![audit]))
+            Ok((FeedEvent { id: get.id, name: found.name, type_: found.type_, body }, vec![audit]))
         })
     })
     .await

@@ -15,6 +15,7 @@ mod eligibility;
 pub mod endpoint_keys;
 pub mod endpoints;
 pub mod error;
+pub mod event_stream;
 pub mod events;
 pub mod fills;
 pub mod formulary;

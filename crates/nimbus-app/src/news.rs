@@ -47,18 +47,38 @@ impl News {
         self.closed.cancel();
     }
 
-    /// A place to wait in, given back when it is dropped; `None` if the key has as many as it may, or the process.
-    pub fn enter(&self, key: KeyId) -> Option<Waiter> {
+    /// How many wait.
+    pub fn waiting(&self) -> usize {
+        lock(&self.waiting).values().sum()
+    }
+
+    /// A place to wait in, given back when it is dropped.
+    ///
+    /// # Errors
+    /// When the key has as many as it may, or the process.
+    pub fn enter(&self, key: KeyId) -> Result<Waiter, Full> {
         let mut waiting = lock(&self.waiting);
         let all: usize = waiting.values().sum();
+        if all >= WAITING {
+            return Err(Full::Process);
+        }
         let own = waiting.entry(key).or_default();
-        if *own >= WAITING_OF_KEY || all >= WAITING {
-            return None;
+        if *own >= WAITING_OF_KEY {
+            return Err(Full::Key);
         }
         *own += 1;
         let (commits, closed) = (self.commits.subscribe(), self.closed.clone());
-        Some(Waiter { commits, closed, key, waiting: Arc::clone(&self.waiting) })
+        Ok(Waiter { commits, closed, key, waiting: Arc::clone(&self.waiting) })
     }
+}
+
+/// Why there is no place to wait in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Full {
+    /// The key has as many as it may.
+    Key,
+    /// The process has.
+    Process,
 }
 
 /// One who waits.
@@ -70,6 +90,11 @@ pub struct Waiter {
 }
 
 impl Waiter {
+    /// Whether waiting is over.
+    pub fn is_over(&self) -> bool {
+        self.closed.is_cancelled()
+    }
+
     /// Waits until there may be something new, as long as a second at most, since the last time that this was asked or
     /// the beginning. False if waiting is over.
     pub async fn wait(&mut self) -> bool {
@@ -112,10 +137,10 @@ mod tests {
     fn a_key_waits_in_few_places_and_gives_them_back() {
         let news = News::default();
         let held: Vec<_> = (0..WAITING_OF_KEY).map(|_| news.enter(key(1)).expect("a place")).collect();
-        assert!(news.enter(key(1)).is_none());
-        assert!(news.enter(key(2)).is_some(), "another key's places are its own");
+        assert_eq!(news.enter(key(1)).err(), Some(Full::Key));
+        assert!(news.enter(key(2)).is_ok(), "another key's places are its own");
         drop(held);
-        assert!(news.enter(key(1)).is_some());
+        assert!(news.enter(key(1)).is_ok());
         assert!(lock(&news.waiting).is_empty(), "nobody is remembered who does not wait");
     }
 
@@ -124,9 +149,9 @@ mod tests {
         let news = News::default();
         let keys = (0..).map(|number| key(number / WAITING_OF_KEY as u128));
         let held: Vec<_> = keys.take(WAITING).map(|key| news.enter(key).expect("a place")).collect();
-        assert!(news.enter(key(u128::MAX)).is_none());
+        assert_eq!(news.enter(key(u128::MAX)).err(), Some(Full::Process));
         drop(held);
-        assert!(news.enter(key(u128::MAX)).is_some());
+        assert!(news.enter(key(u128::MAX)).is_ok());
     }
 
     #[tokio::test]
@@ -142,8 +167,9 @@ mod tests {
         let begun = tokio::time::Instant::now();
         assert!(waiter.wait().await);
         assert!(begun.elapsed() < LOOK, "{:?}", begun.elapsed());
+        assert!(!waiter.is_over());
         news.close();
-        assert!(!waiter.wait().await);
+        assert!(!waiter.wait().await && waiter.is_over());
         assert!(!news.enter(key(2)).expect("a place").wait().await);
     }
 }

@@ -5,8 +5,8 @@
 //! remembers the ids it has handled is sent nothing twice that it would notice.
 
 use nimbus_core::{
-    access::{Role, Scope, Scopes, SystemActor},
-    ids::{ClinicId, EndpointId, ReplayId},
+    access::{Scope, Scopes, SystemActor},
+    ids::ReplayId,
     time::Ts,
 };
 pub use nimbus_store::replays::{Progress, Replay, ReplayState, Which};
@@ -24,7 +24,7 @@ use crate::{
     App,
     actor::Call,
     clock::wall,
-    endpoints::{FieldNames, NOT_FOUND as NO_ENDPOINT, Which as Own, audited, event_type_errors, find},
+    endpoints::{FieldNames, Of, audited, event_type_errors},
     error::{Detail, Error, FieldError, RefusalCode, Result},
     unit::{Cx, Render, Reply},
 };
@@ -38,36 +38,6 @@ pub const DEFAULT_PER_SECOND: u32 = 50;
 const BATCH: u32 = 200;
 /// The deliveries that one transaction takes back.
 const TAKEN_BACK: u32 = 1000;
-
-/// The roles of staff who have things sent again.
-pub const SENDERS: &[Role] = &[Role::SuperAdmin, Role::Pharmacist, Role::Support];
-
-/// The endpoint that is meant.
-#[derive(Debug, Clone, Copy)]
-pub enum Of {
-    /// One of the key's clinic, as the partner's API knows it.
-    Own(Own),
-    /// Any of a clinic, for staff.
-    Clinic(ClinicId, EndpointId),
-}
-
-impl Of {
-    /// Refuses who may not.
-    pub(crate) fn allow(self, call: &Call, scope: Scope) -> Result<()> {
-        match self {
-            Self::Own(_) => call.partner(scope).map(drop),
-            Self::Clinic(..) => call.staff(SENDERS),
-        }
-    }
-
-    pub(crate) async fn find(self, tx: &mut Tx, call: &Call, scope: Scope) -> Result<Endpoint> {
-        self.allow(call, scope)?;
-        match self {
-            Self::Own(which) => find(tx, call.partner(scope)?.clinic_id, which).await,
-            Self::Clinic(clinic, id) => endpoints::endpoint_get(tx, clinic, id).await?.ok_or(NO_ENDPOINT),
-        }
-    }
-}
 
 pub struct Start {
     pub of: Of,

@@ -9,12 +9,7 @@ pub use nimbus_store::{
     ledger::Ledger,
 };
 
-use crate::{
-    App,
-    actor::Call,
-    endpoints::{self, Which},
-    error::Result,
-};
+use crate::{App, actor::Call, endpoints::Of, error::Result};
 
 words! {
     /// How far back is looked.
@@ -37,7 +32,7 @@ impl Window {
 
 #[derive(Debug, Clone, Copy)]
 pub struct Ask {
-    pub endpoint: Which,
+    pub of: Of,
     pub window: Window,
 }
 
@@ -78,13 +73,13 @@ impl Stats {
     }
 }
 
-/// How an endpoint of the key's clinic does.
+/// How an endpoint does.
 pub async fn stats(app: &App, call: &Call, ask: Ask) -> Result<Stats> {
-    call.partner(Scope::WebhooksRead)?;
+    ask.of.allow(call, Scope::WebhooksRead)?;
     app.read(call, ask, |tx, cx, ask| {
         Box::pin(async move {
-            let clinic = cx.call.partner(Scope::WebhooksRead)?.clinic_id;
-            let id = endpoints::find(tx, clinic, ask.endpoint).await?.id;
+            let endpoint = ask.of.find(tx, &cx.call, Scope::WebhooksRead).await?;
+            let (clinic, id) = (endpoint.clinic_id, endpoint.id);
             let since = cx.wall.plus_seconds(-ask.window.seconds());
             let found = delivery_stats(tx, clinic, id, since).await?;
             let audit = cx.audit(Some(clinic), "webhook.stats", "webhook", Some(id.0));

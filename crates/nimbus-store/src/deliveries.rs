@@ -3,6 +3,7 @@
 mod claim;
 mod reads;
 mod record;
+mod resend;
 mod stats;
 
 use std::collections::BTreeSet;
@@ -27,7 +28,10 @@ pub use claim::{Claim, LANES_MAX, deliveries_claim, lanes_due, line_claim};
 pub use reads::{AttemptView, DeliveryRow, attempts_of, backlog, deliveries_of_endpoint, delivery_get};
 pub(crate) use reads::{first_id_at, ids_made_within};
 pub use record::{AttemptRow, AttemptTimes, Next, Outcome, delivery_record};
-pub use stats::{AttemptCount, LATEST_MAX, Stats, WAITING_MAX, delivery_stats};
+pub use resend::{deliveries_dead, delivery_of_event};
+pub use stats::{
+    AttemptCount, LATEST_MAX, Stats, WAITING_MAX, Waiting, deliveries_waiting_any, delivery_stats,
+};
 
 words! {
     pub enum DeliveryState {

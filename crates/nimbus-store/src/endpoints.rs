@@ -385,6 +385,32 @@ pub async fn endpoint_list(
     Ok(page.slice(read_rows(tx, rows, read).await?))
 }
 
+/// The endpoints of every clinic that are not deleted, newest first, for staff.
+pub async fn endpoint_list_any(
+    tx: &mut Tx,
+    status: Option<EndpointStatus>,
+    page: &Page,
+) -> Result<Slice<Endpoint>> {
+    macro_rules! list {
+        ($status:literal) => {
+            concat!(
+                "select ",
+                columns!(),
+                " from webhook_endpoints where ",
+                $status,
+                "deleted_at is null and ",
+                page_where_any!(),
+                page_end_any!()
+            )
+        };
+    }
+    let rows = match status {
+        Some(status) => tx.query(list!("status = $7 and "), &page.args_any([status.as_str().into()])).await?,
+        None => tx.query(list!(""), &page.args_any([])).await?,
+    };
+    Ok(page.slice(read_rows(tx, rows, read).await?))
+}
+
 macro_rules! subscriptions {
     ($tail:literal) => {
         concat!(

@@ -173,14 +173,24 @@ pub struct Feed {
     pub created_from: Option<Ts>,
     /// Created earlier than this instant.
     pub created_until: Option<Ts>,
+    /// What was settled when the reader looked before: of what was committed earlier there is no more.
+    pub beyond: Option<Settled>,
     /// 1 to [`Page::MAX`]; others are brought within.
     pub limit: u32,
 }
 
-/// An event's id and the payload's bytes. It has no `Debug`: the body may be patient data.
+/// How far the log was settled at some time: nothing comes to stand before it any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settled(i64);
+
+/// An event's id, its names and the payload's bytes. It has no `Debug`: the body may be patient data.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FeedEvent {
     pub id: EventId,
+    /// The broad name.
+    pub name: String,
+    /// The narrow name.
+    pub type_: String,
     pub body: Vec<u8>,
 }
 
@@ -199,8 +209,31 @@ const NEAR: i64 = 1000;
 /// the page, the index of creation tells the first and the last place of the range, and the walk is between them.
 pub async fn event_feed(tx: &mut Tx, clinic: ClinicId, feed: &Feed) -> Result<Option<Slice<FeedEvent>>> {
     let end = tx.settled_below().await?;
+    page(tx, clinic, feed, end).await
+}
+
+/// As [`event_feed`], with how far it was looked: a reader for whom there is nothing more goes on beyond it.
+pub async fn event_feed_settled(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    feed: &Feed,
+) -> Result<Option<(Slice<FeedEvent>, Settled)>> {
+    let end = tx.settled_below().await?;
+    let settled = match tx.engine() {
+        Engine::Postgres => end,
+        // All that there is; what is committed next has the next number, or a greater one.
+        Engine::Sqlite => {
+            let row = tx.query_one("select coalesce(max(position), 0) + 1 from events", &[]).await?;
+            row.columns().take()?
+        }
+    };
+    Ok(page(tx, clinic, feed, end).await?.map(|page| (page, Settled(settled))))
+}
+
+async fn page(tx: &mut Tx, clinic: ClinicId, feed: &Feed, end: i64) -> Result<Option<Slice<FeedEvent>>> {
     for _ in 0..PURGES_MET {
         let Some(start) = feed_start(tx, clinic, feed).await? else { return Ok(None) };
+        let start = feed.beyond.map_or(start, |Settled(beyond)| start.max((beyond, Uuid::nil())));
         match page_from(tx, clinic, feed, start, end).await? {
             Some(page) => return Ok(Some(page)),
             None if feed.after.is_some() => return Ok(None),
@@ -271,7 +304,7 @@ async fn walk(
 ) -> Result<Option<Slice<FeedEvent>>> {
     // Bare, the comparison of types looks to PostgreSQL as if it let next to nothing through, so that it would
     // read and sort all that follows instead of walking the index to the limit.
-    let sql = "select id, body from events
+    let sql = "select id, name, type, body from events
         where clinic_id = $1 and shape = $2 and (position, id) > ($3, $4) and position < $5
             and coalesce($6 like ('% ' || type || ' %'), false)
             and (created_at >= $7 or $7 is null) and (created_at < $8 or $8 is null)
@@ -292,8 +325,9 @@ async fn walk(
     let keys = tx.keys(clinic).await?;
     let read = |row: &Row| {
         let mut columns = row.columns();
-        let (id, sealed): (EventId, Vec<u8>) = (columns.take()?, columns.take()?);
-        let opened = || keys.open(body_at(id), &sealed).map(|body| FeedEvent { id, body });
+        let (id, name, type_) = (columns.take()?, columns.take()?, columns.take()?);
+        let sealed: Vec<u8> = columns.take()?;
+        let opened = || keys.open(body_at(id), &sealed).map(|body| FeedEvent { id, name, type_, body });
         (!sealed.is_empty()).then(opened).transpose()
     };
     let items: Option<Vec<FeedEvent>> = rows.iter().map(read).collect::<Result<_>>()?;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use nimbus_core::{
-    ids::{ClinicId, DeliveryId, EndpointId, OrderId, PatientId},
+    ids::{ClinicId, DeliveryId, EndpointId, EventId, OrderId, PatientId},
     order::{FillStatus, HoldReason},
     patient::PatientStatus,
     practitioner::PractitionerStatus,
@@ -273,7 +273,9 @@ async fn ask_all(tx: &mut Tx, scene: &Scene) -> Result<()> {
         for state in [None, Some(DeliveryState::Dead), Some(DeliveryState::Delivered)] {
             deliveries::deliveries_of_endpoint(tx, clinic, scene.endpoint, state, &page).await.ok();
         }
+        deliveries::deliveries_dead(tx, clinic, &page).await?;
     }
+    deliveries::delivery_of_event(tx, clinic, scene.endpoint, EventId(Uuid::nil())).await?;
     for since in [0, ROWS - 50] {
         deliveries::delivery_stats(tx, clinic, scene.endpoint, at(since)).await?;
     }

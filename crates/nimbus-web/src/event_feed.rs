@@ -5,7 +5,7 @@ use std::{borrow::Cow, time::Duration};
 use nimbus_app::{
     Call,
     events::{self, FeedEvent, List, Shape, any_event, catalogue, is_known},
-    news::Waiter,
+    news::{Full, Waiter},
     page::{Page, Slice},
 };
 use nimbus_core::access::Scope;
@@ -67,15 +67,31 @@ pub(crate) async fn list_or_wait(
     Ok(found)
 }
 
-fn enter(web: &Web, call: &Call) -> Result<Waiter, Failure> {
+/// A place to wait in for the caller's key.
+pub(crate) fn enter(web: &Web, call: &Call) -> Result<Waiter, Failure> {
     let partner = call.partner(Scope::WebhooksRead)?;
-    web.app.news().enter(partner.key_id).ok_or(Failure::RateLimited(FULL_SECONDS))
+    web.app.news().enter(partner.key_id).map_err(|full| match full {
+        Full::Key => Failure::RateLimited(FULL_SECONDS),
+        Full::Process => Failure::Full,
+    })
 }
 
 /// Reads the parameters of a list, and how many seconds its caller waits.
 pub(crate) fn read_waiting(f: &mut Fields<'_>, shape: Shape, names: &Names) -> (List, Option<u32>) {
     let wait = f.optional("wait", count(0..=MAX_WAIT_SECONDS));
     (read_list(f, shape, names), wait)
+}
+
+/// Reads from where a stream goes on: the events that it tells, and the last that its reader has seen.
+pub(crate) fn read_following(f: &mut Fields<'_>, shape: Shape, names: &Names) -> List {
+    List {
+        shape,
+        event_types: f.optional(names.event_types, event_types(shape)),
+        after: f.optional("cursor", id),
+        created_from: f.optional(names.created_from, timestamp),
+        created_until: None,
+        limit: Page::MAX,
+    }
 }
 
 /// Reads the parameters of a list.

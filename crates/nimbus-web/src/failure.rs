@@ -63,6 +63,8 @@ pub(crate) enum Failure {
     /// What the route reads.
     UnsupportedMediaType(&'static str),
     Timeout,
+    /// This process does not take more of the kind at a time.
+    Full,
     Panic,
 }
 
@@ -173,7 +175,7 @@ impl Failure {
                 let message = format!("The body must be {wanted}.");
                 Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
             }
-            Self::Timeout => Problem::unavailable(),
+            Self::Timeout | Self::Full => Problem::unavailable(),
             Self::Panic => Problem::internal(),
         }
     }

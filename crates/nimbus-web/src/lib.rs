@@ -10,6 +10,7 @@ mod checks;
 mod compression;
 mod cors;
 mod event_feed;
+mod event_stream;
 mod failure;
 mod fields;
 mod images;

@@ -1,8 +1,8 @@
 //! What the APIs share of replays: reading what is to be sent again.
 
 use nimbus_app::{
-    endpoints::FieldNames,
-    replays::{DEFAULT_PER_SECOND, MOST_PER_SECOND, Of, Start, Which},
+    endpoints::{FieldNames, Of},
+    replays::{DEFAULT_PER_SECOND, MOST_PER_SECOND, Start, Which},
 };
 
 use crate::{

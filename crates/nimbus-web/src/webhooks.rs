@@ -7,7 +7,7 @@ use nimbus_app::{
     endpoint_keys::MAX_OVERLAP_HOURS,
     endpoints::{
         AfterDeadLetter, AttemptView, Create, Deliveries, DeliveryState, EndpointChange, EndpointStatus,
-        FieldNames, List, Options, Payload, RotateSecret, Shape, Signing, Update, Which,
+        FieldNames, List, Of, Options, Payload, RotateSecret, Shape, Signing, Update, Which,
     },
     events::catalogue,
 };
@@ -162,9 +162,9 @@ impl Dialect {
         List { shape: self.shape, status, page: (self.page)(f) }
     }
 
-    pub(crate) fn read_deliveries(&self, f: &mut Fields<'_>, id: EndpointId) -> Deliveries {
+    pub(crate) fn read_deliveries(&self, f: &mut Fields<'_>, of: Of) -> Deliveries {
         let state = f.optional("state", one_of(DeliveryState::ALL, DeliveryState::as_str));
-        Deliveries { endpoint: self.one(id), state, page: (self.page)(f) }
+        Deliveries { of, state, page: (self.page)(f) }
     }
 }
 

@@ -145,6 +145,8 @@ file_schema! {
     Pdf: Some(SchemaFormat::KnownFormat(KnownFormat::Binary));
     /// A page for people.
     Html: None;
+    /// Events as they come, in the format of `text/event-stream` (HTML standard, section 9.2).
+    EventStream: None;
 }
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");

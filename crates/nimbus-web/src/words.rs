@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use nimbus_app::{
-    endpoints::{AfterDeadLetter, DeliveryState, EndpointStatus as Endpoint, Payload, Signing},
+    endpoints::{AfterDeadLetter, DeliveryState, EndpointStatus as Endpoint, Payload, Shape, Signing},
     inventory::Change,
     replays::{ReplayState, Which},
     sandbox::simulation::GOALS,
@@ -122,6 +122,8 @@ sets! {
     SigningScheme: Signing::ALL, Signing::as_str;
     /// How much a webhook is told: all, or ids and status only.
     WebhookPayload: Payload::ALL, Payload::as_str;
+    /// Which API registered a webhook.
+    WebhookShape: Shape::ALL, Shape::as_str;
     DeliveryStatus: DeliveryState::ALL, DeliveryState::as_str;
     /// How far back the figures of a webhook go.
     StatsWindow: Window::ALL, Window::as_str;

@@ -23,6 +23,8 @@ use crate::{
 
 /// A stop takes at most this long.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
+/// What the API still answers has so much of that: a caller who takes nothing does not keep the workers from ending.
+const API_STOP_WITHIN: Duration = Duration::from_secs(5);
 /// Partitions for the coming weeks are made this often, and where that did not work, again after the other.
 const UPKEEP: Duration = Duration::from_secs(24 * 3600);
 const UPKEEP_AGAIN: Duration = Duration::from_secs(60);
@@ -67,8 +69,10 @@ pub(crate) async fn serve(settings: &Settings, options: &ServeOptions) -> Result
     let stopped = tokio::time::timeout(STOP_WITHIN, async {
         app.news().close();
         stop.api.cancel();
-        if let Some(api) = api {
-            api.await.ok();
+        if let Some(api) = api
+            && tokio::time::timeout(API_STOP_WITHIN, api).await.is_err()
+        {
+            tracing::warn!("some replies were not taken in time");
         }
         stop.workers.cancel();
         for task in running {

@@ -11,7 +11,7 @@ use super::{
     record::{AttemptTimes, headers_at, response_at},
 };
 use crate::{
-    engine::{Row, Tx},
+    engine::{Row, Tx, Value},
     error::{Error, Result},
     ledger::Ledger,
     page::{Page, Slice},
@@ -65,8 +65,9 @@ macro_rules! columns {
          finished_at"
     };
 }
+pub(super) use columns;
 
-fn read(row: &Row) -> Result<DeliveryRow> {
+pub(super) fn read(row: &Row) -> Result<DeliveryRow> {
     let mut columns = row.columns();
     Ok(DeliveryRow {
         id: columns.take()?,
@@ -112,17 +113,23 @@ pub async fn deliveries_of_endpoint(
         None | Some(DeliveryState::Delivered) => list!("(state = $8 or $8 is null)"),
         Some(_) => list!("state = $8 and state <> 'delivered'"),
     };
-    // Ids are in order of time, so that a range of time is one of ids.
-    let first = page.created_from.map_or(Uuid::nil(), first_made);
-    let last = page.created_until.map_or(Uuid::max(), last_made);
-    let page = Page { before: Some(page.before.unwrap_or(Uuid::max()).min(last)), ..page.clone() };
+    let (mut args, first) = page_args(page);
     let state = state.map(DeliveryState::as_str);
-    let mut args = page.args_any([]);
-    // A delivery does not say when it was changed.
-    args.truncate(4);
     args.extend([clinic.into(), endpoint.into(), first.into(), state.into()]);
     let items = tx.query(sql, &args).await?.iter().map(read).collect::<Result<Vec<_>>>()?;
     Ok(page.slice(items))
+}
+
+/// `$1` to `$4` of a list of deliveries, and the least id that it can show: ids are in order of time, so that a range of
+/// time is one of ids.
+pub(super) fn page_args(page: &Page) -> (Vec<Value>, Uuid) {
+    let first = page.created_from.map_or(Uuid::nil(), first_made);
+    let last = page.created_until.map_or(Uuid::max(), last_made);
+    let page = Page { before: Some(page.before.unwrap_or(Uuid::max()).min(last)), ..page.clone() };
+    let mut args = page.args_any([]);
+    // A delivery does not say when it was changed.
+    args.truncate(4);
+    (args, first)
 }
 
 /// Ids between which those of deliveries are that were made in a range of time.

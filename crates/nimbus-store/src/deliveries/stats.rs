@@ -7,7 +7,13 @@ use nimbus_core::{
 use uuid::Uuid;
 
 use super::{DeliveryState, reads::first_id_at};
-use crate::{engine::Tx, error::Result, ledger::Ledger, rows::word};
+use crate::{
+    endpoints::Shape,
+    engine::{Row, Tx},
+    error::Result,
+    ledger::Ledger,
+    rows::word,
+};
 
 /// The most deliveries that are looked at, the latest first.
 pub const LATEST_MAX: i64 = 10_000;
@@ -36,6 +42,36 @@ pub struct Stats {
     pub waiting: i64,
     /// When the oldest of them was accepted.
     pub waiting_since: Option<Ts>,
+}
+
+/// What waits for endpoints of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    pub shape: Shape,
+    pub ordered: bool,
+    pub count: i64,
+    /// When the oldest of them was accepted; wall time.
+    pub since: Ts,
+}
+
+/// What waits, of all clinics: it reads as many rows as there are.
+pub async fn deliveries_waiting_any(tx: &mut Tx) -> Result<Vec<Waiting>> {
+    let sql = "with waiting as materialized (
+            select endpoint_id, count(*) as waiting, min(created_at) as since
+            from deliveries where state = 'pending' group by endpoint_id)
+        select e.shape, e.ordered, cast(sum(w.waiting) as bigint), min(w.since)
+        from waiting w join webhook_endpoints e on e.id = w.endpoint_id
+        group by e.shape, e.ordered";
+    let read = |row: &Row| {
+        let mut columns = row.columns();
+        Ok(Waiting {
+            shape: word(&columns.take::<String>()?, Shape::parse, "webhook_endpoints.shape")?,
+            ordered: columns.take()?,
+            count: columns.take()?,
+            since: columns.take()?,
+        })
+    };
+    tx.query(sql, &[]).await?.iter().map(read).collect()
 }
 
 /// The latest deliveries to an endpoint, newest first: its own index is walked, and no further than the limit.

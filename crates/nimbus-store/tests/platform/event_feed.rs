@@ -12,7 +12,7 @@ use nimbus_core::ids::{ClinicId, EventId};
 use nimbus_store::{
     Db, Engine, Error, Tx,
     endpoints::Shape,
-    events::{Feed, NewEvent, event_body, event_feed, event_statements},
+    events::{Feed, NewEvent, Settled, event_body, event_feed, event_feed_settled, event_statements},
     migrate,
     settings::setting_set,
     testing::{TestDb, block_on},
@@ -34,6 +34,7 @@ fn feed(last: Option<EventId>) -> Feed {
         types: TYPES.to_vec(),
         created_from: None,
         created_until: None,
+        beyond: None,
         limit: 100,
     }
 }
@@ -57,6 +58,15 @@ async fn read(db: &Db, clinic: ClinicId, feed: Feed) -> (Vec<EventId>, bool) {
     });
     let found = found.await.unwrap().expect("nothing is past its retention");
     (found.items.iter().map(|event| event.id).collect(), found.has_more)
+}
+
+async fn read_settled(db: &Db, clinic: ClinicId, feed: Feed) -> (Vec<EventId>, Settled) {
+    let found = db.read(move |tx: &mut Tx| {
+        let feed = feed.clone();
+        Box::pin(async move { event_feed_settled(tx, clinic, &feed).await })
+    });
+    let (found, settled) = found.await.unwrap();
+    (found.items.iter().map(|event| event.id).collect(), settled)
 }
 
 /// What the engine says it does for a page.
@@ -119,6 +129,24 @@ two_engines! {
         assert_eq!(read(&db, here, Feed { shape: Shape::Orders, ..feed(None) }).await.0, [orders.id]);
 
         assert_eq!(read(&db, here, feed(Some(EventId(Uuid::max())))).await.0, []);
+    }
+
+    async fn who_has_seen_all_goes_on_beyond_it(db: Db) {
+        let here = new_clinic(&db).await;
+        let seen = event(here, "seen");
+        write(&db, vec![seen.clone()]).await;
+        let (page, settled) = read_settled(&db, here, feed(Some(seen.id))).await;
+        assert_eq!(page, []);
+        let beyond = Feed { beyond: Some(settled), ..feed(Some(seen.id)) };
+        assert_eq!(read(&db, here, beyond.clone()).await.0, []);
+        let next = event(here, "next");
+        write(&db, vec![next.clone()]).await;
+        // However little the reader says that it has seen, what was settled is not looked at again.
+        for after in [Some(seen.id), None] {
+            let (page, _) = read_settled(&db, here, Feed { after, ..beyond.clone() }).await;
+            assert_eq!(page, [next.id]);
+        }
+        assert_eq!(read(&db, here, feed(None)).await.0, [seen.id, next.id]);
     }
 
     async fn a_cursor_whose_event_is_gone_passes_over_nothing(db: Db) {

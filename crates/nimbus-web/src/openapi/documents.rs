@@ -111,6 +111,7 @@ impl Kind {
                 ("Licenses", "What the pharmacy may send to which state"),
                 ("Clinics", "What is agreed with a clinic"),
                 ("Keys", "API keys of clinics"),
+                ("Webhooks", "Webhooks of clinics, what was sent to them, and sending it again"),
                 ("Rules", "The rules pack in force, and the thresholds of clinics"),
                 ("Sandbox", "Controls that only a sandbox has"),
                 ("Inbound", "What machines report: the pharmacy system and the onboarding robot"),

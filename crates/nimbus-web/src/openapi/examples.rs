@@ -304,8 +304,8 @@ pub(super) fn parameter(facts: &Facts<'_>, samples: &Samples<'_>, parameter: &mu
         parameter["example"] = json!(ids::text(&noun, facts.surface));
         parameter["schema"] = id_of(&noun, facts.surface);
     }
-    if name == "cursor" && facts.path.ends_with("/events") {
-        // The id of the last event.
+    let is_feed = ["/events", "/events/stream"].iter().any(|path| facts.path.ends_with(path));
+    if name == "Last-Event-ID" || (name == "cursor" && is_feed) {
         parameter["schema"] = id_of("event", facts.surface);
         parameter["example"] = json!(ids::text("event", facts.surface));
     } else if name == "cursor" {

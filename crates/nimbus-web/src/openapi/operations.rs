@@ -44,9 +44,9 @@ impl Facts<'_> {
         self.method == "get"
     }
 
-    /// Whether the reply has a tag, so that what has not changed is not sent again.
+    /// Whether the reply has a tag, so that what has not changed is not sent again. A stream has no end to be tagged.
     pub(super) fn is_conditional(&self) -> bool {
-        self.is_read() && Surface::is_api(self.path)
+        self.is_read() && Surface::is_api(self.path) && !self.path.ends_with("/stream")
     }
 
     /// Documents and health are open to everybody, and answer no refusals of their own.

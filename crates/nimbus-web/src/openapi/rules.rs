@@ -23,15 +23,22 @@ pub(super) fn of(operation_id: &str) -> Vec<(&'static str, Error)> {
                 ("clinic_not_found", clinic_not_found("clinic_id")),
             ]
         }
-        "replayWebhook" | "replayWebhookEndpoint" => vec![("replay_running", replay_running())],
-        "listEvents" | "listOrderEvents" => vec![("cursor_expired", cursor_expired())],
-        "getEvent" | "getOrderEvent" | "retryWebhookDelivery" => vec![("event_expired", expired())],
+        "replayWebhook" | "replayWebhookEndpoint" | "replayClinicWebhook" => {
+            vec![("replay_running", replay_running())]
+        }
+        "listEvents" | "listOrderEvents" | "streamEvents" | "streamOrderEvents" => {
+            vec![("cursor_expired", cursor_expired())]
+        }
+        "getEvent" | "getOrderEvent" => vec![("event_expired", expired())],
         "createWebhook" => vec![("clinic_not_found", clinic_not_found("clinic_id"))],
         "createPractitioner" => vec![("clinic_not_found", clinic_not_found("assigned_clinic"))],
         "createRefillRequest" => {
             vec![("refill_not_eligible", too_soon()), ("refill_exists", refill_exists())]
         }
         "createOrder" | "createRefill" => vec![("refill_not_eligible", too_soon())],
+        id if id.starts_with("retry") || id.starts_with("resend") => {
+            vec![("invalid_status_transition", being_sent()), ("event_expired", expired())]
+        }
         id if changes_status(id) => vec![("invalid_status_transition", shipped())],
         _ => Vec::new(),
     }
@@ -112,6 +119,10 @@ fn refill_exists() -> Error {
 
 fn replay_running() -> Error {
     running_already(ids::sample("replay").into())
+}
+
+fn being_sent() -> Error {
+    Error::from(Refusal::transition("sending", "pending"))
 }
 
 fn shipped() -> Error {

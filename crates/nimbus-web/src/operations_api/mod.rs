@@ -20,6 +20,7 @@ pub mod rules;
 pub mod rules_view;
 pub mod sandbox;
 pub mod shipments;
+pub mod webhooks;
 
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -80,6 +81,16 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(inventory::moves))
         .routes(routes!(inventory::of_order))
         .routes(routes!(free_shipping::show, free_shipping::set, free_shipping::end))
+        .routes(routes!(webhooks::list))
+        .routes(routes!(webhooks::list_of_clinic))
+        .routes(routes!(webhooks::show))
+        .routes(routes!(webhooks::stats))
+        .routes(routes!(webhooks::deliveries::list))
+        .routes(routes!(webhooks::deliveries::retry))
+        .routes(routes!(webhooks::deliveries::resend))
+        .routes(routes!(webhooks::deliveries::dead_letters))
+        .routes(routes!(webhooks::replays::start))
+        .routes(routes!(webhooks::replays::show, webhooks::replays::cancel))
         .routes(routes!(sandbox::fixtures))
         .routes(routes!(sandbox::clock))
         .routes(routes!(sandbox::advance))

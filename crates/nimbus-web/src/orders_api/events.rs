@@ -14,8 +14,9 @@ use crate::{
     Web,
     body::Incoming,
     event_feed::{Names, OrdersEvent, list_or_wait, read_waiting},
+    event_stream::{self, StreamNames},
     failure::Answer,
-    wire::json_response,
+    wire::{EventStream, json_response},
 };
 
 const NAMES: Names =
@@ -54,6 +55,44 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::WebhooksRead).await?;
     let query = request.query(|f| Some(read_waiting(f, Shape::Orders, &NAMES)))?;
     Ok(page(&list_or_wait(&web, &request, &call, query).await?))
+}
+
+const STREAM: StreamNames = StreamNames { names: &NAMES, webhook: "webhookId", max_seconds: "maxSeconds" };
+
+/// The query parameters of the stream.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub struct EventStreamParams {
+    /// The id of the last event that you have; from the oldest, without it. `Last-Event-ID` goes before it.
+    pub cursor: Option<String>,
+    /// Only these, separated by commas: names, or `prefix.*`.
+    #[param(example = "refill.*,order.fulfilled")]
+    pub event_types: Option<String>,
+    /// Of this time or later (RFC 3339).
+    #[param(format = DateTime)]
+    pub created_from: Option<String>,
+    /// A webhook of yours: events are told as it would be sent them, with its signature; those to which it subscribes,
+    /// if `eventTypes` is not given.
+    pub webhook_id: Option<String>,
+    /// Seconds after which the stream ends by itself, 1 to 3600.
+    #[param(minimum = 1, maximum = 3600, default = 3600)]
+    pub max_seconds: Option<u32>,
+}
+
+/// Events as they happen, as server-sent events: `id` is the event's id, `event` its `type`, `data` what is signed,
+/// byte for byte. It begins like the log, and goes on where it was for a reader that sends `Last-Event-ID`, as browsers
+/// do by themselves. With `webhookId` each event has the fields `webhook-timestamp` and `webhook-signature` besides. A
+/// line that is a colon comes every 15 seconds. It ends with the key, when the server stops, and after an hour. At most
+/// 4 requests of a key wait or stream at a time.
+#[utoipa::path(get, path = "/events/stream", tag = "Events", operation_id = "streamOrderEvents",
+    security(("ApiKeyAuth" = ["webhooks:read"])),
+    params(
+        EventStreamParams,
+        ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that you have")),
+    responses((status = 200, description = "Events, oldest first, without an end",
+        body = EventStream, content_type = "text/event-stream")))]
+pub(crate) async fn stream(State(web): State<Web>, request: Incoming) -> Answer {
+    event_stream::open(web, request, Shape::Orders, &STREAM).await
 }
 
 fn page(found: &Slice<FeedEvent>) -> Response {

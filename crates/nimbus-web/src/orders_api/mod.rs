@@ -39,9 +39,12 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(webhooks::show, webhooks::update, webhooks::delete))
         .routes(routes!(webhooks::rotate_secret))
         .routes(routes!(webhooks::deliveries::list))
+        .routes(routes!(webhooks::deliveries::retry))
+        .routes(routes!(webhooks::deliveries::resend))
         .routes(routes!(webhooks::replays::start))
         .routes(routes!(webhooks::replays::show, webhooks::replays::cancel))
         .routes(routes!(events::list))
+        .routes(routes!(events::stream))
         .routes(routes!(events::show))
 }
 

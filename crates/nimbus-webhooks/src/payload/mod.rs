@@ -20,7 +20,7 @@ use nimbus_store::endpoints::{Payload, Shape};
 use uuid::Uuid;
 
 pub use catalogue::{CatalogueEntry, any_event, catalogue, sample, sample_of_clinic, triggerable};
-pub use names::{EventName, default_event_types, is_known, known, subscribed_name, types_of};
+pub use names::{EventName, default_event_types, is_known, known, resent_name, subscribed_name, types_of};
 pub use partner::renamed;
 pub use thin::thin;
 

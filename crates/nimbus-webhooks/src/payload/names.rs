@@ -226,6 +226,13 @@ pub fn subscribed_name(event: &EventName, event_types: &[String], scopes: Scopes
     (is_news || lists(event, event_types)).then_some(event.name)
 }
 
+/// The name under which an event, by its narrow one, is sent again to an endpoint that lists these: as if it were
+/// subscribed to it. `None` for an event that is told no more.
+pub fn resent_name(shape: Shape, type_: &str, event_types: &[String]) -> Option<&'static str> {
+    let event = all(shape).find(|event| event.type_ == type_)?;
+    Some(listed_older(&event, event_types).unwrap_or(event.name))
+}
+
 /// The narrow names of a shape's events that a reader with these scopes may see, of those listed, if a list is
 /// given.
 pub fn types_of(shape: Shape, event_types: Option<&[String]>, scopes: Scopes) -> Vec<&'static str> {

@@ -261,6 +261,8 @@ impl Matrix {
                 webhook(&self.server, &self.world.seed, self.webhooks);
             self.world.orders_webhook = orders_webhook(&self.server, &self.world.seed, self.webhooks);
             let (webhook, orders_webhook) = (&self.world.webhook, &self.world.orders_webhook);
+            self.world.orders_delivery =
+                orders_delivery(&self.server, &self.world.seed, orders_webhook, &self.world.orders_event);
             (self.world.replay, self.world.orders_replay) =
                 replays(&self.server, &self.world.seed, webhook, orders_webhook);
             sign(&self.server, &self.world.seed);

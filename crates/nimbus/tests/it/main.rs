@@ -11,6 +11,7 @@ mod corners;
 mod cors;
 mod crash;
 mod delivery;
+mod event_stream;
 mod events;
 mod faults;
 mod formulary;

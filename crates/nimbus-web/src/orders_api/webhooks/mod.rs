@@ -8,7 +8,7 @@ pub mod types;
 use axum::extract::State;
 use nimbus_app::{
     Rendered,
-    endpoints::{self, Created, Endpoint, FieldNames, Shape},
+    endpoints::{self, Created, Endpoint, FieldNames, Of, Shape},
 };
 use nimbus_core::access::Scope;
 
@@ -89,7 +89,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     responses((status = 200, description = "The webhook", body = Webhook)))]
 pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::WebhooksRead).await?;
-    let found = endpoints::get(&web.app, &call, DIALECT.one(request.id("webhookId", NOUN)?)).await?;
+    let found = endpoints::get(&web.app, &call, Of::Own(DIALECT.one(request.id("webhookId", NOUN)?))).await?;
     Ok(versioned(envelope::found(Webhook::from(&found)), found.version))
 }
 

@@ -3,7 +3,8 @@
 use axum::extract::State;
 use nimbus_app::{
     Rendered,
-    replays::{self, Of, One, View},
+    endpoints::Of,
+    replays::{self, One, View},
 };
 use nimbus_core::access::Scope;
 use serde::Serialize;

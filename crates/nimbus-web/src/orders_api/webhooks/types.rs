@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use nimbus_app::{
-    endpoints::{self, AttemptTimes, AttemptView, DeliveryView, Endpoint},
+    endpoints::{self, AttemptTimes, AttemptView, DeliveryView, Endpoint, Resent},
     webhook_test::TestSent,
 };
 use nimbus_core::ids::base62;
@@ -195,6 +195,29 @@ impl From<&DeliveryView> for Delivery {
             created_at: Time(delivery.created_at),
             due_at: Time(delivery.due_at),
             finished_at: delivery.finished_at.map(Time),
+        }
+    }
+}
+
+/// What is sent again.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResentDelivery {
+    #[schema(example = "whk_00FODtiM8TKCRUXNHNjZoy")]
+    pub webhook_id: String,
+    #[schema(example = "dlv_00FODtiM8TKCRUXNHNjZoy")]
+    pub delivery_id: String,
+    /// Also the `webhook-id` of every attempt.
+    #[schema(example = "evt_00FODtiM8TKCRUXNHNjZoy")]
+    pub event_id: String,
+}
+
+impl From<&Resent> for ResentDelivery {
+    fn from(resent: &Resent) -> Self {
+        Self {
+            webhook_id: resent.endpoint_id.prefixed(),
+            delivery_id: resent.delivery_id.prefixed(),
+            event_id: resent.event_id.prefixed(),
         }
     }
 }

@@ -9,7 +9,7 @@ pub mod types;
 use axum::extract::State;
 use nimbus_app::{
     Rendered,
-    endpoints::{self, Created, Endpoint, Tested},
+    endpoints::{self, Created, Endpoint, Of, Tested},
 };
 use nimbus_core::{access::Scope, ids::EndpointId};
 
@@ -28,7 +28,7 @@ use crate::{
     words,
 };
 
-const NOUN: &str = "Webhook";
+pub(crate) const NOUN: &str = "Webhook";
 
 fn render_created(created: &Created) -> Rendered {
     let endpoint = &created.endpoint;
@@ -77,7 +77,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     responses((status = 200, description = "The webhook", body = Success<WebhookView>)))]
 pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::WebhooksRead).await?;
-    let found = endpoints::get(&web.app, &call, DIALECT.one(request.id("id", NOUN)?)).await?;
+    let found = endpoints::get(&web.app, &call, Of::Own(DIALECT.one(request.id("id", NOUN)?))).await?;
     Ok(versioned(envelope::found(WebhookView::from(&found)), found.version))
 }
 

@@ -3,7 +3,8 @@
 use axum::extract::State;
 use nimbus_app::{
     Rendered,
-    replays::{self, Of, One, View},
+    endpoints::Of,
+    replays::{self, One, View},
 };
 use nimbus_core::access::Scope;
 use serde::Serialize;
@@ -21,7 +22,7 @@ use crate::{
     words,
 };
 
-const NOUN_OF_ONE: &str = "Replay";
+pub(crate) const NOUN_OF_ONE: &str = "Replay";
 
 pub(crate) const FIELDS: ReplayFields =
     ReplayFields { names: DIALECT.names, per_second: "per_second", dry_run: "dry_run" };

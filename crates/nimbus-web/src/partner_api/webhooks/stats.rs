@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use axum::extract::State;
-use nimbus_app::webhook_stats::{self, Ask, Stats, Window};
+use nimbus_app::{
+    endpoints::Of,
+    webhook_stats::{self, Ask, Stats, Window},
+};
 use nimbus_core::access::Scope;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -15,6 +18,7 @@ use crate::{
     body::Incoming,
     checks::one_of,
     failure::Answer,
+    fields::Fields,
     partner_api::envelope::{self, Success},
     wire::Time,
     words,
@@ -117,6 +121,10 @@ impl From<&Stats> for WebhookStats {
     }
 }
 
+pub(crate) fn read_window(f: &mut Fields<'_>) -> Option<Window> {
+    Some(f.optional("window", one_of(Window::ALL, Window::as_str)).unwrap_or(Window::Day))
+}
+
 /// Of deliveries that were accepted within the window, with all their attempts. What waits is counted whenever it was
 /// accepted.
 #[utoipa::path(get, path = "/webhook/{id}/stats", tag = "Webhooks", operation_id = "getWebhookStats",
@@ -127,10 +135,8 @@ impl From<&Stats> for WebhookStats {
     responses((status = 200, description = "How the webhook does", body = Success<WebhookStats>)))]
 pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::WebhooksRead).await?;
-    let endpoint = DIALECT.one(request.id("id", NOUN)?);
-    let window = request
-        .query(|f| Some(f.optional("window", one_of(Window::ALL, Window::as_str))))?
-        .unwrap_or(Window::Day);
-    let found = webhook_stats::stats(&web.app, &call, Ask { endpoint, window }).await?;
+    let of = Of::Own(DIALECT.one(request.id("id", NOUN)?));
+    let window = request.query(read_window)?;
+    let found = webhook_stats::stats(&web.app, &call, Ask { of, window }).await?;
     Ok(envelope::found(WebhookStats::from(&found)))
 }

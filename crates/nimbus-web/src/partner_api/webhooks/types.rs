@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nimbus_app::endpoints::{self, AttemptTimes, AttemptView as Attempt, Endpoint};
+use nimbus_app::endpoints::{self, AttemptTimes, AttemptView as Attempt, Endpoint, Resent};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -201,6 +201,24 @@ pub struct DeliveryView {
     pub finished_at: Option<Time>,
 }
 
+/// What an event is sent again as.
+#[derive(Serialize, ToSchema)]
+pub struct ResentDelivery {
+    pub webhook_id: Uuid,
+    pub delivery_id: Uuid,
+    pub event_id: Uuid,
+}
+
+impl From<&Resent> for ResentDelivery {
+    fn from(resent: &Resent) -> Self {
+        Self {
+            webhook_id: resent.endpoint_id.0,
+            delivery_id: resent.delivery_id.0,
+            event_id: resent.event_id.0,
+        }
+    }
+}
+
 #[derive(Serialize, ToSchema)]
 pub struct AttemptView {
     pub number: i64,
@@ -246,7 +264,7 @@ pub struct AttemptTiming {
 }
 
 impl AttemptTiming {
-    fn of(times: &AttemptTimes) -> Option<Self> {
+    pub(crate) fn of(times: &AttemptTimes) -> Option<Self> {
         Some(Self {
             connection_reused: times.reused?,
             dns_us: times.dns_us,

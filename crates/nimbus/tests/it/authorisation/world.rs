@@ -23,6 +23,7 @@ pub(super) struct World {
     pub(super) delivery: String,
     /// A webhook of the orders API.
     pub(super) orders_webhook: String,
+    pub(super) orders_delivery: String,
     /// A replay of each webhook.
     pub(super) replay: String,
     pub(super) orders_replay: String,
@@ -48,6 +49,7 @@ impl World {
         let keys = server.store().json(&["admin", "key", "list", "--clinic", &seed.clinic_id]);
         let key = text(&keys[0]["id"]);
         let (event, orders_event) = disabled_events(server, &seed);
+        let orders_delivery = orders_delivery(server, &seed, &orders_webhook, &orders_event);
         let links = signed(server, &seed, &shipment);
         let (license, lot) = (license(server, &seed, 1), lot(server, &seed));
         list_drug(server, &seed);
@@ -60,6 +62,7 @@ impl World {
             webhook,
             delivery,
             orders_webhook,
+            orders_delivery,
             replay,
             orders_replay,
             event,
@@ -90,8 +93,9 @@ impl World {
             "refill-request" | "refill-requests" | "refills" => &self.refill,
             "shipment" | "shipments" => &self.shipment,
             "holds" => &self.hold,
-            "webhook" => &self.webhook,
-            "webhooks" => &self.orders_webhook,
+            "webhooks" if operation.is_of_orders() => &self.orders_webhook,
+            "webhook" | "webhooks" => &self.webhook,
+            "deliveries" if operation.is_of_orders() => &self.orders_delivery,
             "deliveries" => &self.delivery,
             "replay" if operation.is_of_orders() => &self.orders_replay,
             "replay" => &self.replay,
@@ -125,7 +129,11 @@ impl World {
             "patientId" => format!("{name}={}", self.seed.patient_id),
             other => panic!("{}: what is {other}?", operation.name),
         });
-        let query: Vec<String> = query.collect();
+        let mut query: Vec<String> = query.collect();
+        if operation.template.ends_with("/stream") {
+            // It would not end by itself for an hour.
+            query.push(if operation.is_of_orders() { "maxSeconds=1" } else { "max_seconds=1" }.to_owned());
+        }
         format!("{}?{}", path.join("/"), query.join("&"))
     }
 }
@@ -170,6 +178,12 @@ pub(super) fn webhook(server: &Server, seed: &Seed, number: usize) -> (String, S
 pub(super) fn orders_webhook(server: &Server, seed: &Seed, number: usize) -> String {
     let body = json!({"url": format!("http://127.0.0.1:65000/{number}")});
     text(&server.orders(seed).post("/webhooks", &body).resource(201)["id"])
+}
+
+/// A delivery to a webhook of the orders API.
+pub(super) fn orders_delivery(server: &Server, seed: &Seed, webhook: &str, event: &str) -> String {
+    let sent = server.orders(seed).act(&format!("/webhooks/{webhook}/events/{event}/resend"));
+    text(&sent.resource(200)["deliveryId"])
 }
 
 /// A replay of a webhook of the partner API, and of one of the orders API.

@@ -16,10 +16,10 @@ use super::repository;
 const DOCUMENTS: [(&str, &str); 4] =
     [("partner", "/api/external"), ("integration", "/api/external"), ("orders", ""), ("operations", "")];
 
-/// Headers that no document has to name: those of HTTP itself, those that tell a browser what a page may do with a
-/// reply, and those that depend on the settings of a deployment (the committed documents retire nothing; a served one
+/// Headers that no document has to name: those of HTTP itself, those that tell a browser or a proxy what it may do with
+/// a reply, and those that depend on the settings of a deployment (the committed documents retire nothing; a served one
 /// says `deprecated`).
-const HEADERS_OF_ANY_REPLY: [&str; 18] = [
+const HEADERS_OF_ANY_REPLY: [&str; 19] = [
     "access-control-allow-origin",
     "access-control-expose-headers",
     "allow",
@@ -37,6 +37,7 @@ const HEADERS_OF_ANY_REPLY: [&str; 18] = [
     "sunset",
     "transfer-encoding",
     "vary",
+    "x-accel-buffering",
     "x-content-type-options",
 ];
 
