@@ -16,6 +16,28 @@ pub const LONGEST_OPEN_MS: i64 = 600_000;
 /// [`crate::client::LONGEST_DEADLINE`], so only a probe whose task died is given up.
 pub const PROBE_LOST_MS: i64 = 90_000;
 
+/// How a breaker stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    Closed,
+    Open,
+    /// A probe is out.
+    HalfOpen,
+}
+
+impl Standing {
+    pub const ALL: [Self; 3] = [Self::Closed, Self::Open, Self::HalfOpen];
+
+    /// The word shown.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+        }
+    }
+}
+
 /// Whether a delivery may be sent now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
@@ -92,6 +114,14 @@ impl Breaker {
         };
     }
 
+    pub const fn standing(&self) -> Standing {
+        match self.state {
+            State::Closed { .. } => Standing::Closed,
+            State::Open { .. } => Standing::Open,
+            State::Probing { .. } => Standing::HalfOpen,
+        }
+    }
+
     /// Whether anything failed since the last success.
     pub const fn has_failed(&self) -> bool {
         !matches!(self.state, State::Closed { failures: 0 })
@@ -137,9 +167,12 @@ mod tests {
     fn lets_one_probe_out_and_closes_on_its_success() {
         let mut breaker = open_at(0);
         assert_eq!(breaker.admit(29_999), Admission::Wait { until_ms: 30_000 });
+        assert_eq!(breaker.standing(), Standing::Open);
         assert_eq!(breaker.admit(30_000), Admission::Probe);
+        assert_eq!(breaker.standing(), Standing::HalfOpen);
         assert!(matches!(breaker.admit(30_001), Admission::Wait { .. }));
         breaker.record(true, 30_100);
+        assert_eq!(breaker.standing(), Standing::Closed);
         assert_eq!(breaker.admit(30_101), Admission::Send);
     }
 

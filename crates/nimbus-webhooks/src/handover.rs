@@ -17,7 +17,10 @@ use nimbus_store::deliveries::{Claimed, Lease};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use crate::deadline::Deadline;
+use crate::{
+    deadline::Deadline,
+    metrics::{Metrics, Way},
+};
 
 /// Deliveries held for one endpoint: waiting and in flight.
 pub(crate) const LANE_WINDOW: usize = 256;
@@ -36,6 +39,7 @@ pub struct Handover {
     bell: Notify,
     /// Rung by writers whose rows are free to be claimed: something is due.
     due: AtomicBool,
+    metrics: Arc<Metrics>,
 }
 
 /// What this process holds, of all lanes.
@@ -113,6 +117,7 @@ impl Handover {
             fresh: Mutex::default(),
             bell: Notify::new(),
             due: AtomicBool::new(false),
+            metrics: Arc::default(),
         }
     }
 
@@ -133,6 +138,16 @@ impl Handover {
             lock(&self.fresh).extend(fresh);
             self.bell.notify_one();
         }
+    }
+
+    /// What the dispatcher of this process has done.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// How a delivery came that is leased under this token.
+    pub(crate) fn way(&self, token: Uuid) -> Way {
+        if token == self.token { Way::HandedOver } else { Way::Claimed }
     }
 
     /// The lease of what is written now.

@@ -14,6 +14,7 @@ pub mod dispatcher;
 pub mod guard;
 pub mod handover;
 pub mod kept;
+pub mod metrics;
 pub mod outbox;
 pub mod payload;
 pub mod resolver;

@@ -1,7 +1,17 @@
 //! The admin listener: health, and metrics in Prometheus' text format.
+//!
+//! Labels are of closed sets: no ids, addresses or names of anybody.
+
+use std::fmt::{Display, Write as _};
 
 use axum::{Router, extract::State, http::StatusCode, routing::get};
-use nimbus_app::{App, ledger, operations};
+use nimbus_app::{
+    App,
+    clock::wall,
+    ledger::{self, Checked},
+    operations::{self, BUCKETS_MS, Class, Ending, Metrics, Standing, Waiting, Way},
+};
+use nimbus_core::time::Ts;
 
 pub(crate) fn router(app: App) -> Router {
     Router::new().route("/metrics", get(metrics)).route("/health", get(health)).with_state(app)
@@ -15,22 +25,163 @@ async fn health(State(app): State<App>) -> StatusCode {
 }
 
 async fn metrics(State(app): State<App>) -> Result<String, StatusCode> {
-    let checked = ledger::check(&app).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
-    let mut text =
-        String::from("# HELP nimbus_deliveries Deliveries by state.\n# TYPE nimbus_deliveries gauge\n");
-    for (state, count) in [
-        ("pending", checked.total.pending),
-        ("delivered", checked.total.delivered),
-        ("dead", checked.total.dead),
-        ("cancelled", checked.total.cancelled),
-    ] {
-        text.push_str(&format!("nimbus_deliveries{{state=\"{state}\"}} {count}\n"));
+    let unavailable = |_| StatusCode::SERVICE_UNAVAILABLE;
+    let checked = ledger::check(&app).await.map_err(unavailable)?;
+    let waiting = operations::waiting(&app).await.map_err(unavailable)?;
+    let mut text = Text::default();
+    text.ledger(&checked);
+    text.waiting(&waiting, wall());
+    text.dispatcher(app.handover().metrics());
+    text.family("nimbus_event_readers", "gauge", "Requests that wait for events, or stream them.");
+    text.sample("nimbus_event_readers", &[], app.news().waiting());
+    Ok(text.0)
+}
+
+/// Families of samples, written one after the other.
+#[derive(Default)]
+struct Text(String);
+
+type Labels<'a> = [(&'a str, &'a str)];
+
+fn of_class(class: Class) -> [(&'static str, &'static str); 2] {
+    [("shape", class.shape.as_str()), ("ordered", if class.ordered { "true" } else { "false" })]
+}
+
+impl Text {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        // A text takes what is written to it.
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }
-    text.push_str(&format!(
-        "# HELP nimbus_ledger_difference Deliveries that are unaccounted for, or accounted for twice.\n\
-         # TYPE nimbus_ledger_difference gauge\n\
-         nimbus_ledger_difference {}\n",
-        checked.difference()
-    ));
-    Ok(text)
+
+    fn sample(&mut self, name: &str, labels: &Labels<'_>, value: impl Display) {
+        let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
+        let _ = match labels.as_slice() {
+            [] => writeln!(self.0, "{name} {value}"),
+            labels => writeln!(self.0, "{name}{{{}}} {value}", labels.join(",")),
+        };
+    }
+
+    /// A sample for each class of endpoint.
+    fn by_class<V: Display>(&mut self, name: &str, more: &Labels<'_>, value: impl Fn(Class) -> V) {
+        for class in Class::all() {
+            self.sample(name, &[&of_class(class), more].concat(), value(class));
+        }
+    }
+
+    fn ledger(&mut self, checked: &Checked) {
+        self.family("nimbus_deliveries", "gauge", "Deliveries by state.");
+        for (state, count) in [
+            ("pending", checked.total.pending),
+            ("delivered", checked.total.delivered),
+            ("dead", checked.total.dead),
+            ("cancelled", checked.total.cancelled),
+        ] {
+            self.sample("nimbus_deliveries", &[("state", state)], count);
+        }
+        let help = "Deliveries that are unaccounted for, or accounted for twice.";
+        self.family("nimbus_ledger_difference", "gauge", help);
+        self.sample("nimbus_ledger_difference", &[], checked.difference());
+    }
+
+    fn waiting(&mut self, waiting: &[Waiting], now: Ts) {
+        let of =
+            |class: Class| waiting.iter().find(|it| it.shape == class.shape && it.ordered == class.ordered);
+        let name = "nimbus_webhook_backlog";
+        self.family(name, "gauge", "Deliveries that wait to be sent, of all processes.");
+        self.by_class(name, &[], |class| of(class).map_or(0, |it| it.count));
+        let name = "nimbus_webhook_oldest_pending_seconds";
+        self.family(name, "gauge", "How long the oldest of them has waited.");
+        let waited = |it: &Waiting| (now.seconds() - it.since.seconds()).max(0);
+        self.by_class(name, &[], |class| of(class).map_or(0, waited));
+    }
+
+    fn dispatcher(&mut self, metrics: &Metrics) {
+        let name = "nimbus_webhook_attempts_begun_total";
+        self.family(name, "counter", "Attempts begun by this process, by how their deliveries came to it.");
+        for way in Way::ALL {
+            let word = match way {
+                Way::HandedOver => "handed_over",
+                Way::Claimed => "claimed",
+            };
+            self.by_class(name, &[("way", word)], |class| metrics.begun(class, way));
+        }
+        let name = "nimbus_webhook_attempts_total";
+        self.family(name, "counter", "Attempts that ended, by outcome and the class of what failed.");
+        for ending in Ending::ALL {
+            let (outcome, cause) = match ending {
+                Ending::Delivered => ("delivered", "none"),
+                Ending::Transient => ("failed", "transient"),
+                Ending::Permanent => ("failed", "permanent"),
+            };
+            let more = [("outcome", outcome), ("cause_class", cause)];
+            self.by_class(name, &more, |class| metrics.ended(class, ending));
+        }
+        self.latency(metrics);
+        let name = "nimbus_webhook_in_flight";
+        self.family(name, "gauge", "Requests to receivers under way.");
+        self.by_class(name, &[], |class| metrics.in_flight(class));
+        let name = "nimbus_webhook_lanes";
+        self.family(name, "gauge", "Endpoints that this process sends to, by their breaker.");
+        for standing in Standing::ALL {
+            let more = [("breaker", standing.as_str())];
+            self.by_class(name, &more, |class| metrics.lanes_standing(class, standing));
+        }
+        let (batches, results) = metrics.batches();
+        let name = "nimbus_webhook_record_batches_total";
+        self.family(name, "counter", "Transactions that recorded results.");
+        self.sample(name, &[], batches);
+        let name = "nimbus_webhook_recorded_total";
+        self.family(name, "counter", "Results in them.");
+        self.sample(name, &[], results);
+    }
+
+    fn latency(&mut self, metrics: &Metrics) {
+        const NAME: &str = "nimbus_webhook_attempt_seconds";
+        self.family(NAME, "histogram", "How long attempts took.");
+        for class in Class::all() {
+            let (cumulative, count, elapsed_ms) = metrics.latency(class);
+            let labels = of_class(class);
+            for (bound, seen) in BUCKETS_MS.into_iter().zip(cumulative) {
+                let bound = seconds(bound);
+                self.sample(&format!("{NAME}_bucket"), &[&labels[..], &[("le", &bound)]].concat(), seen);
+            }
+            self.sample(&format!("{NAME}_bucket"), &[&labels[..], &[("le", "+Inf")]].concat(), count);
+            self.sample(&format!("{NAME}_sum"), &labels, seconds(elapsed_ms));
+            self.sample(&format!("{NAME}_count"), &labels, count);
+        }
+    }
+}
+
+/// Milliseconds as seconds, without a float between.
+fn seconds(ms: u64) -> String {
+    format!("{}.{:03}", ms / 1000, ms % 1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_is_a_line_with_its_labels() {
+        let mut text = Text::default();
+        text.family("a", "gauge", "What it is.");
+        text.sample("a", &[], 1);
+        text.sample("a", &[("x", "y"), ("z", "0")], "2.5");
+        assert_eq!(text.0, "# HELP a What it is.\n# TYPE a gauge\na 1\na{x=\"y\",z=\"0\"} 2.5\n");
+        assert_eq!(
+            (seconds(5), seconds(10_000), seconds(1234)),
+            ("0.005".into(), "10.000".into(), "1.234".into())
+        );
+    }
+
+    #[test]
+    fn the_last_bucket_has_all() {
+        let mut text = Text::default();
+        text.latency(&Metrics::default());
+        let buckets = text.0.lines().filter(|line| line.contains("_bucket")).count();
+        assert_eq!(buckets, Class::all().count() * (BUCKETS_MS.len() + 1));
+        assert!(text.0.contains(
+            "nimbus_webhook_attempt_seconds_bucket{shape=\"orders\",ordered=\"true\",le=\"+Inf\"} 0"
+        ));
+    }
 }

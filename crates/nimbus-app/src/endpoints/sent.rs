@@ -8,7 +8,7 @@ use nimbus_core::{
 use nimbus_store::{
     Tx, deliveries as store,
     deliveries::{AttemptView, DeliveryRow, DeliveryState, NewDelivery},
-    endpoints::{self, Endpoint},
+    endpoints::{self, Endpoint, Subscription},
     events::{self, EventRow},
     ledger::ledger_added,
     page::{Page, Slice},
@@ -175,44 +175,42 @@ async fn resend_in(tx: &mut Tx, cx: &Cx, command: &ResendEvent) -> Result<Resent
     let (clinic, id) = (endpoint.clinic_id, endpoint.id);
     let event = events::event_get(tx, clinic, command.event).await?;
     let event = event.filter(|event| event.shape == endpoint.shape).ok_or(NO_EVENT)?;
-    if !may_be_told(tx, &endpoint, &event).await? {
-        return Err(NO_EVENT);
-    }
+    let subscription = subscription(tx, &endpoint, &event).await?.ok_or(NO_EVENT)?;
     is_sendable(tx, clinic, event.id).await?;
     let delivery = match store::delivery_of_event(tx, clinic, id, event.id).await? {
         Some(delivery) => delivery,
-        None => add(tx, cx, &endpoint, &event).await?,
+        None => add(tx, cx, &subscription, &event).await?,
     };
     begin_anew(tx, cx, &endpoint, delivery).await?;
     audited(tx, cx, clinic, "webhook.resend", id).await?;
     Ok(Resent { endpoint_id: id, delivery_id: delivery, event_id: event.id })
 }
 
-/// Whether the event may be read by the key that registered the endpoint: it goes there, and not to the caller.
-async fn may_be_told(tx: &mut Tx, endpoint: &Endpoint, event: &EventRow) -> Result<bool> {
+/// The endpoint as its events are addressed to it, unchanged until this transaction ends; `None` if the key that
+/// registered it may not read the event, which goes there and not to the caller.
+async fn subscription(tx: &mut Tx, endpoint: &Endpoint, event: &EventRow) -> Result<Option<Subscription>> {
     let reads = |scopes: Scopes| types_of(event.shape, None, scopes).contains(&event.type_.as_str());
     let subscriptions = endpoints::subscriptions(tx, endpoint.clinic_id).await?;
-    let own = subscriptions.into_iter().find(|own| own.endpoint_id == endpoint.id);
-    Ok(own.is_some_and(|own| reads(own.scopes)))
+    Ok(subscriptions.into_iter().find(|own| own.endpoint_id == endpoint.id && reads(own.scopes)))
 }
 
 /// A delivery more of an event that was told long ago.
-async fn add(tx: &mut Tx, cx: &Cx, endpoint: &Endpoint, event: &EventRow) -> Result<DeliveryId> {
-    let name = resent_name(event.shape, &event.type_, &endpoint.event_types).unwrap_or(&event.name);
+async fn add(tx: &mut Tx, cx: &Cx, to: &Subscription, event: &EventRow) -> Result<DeliveryId> {
+    let name = resent_name(event.shape, &event.type_, &to.event_types).unwrap_or(&event.name);
     let delivery = NewDelivery {
         id: DeliveryId(Uuid::now_v7()),
-        clinic_id: endpoint.clinic_id,
-        endpoint_id: endpoint.id,
+        clinic_id: event.clinic_id,
+        endpoint_id: to.endpoint_id,
         event_id: event.id,
         event_name: name.to_owned(),
         ordering_key: event.ordering_key,
         sequence: event.sequence,
-        ordered: endpoint.ordered,
+        ordered: to.ordered,
         due_at: cx.wall,
         created_at: cx.wall,
         lease: None,
     };
     tx.batch(store::delivery_statements(std::slice::from_ref(&delivery))).await?;
-    ledger_added(tx, endpoint.clinic_id, endpoint.id, event.id).await?;
+    ledger_added(tx, event.clinic_id, to.endpoint_id, event.id).await?;
     Ok(delivery.id)
 }

@@ -12,8 +12,8 @@ use std::{
 use nimbus_app::{
     PartnerActor, Rendered,
     clock::wall,
-    endpoints::{Shape, Which as Own},
-    replays::{self, Of, Start, Which},
+    endpoints::{Of, Shape, Which as Own},
+    replays::{self, Start, Which},
 };
 use nimbus_store::{
     Db, Engine,

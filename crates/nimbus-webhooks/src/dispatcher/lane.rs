@@ -12,8 +12,9 @@ use uuid::Uuid;
 use super::{LANE_IN_FLIGHT, TARGET_FRESH_MS, bucket::Bucket};
 use crate::{
     attempt::Ready,
-    breaker::{Admission, Breaker},
+    breaker::{Admission, Breaker, Standing},
     handover::{LANE_WINDOW, Place},
+    metrics::Class,
 };
 
 /// What a lane holds at first.
@@ -122,6 +123,11 @@ impl Lane {
             Known::Ready(ready) => Some(ready),
             Known::Nothing | Known::Closed => None,
         }
+    }
+
+    /// Which figures it counts in, and how its breaker stands; `None` while its endpoint is not known.
+    pub(super) fn standing(&self) -> Option<(Class, Standing)> {
+        self.target().map(|ready| (Class::of(&ready.target), self.breaker.standing()))
     }
 
     /// Whether its events are sent in their order; `None` if it is not known.

@@ -39,6 +39,7 @@ use crate::{
     client::{Outcome, WebhookClient},
     guard::AddressPolicy,
     handover::Handover,
+    metrics::{Class, Ending},
     schedule::RetryScale,
 };
 
@@ -181,6 +182,7 @@ impl Dispatcher {
             }
             keep
         });
+        handover.metrics().lanes(self.lanes.values().filter_map(Lane::standing));
     }
 
     /// How long nothing is to be done, if nothing happens.
@@ -242,9 +244,14 @@ impl Dispatcher {
                     if lane.has_work() {
                         self.turns.add(lane.clinic, endpoint);
                     }
+                    let way = self.handover.way(leased.row.token);
+                    let in_flight = self.handover.metrics().begin(Class::of(&ready.target), way);
                     let lost = leased.if_lost();
                     let sent = send::send(self.client.clone(), deadline, *leased, ready, self.now);
-                    self.sending.spawn(async move { caught(sent).await.ok_or(lost) });
+                    self.sending.spawn(async move {
+                        let _in_flight = in_flight;
+                        caught(sent).await.ok_or(lost)
+                    });
                 }
                 Turn::Unknown => {
                     self.unknown.insert(endpoint);
@@ -316,6 +323,9 @@ impl Dispatcher {
             }
             Report::Recorded(recorded) => {
                 self.recording = false;
+                if !recorded.is_empty() {
+                    self.handover.metrics().recorded(recorded.len());
+                }
                 self.take_recorded(recorded);
             }
             Report::Known(known, at_ms) => {
@@ -388,6 +398,11 @@ impl Dispatcher {
             }
         };
         let endpoint = finished.leased.row.endpoint_id;
+        self.handover.metrics().end(
+            Class::of(&finished.ready.target),
+            Ending::of(finished.answer.cause()),
+            finished.answer.elapsed_ms.max(0).unsigned_abs(),
+        );
         if let Some(lane) = self.lanes.get_mut(&endpoint) {
             let opened = lane.done(finished.alive, now_ms);
             let gone = finished.answer.outcome == Outcome::Gone;

@@ -26,6 +26,7 @@ mod licenses;
 mod lifecycle;
 mod limits;
 mod lots_printed;
+mod metrics;
 mod orders_api;
 mod parcels_once;
 mod partner_api;

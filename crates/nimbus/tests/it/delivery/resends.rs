@@ -96,7 +96,13 @@ two_engines! {
     fn on_an_ordered_endpoint_it_takes_its_place_in_the_line(engine) {
         let scene = Scene::start(engine);
         let order = scene.partner.order(&scene.seed);
-        let event = event(&scene, "prescription:created");
+        // Of the same order, and so of the same line.
+        let event = eventually("the event is told", || {
+            let told = scene.partner.get("/events?limit=100&event_types=prescription:created");
+            let told = told.data().as_array()?.clone();
+            let of_order = |event: &&Value| event["event_data"]["prescription_id"] == order.prescriptions[0];
+            told.iter().find(of_order).map(|event| text(&event["event_id"]))
+        });
         let receiver = Receiver::start();
         let options = json!({"event_types": ["medication:*"], "ordered": true});
         let endpoint = scene.partner.register(&scene.seed, &receiver.url(), &options);
