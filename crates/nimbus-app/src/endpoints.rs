@@ -11,7 +11,7 @@ use nimbus_core::{
     phi::Phi,
 };
 use nimbus_store::{
-    Tx, deliveries, endpoints as store, events,
+    Tx, deliveries, endpoints as store,
     page::{Page, Slice},
     tenants,
 };

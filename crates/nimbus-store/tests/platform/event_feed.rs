@@ -65,7 +65,7 @@ async fn read_settled(db: &Db, clinic: ClinicId, feed: Feed) -> (Vec<EventId>, S
         let feed = feed.clone();
         Box::pin(async move { event_feed_settled(tx, clinic, &feed).await })
     });
-    let (found, settled) = found.await.unwrap();
+    let (found, settled) = found.await.unwrap().unwrap();
     (found.items.iter().map(|event| event.id).collect(), settled)
 }
 

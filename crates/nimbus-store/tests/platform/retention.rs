@@ -328,6 +328,7 @@ two_engines! {
                 types: types.to_vec(),
                 created_from: None,
                 created_until: None,
+                beyond: None,
                 limit: 100,
             };
             let (db, clinic) = (db.clone(), lane.0);
