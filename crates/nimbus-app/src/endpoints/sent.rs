@@ -176,8 +176,10 @@ async fn resend_in(tx: &mut Tx, cx: &Cx, command: &ResendEvent) -> Result<Resent
     let event = events::event_get(tx, clinic, command.event).await?;
     let event = event.filter(|event| event.shape == endpoint.shape).ok_or(NO_EVENT)?;
     let subscription = subscription(tx, &endpoint, &event).await?.ok_or(NO_EVENT)?;
+    // It holds the event, more firmly than the look after it: the other way round two at once would wait for each other.
+    let there = store::delivery_of_event(tx, clinic, id, event.id).await?;
     is_sendable(tx, clinic, event.id).await?;
-    let delivery = match store::delivery_of_event(tx, clinic, id, event.id).await? {
+    let delivery = match there {
         Some(delivery) => delivery,
         None => add(tx, cx, &subscription, &event).await?,
     };
