@@ -228,10 +228,18 @@ pub async fn list(app: &App, call: &Call, list: List) -> Result<Slice<Endpoint>>
 
 /// Endpoints as staff look for them.
 pub struct ListAny {
-    /// Of every clinic, if not given.
-    pub clinic: Option<ClinicId>,
+    pub of: Whose,
     pub status: Option<EndpointStatus>,
     pub page: Page,
+}
+
+/// Of which clinic endpoints are listed.
+pub enum Whose {
+    Any,
+    /// Of one that may not be there, and has none then.
+    Filtered(ClinicId),
+    /// Of one that must be there.
+    Clinic(ClinicId),
 }
 
 /// The endpoints of both shapes of one clinic or of all, newest first, for staff.
@@ -239,14 +247,19 @@ pub async fn list_any(app: &App, call: &Call, list: ListAny) -> Result<Slice<End
     call.staff(SENDERS)?;
     app.read(call, list, |tx, cx, list| {
         Box::pin(async move {
-            if let Some(clinic) = list.clinic {
-                tenants::clinic_get(tx, clinic).await?.ok_or(Error::NotFound("Clinic"))?;
-            }
-            let found = match list.clinic {
+            let clinic = match list.of {
+                Whose::Any => None,
+                Whose::Filtered(clinic) => Some(clinic),
+                Whose::Clinic(clinic) => {
+                    tenants::clinic_get(tx, clinic).await?.ok_or(Error::NotFound("Clinic"))?;
+                    Some(clinic)
+                }
+            };
+            let found = match clinic {
                 Some(clinic) => store::endpoint_list(tx, clinic, None, list.status, &list.page).await?,
                 None => store::endpoint_list_any(tx, list.status, &list.page).await?,
             };
-            Ok((found, vec![cx.audit(list.clinic, "webhook.list", "webhook", None)]))
+            Ok((found, vec![cx.audit(clinic, "webhook.list", "webhook", None)]))
         })
     })
     .await

@@ -9,10 +9,9 @@ pub mod types;
 use axum::extract::State;
 use nimbus_app::{
     actor::SENDERS,
-    endpoints::{self, EndpointStatus, ListAny, Of},
+    endpoints::{self, EndpointStatus, ListAny, Of, Whose},
     webhook_stats::{self, Ask},
 };
-use nimbus_core::ids::ClinicId;
 
 use self::types::AnyWebhook;
 use crate::{
@@ -37,10 +36,10 @@ fn named(request: &Incoming) -> Result<Of, Failure> {
     Ok(Of::Clinic(request.id("id", "Clinic")?, request.id("webhookId", NOUN)?))
 }
 
-fn read_list(f: &mut Fields<'_>, clinic: Option<ClinicId>) -> Option<ListAny> {
+fn read_list(f: &mut Fields<'_>, of: Whose) -> Option<ListAny> {
     let known = &[EndpointStatus::Active, EndpointStatus::Paused, EndpointStatus::Disabled];
     let status = f.optional("status", one_of(known, EndpointStatus::as_str));
-    Some(ListAny { clinic, status, page: page(f) })
+    Some(ListAny { of, status, page: page(f) })
 }
 
 /// Those of both partner APIs, newest first: with `status=disabled`, all that no longer take anything.
@@ -54,7 +53,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.staff(&request, SENDERS).await?;
     let query = request.query(|f| {
         let clinic = f.optional("clinic_id", id);
-        read_list(f, clinic)
+        read_list(f, clinic.map_or(Whose::Any, Whose::Filtered))
     })?;
     let found = endpoints::list_any(&web.app, &call, query).await?;
     Ok(envelope::page(&found, |endpoint| endpoint.id.0, |item| AnyWebhook::from(item)))
@@ -70,7 +69,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
 pub(crate) async fn list_of_clinic(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.staff(&request, SENDERS).await?;
     let clinic = request.id("id", "Clinic")?;
-    let query = request.query(|f| read_list(f, Some(clinic)))?;
+    let query = request.query(|f| read_list(f, Whose::Clinic(clinic)))?;
     let found = endpoints::list_any(&web.app, &call, query).await?;
     Ok(envelope::page(&found, |endpoint| endpoint.id.0, |item| AnyWebhook::from(item)))
 }
