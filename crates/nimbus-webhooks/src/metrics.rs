@@ -25,7 +25,7 @@ pub struct Class {
 }
 
 impl Class {
-    /// In the order of [`Class::index`].
+    /// In the order of `Class::index`.
     pub fn all() -> impl Iterator<Item = Self> {
         Shape::ALL.iter().flat_map(|&shape| [false, true].map(|ordered| Self { shape, ordered }))
     }
