@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{Db, Engine, MasterKey, Tx, endpoints::Shape, migrate};
 
-pub use cluster::PgCluster;
+pub use cluster::{PgCluster, logs_settle};
 
 /// Writes each `async fn name(db: Db) { … }` as the two tests `name::sqlite` and `name::postgres`, each on a
 /// migrated database of its own.

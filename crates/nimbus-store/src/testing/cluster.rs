@@ -17,7 +17,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio_postgres::NoTls;
+use tokio::task::JoinHandle;
+use tokio_postgres::{Client, NoTls};
 
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// Another process may take the free port first; then another is tried.
@@ -27,6 +28,28 @@ const START_ATTEMPTS: u32 = 3;
 /// killed. `$0` is the folder, the arguments are the server's command.
 const WATCHDOG: &str =
     r#""$@" >"$0/log" 2>&1 </dev/null & pg=$!; read -r _; kill -QUIT $pg; wait $pg; rm -rf "$0""#;
+
+static SHARED: OnceLock<PgCluster> = OnceLock::new();
+
+/// Waits until the logs of events tell all that was committed. On PostgreSQL they end before the oldest transaction that
+/// still writes, and that may be another test's: it is so for every database of the cluster.
+pub async fn logs_settle() {
+    let Some(cluster) = SHARED.get() else { return };
+    let (client, connection) = cluster.connect().await;
+    let number = |function: &str| {
+        let sql = format!("select cast(cast({function}(pg_current_snapshot()) as text) as bigint)");
+        let client = &client;
+        async move { client.query_one(&sql, &[]).await.expect("a snapshot is told").get::<_, i64>(0) }
+    };
+    let committed = number("pg_snapshot_xmax").await;
+    let until = Instant::now() + START_TIMEOUT;
+    while number("pg_snapshot_xmin").await < committed {
+        assert!(Instant::now() < until, "a transaction does not end");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    drop(client);
+    connection.await.expect("the connection's task ends");
+}
 
 /// A running server with fsync on, as in production. Dropping it stops it and removes its folder.
 pub struct PgCluster {
@@ -41,7 +64,6 @@ pub struct PgCluster {
 impl PgCluster {
     /// The cluster of this process, started by the first who asks.
     pub fn shared() -> &'static Self {
-        static SHARED: OnceLock<PgCluster> = OnceLock::new();
         SHARED.get_or_init(Self::start)
     }
 
@@ -104,15 +126,20 @@ impl PgCluster {
     /// Makes an empty database with the collation of production; its address.
     pub async fn create_database(&self) -> String {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
-        let (client, connection) =
-            tokio_postgres::connect(&self.url("postgres"), NoTls).await.expect("the cluster answers");
-        let connection = tokio::spawn(connection);
+        let (client, connection) = self.connect().await;
         let sql =
             format!("create database {name} template template0 lc_collate 'C' lc_ctype 'C' encoding 'UTF8'");
         client.batch_execute(&sql).await.expect("a database is made");
         drop(client);
-        connection.await.expect("the connection's task ends").expect("the connection ends well");
+        connection.await.expect("the connection's task ends");
         self.url(&name)
+    }
+
+    /// A connection, and the task that serves it until it is dropped.
+    async fn connect(&self) -> (Client, JoinHandle<()>) {
+        let (client, connection) =
+            tokio_postgres::connect(&self.url("postgres"), NoTls).await.expect("the cluster answers");
+        (client, tokio::spawn(async { connection.await.expect("the connection ends well") }))
     }
 }
 

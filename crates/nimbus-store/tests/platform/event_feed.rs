@@ -15,7 +15,7 @@ use nimbus_store::{
     events::{Feed, NewEvent, Settled, event_body, event_feed, event_feed_settled, event_statements},
     migrate,
     settings::setting_set,
-    testing::{TestDb, block_on},
+    testing::{TestDb, block_on, logs_settle},
     two_engines,
 };
 use uuid::Uuid;
@@ -135,12 +135,14 @@ two_engines! {
         let here = new_clinic(&db).await;
         let seen = event(here, "seen");
         write(&db, vec![seen.clone()]).await;
+        logs_settle().await;
         let (page, settled) = read_settled(&db, here, feed(Some(seen.id))).await;
         assert_eq!(page, []);
         let beyond = Feed { beyond: Some(settled), ..feed(Some(seen.id)) };
         assert_eq!(read(&db, here, beyond.clone()).await.0, []);
         let next = event(here, "next");
         write(&db, vec![next.clone()]).await;
+        logs_settle().await;
         // However little the reader says that it has seen, what was settled is not looked at again.
         for after in [Some(seen.id), None] {
             let (page, _) = read_settled(&db, here, Feed { after, ..beyond.clone() }).await;

@@ -16,6 +16,7 @@ use nimbus_store::{
         Class, Count, Due, Step, retention_apply, retention_count, retention_end, retention_ended,
         retention_look, retention_step, retention_sweep,
     },
+    testing::logs_settle,
     two_engines,
 };
 use uuid::Uuid;
@@ -321,6 +322,7 @@ two_engines! {
         assert_eq!(walk(&db).await, 0);
         let ids: Vec<EventId> = events.iter().map(|event| event.id).collect();
         run(&db, usize::MAX).await;
+        logs_settle().await;
         let feed = |after: Option<usize>, types: &[&'static str]| {
             let feed = Feed {
                 shape: Shape::Partner,

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nimbus_store::testing::{block_on, logs_settle};
 use nimbus_webhooks::signing::{SigningSecret, TOLERANCE_SECONDS, verify};
 use serde_json::json;
 use ureq::{
@@ -91,6 +92,7 @@ fn ids(came: &[Came]) -> Vec<&str> {
 
 /// The whole log of the partner API, from the oldest on.
 fn log(scene: &Scene) -> Vec<String> {
+    block_on(logs_settle());
     let mut ids: Vec<String> = Vec::new();
     loop {
         let cursor = ids.last().map(|last| format!("&cursor={last}")).unwrap_or_default();

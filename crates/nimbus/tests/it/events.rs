@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use nimbus_core::ids::{EventId, OrderId};
+use nimbus_store::testing::{block_on, logs_settle};
 use nimbus_webhooks::payload::catalogue;
 use serde_json::{Value, json};
 use ureq::http::Method;
@@ -200,6 +201,7 @@ two_engines! {
     fn a_key_sees_what_its_scopes_allow(engine) {
         let scene = Scene::start(engine);
         let (order, _) = delivered(&scene);
+        block_on(logs_settle());
         // Their document has the events of their profile alone: one besides would not be as documented.
         let theirs = scene.server.pharmacy_partner(&scene.seed);
         assert!(theirs.get("/events?limit=100").data().as_array().is_some_and(|told| told.len() > 5));

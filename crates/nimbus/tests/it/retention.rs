@@ -2,7 +2,7 @@
 
 use nimbus_store::{
     Db, MasterKey,
-    testing::{block_on, bodies_expire},
+    testing::{block_on, bodies_expire, logs_settle},
 };
 use serde_json::{Value, json};
 
@@ -36,6 +36,7 @@ two_engines! {
             let listed = scene.partner.get(&format!("{deliveries}?state=delivered")).data().clone();
             listed.get(0).cloned()
         });
+        block_on(logs_settle());
         let events = scene.partner.get("/events").data().clone();
         let (first, last) = (text(&events[0]["event_id"]), text(&events[events.as_array().expect("a list").len() - 1]["event_id"]));
         let of_orders = scene.server.orders(&scene.seed).get("/events").resource(200)["data"][0]["id"].clone();

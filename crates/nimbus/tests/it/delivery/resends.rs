@@ -2,6 +2,7 @@
 
 use std::thread;
 
+use nimbus_store::testing::{block_on, logs_settle};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -125,6 +126,7 @@ two_engines! {
         scene.partner.order(&scene.seed);
         let event = event(&scene, "prescription:created");
         let orders = scene.server.orders(&scene.seed);
+        block_on(logs_settle());
         let other_shape = text(&orders.get("/events?limit=1").body["data"][0]["id"]);
         let endpoint = scene.register("http://127.0.0.1:65000/hook", &["*"]);
         let unknown = "01890000-0000-7000-8000-000000000001";
@@ -156,6 +158,7 @@ two_engines! {
         let scene = Scene::with_retry_scale(engine, "0.00001");
         scene.partner.order(&scene.seed);
         let orders = scene.server.orders(&scene.seed);
+        block_on(logs_settle());
         let event = text(&orders.get("/events?limit=1&eventTypes=order.created").body["data"][0]["id"]);
         let receiver = Receiver::answering(Answer::status(500));
         let made = orders.post("/webhooks", &json!({"url": receiver.url(), "eventTypes": ["refill.*"]}));

@@ -1,6 +1,7 @@
 //! What goes into a parcel and what leaves it again; returned and lost parcels, and what replaces them.
 
 use nimbus_core::ids::OrderId;
+use nimbus_store::testing::{block_on, logs_settle};
 use serde_json::{Value, json};
 
 use super::{ONE, OTHER, Scene, parcel};
@@ -188,6 +189,7 @@ impl Scene {
     #[track_caller]
     fn order_events_now(&self, order: &str, kind: &str) -> Vec<Value> {
         let order = order.parse::<OrderId>().expect("an order's id").prefixed();
+        block_on(logs_settle());
         let reply = self.server.orders(&self.seed).get("/events?limit=100");
         let all = reply.body["data"].as_array().expect("events");
         all.iter()
