@@ -11,7 +11,9 @@ pub use nimbus_store::retention::{Class, Count};
 use nimbus_store::{
     Db,
     jobs::{Job, JobKind, job_ensure, job_renew, job_retry},
-    partition_boundary, partitions_drop, partitions_tidy, retention as store,
+    partition_boundary, partitions_drop, partitions_tidy,
+    replays::{replays_let_go, replays_past},
+    retention as store,
     retention::{Due, Step},
 };
 use nimbus_webhooks::schedule;
@@ -134,8 +136,16 @@ pub(crate) async fn work(app: App, job: Job, stop: CancellationToken) {
             if report.rows.iter().any(|(_, count)| count.rows() > 0) || !report.partitions.is_empty() =>
         {
             for (class, count) in report.rows {
-                let Count { bodies, attempts, deliveries, events, .. } = count;
-                tracing::info!(class = class.as_str(), bodies, attempts, deliveries, events, "let go of");
+                let Count { bodies, attempts, deliveries, events, replays, .. } = count;
+                tracing::info!(
+                    class = class.as_str(),
+                    bodies,
+                    attempts,
+                    deliveries,
+                    events,
+                    replays,
+                    "let go of"
+                );
             }
             for partition in report.partitions {
                 tracing::info!(partition, "dropped");
@@ -207,7 +217,10 @@ async fn run(app: &App, now: Ts, pace: &mut Pace) -> Result<Report> {
             }
         }
         due = outside_partitions(db, due).await?;
-        let (count, is_done) = walk(db, due, now, pace).await?;
+        let (mut count, mut is_done) = walk(db, due, now, pace).await?;
+        if class == Class::Metadata && is_done {
+            (count.replays, is_done) = let_go_replays(db, ages.due(class, now).before, pace).await?;
+        }
         report.rows.push((class, count));
         if !is_done {
             return Ok(report);
@@ -246,6 +259,20 @@ async fn walk(db: &Db, due: Due, now: Ts, pace: &mut Pace) -> Result<(Count, boo
     Ok((count, true))
 }
 
+/// Replays that ended before an instant go; how many, and whether that was all.
+async fn let_go_replays(db: &Db, before: Ts, pace: &mut Pace) -> Result<(i64, bool)> {
+    let mut count = 0;
+    loop {
+        let begun = Instant::now();
+        let gone = db.write(move |tx| Box::pin(replays_let_go(tx, before))).await?;
+        count += gone;
+        let goes_on = pace.go_on(db, begun.elapsed()).await?;
+        if gone == 0 || !goes_on {
+            return Ok((count, gone == 0));
+        }
+    }
+}
+
 /// What would go at an instant (wall time), counted one by one, and what is past its age and needed.
 pub async fn preview(app: &App, now: Ts) -> Result<Report> {
     let (db, ages) = (app.db(), app.config().retention);
@@ -268,6 +295,10 @@ pub async fn preview(app: &App, now: Ts) -> Result<Report> {
             let Some((step, found)) = looked.await? else { break };
             count.add(found);
             at = Some(step);
+        }
+        if class == Class::Metadata {
+            let before = ages.due(class, now).before;
+            count.replays = db.read(move |tx| Box::pin(replays_past(tx, before))).await?;
         }
         report.rows.push((class, count));
     }

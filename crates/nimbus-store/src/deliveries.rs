@@ -90,7 +90,7 @@ pub struct Claimed {
     pub body: Bytes,
 }
 
-const INSERT: Insert = insert_into!("deliveries":
+pub(crate) const INSERT: Insert = insert_into!("deliveries":
     1 "clinic_id" "uuid", 2 "id" "uuid", 3 "endpoint_id" "uuid", 4 "event_id" "uuid", 5 "event_name" "text",
     6 "ordering_key" "uuid", 7 "line" "uuid", 8 "sequence" "bigint", 9 "state" "text", 10 "attempts" "bigint",
     11 "rank" "bigint", 12 "due_at" "timestamptz", 13 "created_at" "timestamptz", 14 "lease_token" "uuid",

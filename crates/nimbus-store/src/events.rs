@@ -7,8 +7,9 @@ use nimbus_core::{
 use uuid::Uuid;
 
 use crate::{
+    deliveries,
     endpoints::Shape,
-    engine::{Engine, Insert, Row, Statement, Tx, Value, insert_into},
+    engine::{Engine, Insert, Row, Statement, Tx, Value, With, insert_into},
     error::{Error, Result},
     page::{EARLIEST, LATEST, Page, Slice},
     rows::word,
@@ -102,10 +103,16 @@ pub async fn sequences_take(
     Ok(firsts)
 }
 
-const INSERT: Insert = insert_into!("events":
+/// The deliveries of events come right after them.
+static DELIVERIES: With = With::new(&deliveries::INSERT);
+
+static INSERT: Insert = Insert {
+    with: Some(&DELIVERIES),
+    ..insert_into!("events":
     1 "id" "uuid", 2 "clinic_id" "uuid", 3 "shape" "text", 4 "name" "text", 5 "type" "text", 6 "subject_id" "uuid",
     7 "ordering_key" "uuid", 8 "sequence" "bigint", 9 "created_at" "timestamptz", 10 "body" "bytea",
-    11 "fanout" "bigint");
+    11 "fanout" "bigint")
+};
 
 /// The statements that write events, to ride with the fact itself.
 pub async fn event_statements(tx: &mut Tx, events: &[NewEvent]) -> Result<Vec<Statement>> {

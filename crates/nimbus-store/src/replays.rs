@@ -14,6 +14,9 @@ use crate::{
     rows::{changed_one, word},
 };
 
+/// So many replays go at once.
+const LET_GO_MAX: i64 = 500;
+
 words! {
     /// Which deliveries are sent again. What waits is sent anyway, and what was cancelled stays so.
     pub enum Which {
@@ -308,4 +311,32 @@ pub async fn replay_progress(tx: &mut Tx, clinic: ClinicId, id: ReplayId) -> Res
         }
     }
     Ok(progress)
+}
+
+/// The replays `r` that ended before `$1`, and of whose deliveries none waits.
+macro_rules! past {
+    () => {
+        "r.finished_at < $1 and r.state <> 'running' and not exists (
+            select 1 from deliveries d
+            where d.clinic_id = r.clinic_id and d.replay_id = r.id and d.replay_id is not null
+                and d.state = 'pending')"
+    };
+}
+
+/// How many replays are past their age: they ended before an instant, and so did their deliveries.
+pub async fn replays_past(tx: &mut Tx, before: Ts) -> Result<i64> {
+    let sql = concat!("select count(*) from replays r where ", past!());
+    tx.query_one(sql, &[before.into()]).await?.columns().take()
+}
+
+/// Lets go of some of them; how many.
+pub async fn replays_let_go(tx: &mut Tx, before: Ts) -> Result<i64> {
+    let sql = concat!(
+        "delete from replays where (clinic_id, id) in (
+            select r.clinic_id, r.id from replays r where ",
+        past!(),
+        " limit $2)"
+    );
+    let gone = tx.execute(sql, &[before.into(), LET_GO_MAX.into()]).await?;
+    Ok(i64::try_from(gone).unwrap_or(i64::MAX))
 }

@@ -61,6 +61,8 @@ pub struct Count {
     pub attempts: i64,
     pub deliveries: i64,
     pub events: i64,
+    /// Replays that ended.
+    pub replays: i64,
     /// Events that are past the age and needed.
     pub kept: i64,
 }
@@ -71,12 +73,13 @@ impl Count {
         self.attempts += other.attempts;
         self.deliveries += other.deliveries;
         self.events += other.events;
+        self.replays += other.replays;
         self.kept += other.kept;
     }
 
     /// Rows that go.
     pub const fn rows(&self) -> i64 {
-        self.bodies + self.attempts + self.deliveries + self.events
+        self.bodies + self.attempts + self.deliveries + self.events + self.replays
     }
 }
 

@@ -7,10 +7,11 @@ pub mod faults;
 
 use std::{future::Future, path::PathBuf};
 
+use nimbus_core::time::Ts;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::{Db, Engine, MasterKey, Tx, endpoints::Shape, migrate};
+use crate::{Db, Engine, MasterKey, Statement, Tx, endpoints::Shape, migrate};
 
 pub use cluster::{PgCluster, logs_settle};
 
@@ -153,4 +154,51 @@ pub async fn bodies_expire(db: &Db) {
         })
     });
     written.await.map_err(|error: crate::Error| error).expect("the bodies go");
+}
+
+/// Moves all that was told and sent back by so many days, as if it had happened then.
+pub async fn told_days_ago(db: &Db, days: i64) {
+    let (millis, micros) = (i128::from(days) * 86_400_000, days * 86_400_000_000);
+    let written = db.write(move |tx: &mut Tx| {
+        Box::pin(async move {
+            for (table, others, times) in [
+                ("events", &[][..], &["created_at"][..]),
+                ("deliveries", &["event_id"], &["due_at", "created_at", "finished_at"]),
+                ("attempts", &["delivery_id"], &["started_at"]),
+            ] {
+                let ids: Vec<&str> = std::iter::once("id").chain(others.iter().copied()).collect();
+                let read: &'static str =
+                    format!("select clinic_id, {}, {} from {table}", ids.join(", "), times.join(", ")).leak();
+                let columns: Vec<String> = ids
+                    .iter()
+                    .chain(times)
+                    .enumerate()
+                    .map(|(at, name)| format!("{name} = ${}", at + 3))
+                    .collect();
+                let write: &'static str =
+                    format!("update {table} set {} where clinic_id = $1 and id = $2", columns.join(", "))
+                        .leak();
+                let mut moved = Vec::new();
+                for row in tx.query(read, &[]).await? {
+                    let mut columns = row.columns();
+                    let clinic: Uuid = columns.take()?;
+                    let olds = ids.iter().map(|_| columns.take()).collect::<crate::Result<Vec<Uuid>>>()?;
+                    // The time of an id is the first 48 of its bits.
+                    let earlier = |id: &Uuid| Uuid::from_u128(id.as_u128() - ((millis as u128) << 80));
+                    let mut args = vec![clinic.into(), olds[0].into()];
+                    args.extend(olds.iter().map(|id| earlier(id).into()));
+                    for _ in times {
+                        let at: Option<Ts> = columns.take()?;
+                        args.push(at.map(|at| Ts::from_micros(at.micros() - micros)).into());
+                    }
+                    moved.push(Statement::new(write, args));
+                }
+                for some in moved.chunks(500) {
+                    tx.batch(some.to_vec()).await?;
+                }
+            }
+            Ok(())
+        })
+    });
+    written.await.map_err(|error: crate::Error| error).expect("it happened then");
 }

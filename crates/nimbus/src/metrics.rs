@@ -10,6 +10,7 @@ use nimbus_app::{
     clock::wall,
     ledger::{self, Checked},
     operations::{self, BUCKETS_MS, Class, Ending, Metrics, Standing, Waiting, Way},
+    retention,
 };
 use nimbus_core::time::Ts;
 
@@ -28,10 +29,14 @@ async fn metrics(State(app): State<App>) -> Result<String, StatusCode> {
     let unavailable = |_| StatusCode::SERVICE_UNAVAILABLE;
     let checked = ledger::check(&app).await.map_err(unavailable)?;
     let waiting = operations::waiting(&app).await.map_err(unavailable)?;
+    let retention = retention::last_run(&app).await.map_err(unavailable)?;
     let mut text = Text::default();
     text.ledger(&checked);
     text.waiting(&waiting, wall());
     text.dispatcher(app.handover().metrics());
+    let name = "nimbus_retention_last_completed_timestamp_seconds";
+    text.family(name, "gauge", "When retention last came to its end; 0 if it never did.");
+    text.sample(name, &[], retention.map_or(0, |at| at.seconds()));
     text.family("nimbus_event_readers", "gauge", "Requests that wait for events, or stream them.");
     text.sample("nimbus_event_readers", &[], app.news().waiting());
     Ok(text.0)

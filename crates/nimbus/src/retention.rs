@@ -31,7 +31,9 @@ fn rows(class: Class, count: &Count) -> Vec<(&'static str, i64)> {
     match class {
         Class::Bodies => vec![("bodies", count.bodies)],
         Class::Attempts => vec![("attempts", count.attempts)],
-        Class::Metadata => vec![("events", count.events), ("deliveries", count.deliveries)],
+        Class::Metadata => {
+            vec![("events", count.events), ("deliveries", count.deliveries), ("replays", count.replays)]
+        }
     }
 }
 
@@ -73,19 +75,19 @@ mod tests {
 
     #[test]
     fn a_report_says_what_goes_and_what_is_needed() {
-        let count = Count { events: 3, deliveries: 4, kept: 1, ..Count::default() };
+        let count = Count { events: 3, deliveries: 4, replays: 5, kept: 1, ..Count::default() };
         let rows = vec![(Class::Bodies, Count { bodies: 2, ..Count::default() }), (Class::Metadata, count)];
         let report = Report { rows, partitions: vec!["attempts_p20260105".to_owned()] };
         assert_eq!(
             text(&report, Ages::default(), true),
             "bodies (30 days): would go: 2 bodies; past the age and needed: 0 events\n\
-             metadata (90 days): would go: 3 events, 4 deliveries; past the age and needed: 1 events\n\
+             metadata (90 days): would go: 3 events, 4 deliveries, 5 replays; past the age and needed: 1 events\n\
              partition attempts_p20260105: would go whole\n"
         );
         let json = json(&report, Ages::default(), false);
         assert_eq!(
             json["classes"][1],
-            json!({"class": "metadata", "days": 90, "events": 3, "deliveries": 4})
+            json!({"class": "metadata", "days": 90, "events": 3, "deliveries": 4, "replays": 5})
         );
         assert_eq!(json["partitions"][0], "attempts_p20260105");
     }

@@ -22,7 +22,7 @@ use crate::{
     seal::{KEY_LEN, MasterKey},
 };
 
-pub(crate) use batch::{Insert, insert_into};
+pub(crate) use batch::{Insert, With, insert_into};
 pub use row::{Cell, Columns, FromColumn, Row};
 pub use signals::Channel;
 pub(crate) use sqlite::connect as sqlite_connect;

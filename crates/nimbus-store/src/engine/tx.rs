@@ -30,18 +30,18 @@ const CUT_SHORT: Error = Error::Job("its job gave up waiting for a statement");
 pub struct Statement {
     pub(super) sql: &'static str,
     pub(super) args: Vec<Value>,
-    /// The text for many rows, if this inserts one.
-    pub(super) many: Option<&'static str>,
+    /// What it is a row of, if it inserts one.
+    pub(super) insert: Option<&'static Insert>,
 }
 
 impl Statement {
     pub fn new(sql: &'static str, args: Vec<Value>) -> Self {
-        Self { sql, args, many: None }
+        Self { sql, args, insert: None }
     }
 
     /// Inserts a row. In a batch, neighbours that insert into the same table are one statement on PostgreSQL.
-    pub(crate) fn row(insert: &Insert, args: Vec<Value>) -> Self {
-        Self { sql: insert.one, args, many: Some(insert.many) }
+    pub(crate) fn row(insert: &'static Insert, args: Vec<Value>) -> Self {
+        Self { sql: insert.one, args, insert: Some(insert) }
     }
 }
 

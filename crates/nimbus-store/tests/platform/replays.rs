@@ -15,7 +15,7 @@ use nimbus_store::{
     ledger::{Ledger, Moves, ledger_check},
     replays::{
         Progress, Replay, ReplayState, Which, replay_count, replay_get, replay_insert, replay_progress,
-        replay_queue, replay_take_back, replay_update,
+        replay_queue, replay_take_back, replay_update, replays_let_go, replays_past,
     },
     two_engines,
 };
@@ -41,6 +41,10 @@ two_engines! {
 
     async fn lines_keep_their_order(db: Db) {
         db.write(|tx: &mut Tx| Box::pin(lines_told(tx))).await.unwrap();
+    }
+
+    async fn one_that_ended_long_ago_is_let_go(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(letting_go_told(tx))).await.unwrap();
     }
 
     async fn an_endpoint_has_one_replay_at_a_time(db: Db) {
@@ -140,6 +144,31 @@ fn replay((clinic_id, endpoint_id): Lane, which: Which) -> Replay {
         created_at: after(9000),
         finished_at: None,
     }
+}
+
+/// Of four replays one runs, one ended of late, and of one that ended long ago a delivery waits.
+async fn letting_go_told(tx: &mut Tx) -> Result<()> {
+    let (here, busy) = (lane(tx).await?, lane(tx).await?);
+    twelve(tx, busy).await?;
+    let ended = |lane, second| Replay {
+        state: ReplayState::Finished,
+        finished_at: Some(after(second)),
+        ..replay(lane, Which::All)
+    };
+    let (long_ago, of_late, waits) = (ended(here, 100), ended(here, 200), ended(busy, 100));
+    let runs = replay(here, Which::All);
+    for one in [&long_ago, &of_late, &waits, &runs] {
+        replay_insert(tx, one).await?;
+    }
+    assert!(!replay_queue(tx, &waits, None, 2, at(0)).await?.is_empty());
+    assert_eq!(replays_past(tx, after(200)).await?, 1);
+    assert_eq!((replays_let_go(tx, after(200)).await?, replays_let_go(tx, after(200)).await?), (1, 0));
+    let mut left = Vec::new();
+    for one in [long_ago, of_late, waits, runs] {
+        left.push(replay_get(tx, one.clinic_id, one.id).await?.is_some());
+    }
+    assert_eq!(left, [false, true, true, true]);
+    Ok(())
 }
 
 const SHIPPED: &str = "medication:shipped";

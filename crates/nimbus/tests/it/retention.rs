@@ -1,17 +1,24 @@
 //! Retention as partners and operators see it: what is gone is said to be gone, and the books still balance.
 
+use std::{process::Stdio, time::Duration};
+
 use nimbus_store::{
-    Db, MasterKey,
-    testing::{block_on, bodies_expire, logs_settle},
+    Db, Error, MasterKey, Tx,
+    testing::{block_on, bodies_expire, logs_settle, told_days_ago},
 };
 use serde_json::{Value, json};
 
 use crate::support::{
-    PATIENCE, Store, eventually, receiver::Receiver, story::text, two_engines, webhooks::Scene,
+    PATIENCE, Store, eventually,
+    random::Random,
+    receiver::Receiver,
+    story::text,
+    two_engines,
+    webhooks::{Ledger, Scene},
 };
 
-/// Does to a store what the worker does when the bodies of all its events are past their age.
-fn bodies_go(store: &Store) {
+/// Does something to a store that no server is on.
+fn with_db<T>(store: &Store, act: impl AsyncFnOnce(&Db) -> T) -> T {
     block_on(async {
         let key = MasterKey::from_file(&store.data_dir().join("master.key")).expect("the sandbox's key");
         let db = match &store.database_url {
@@ -19,9 +26,26 @@ fn bodies_go(store: &Store) {
             None => Db::open_sqlite(&store.data_dir().join("nimbus.db"), key).await,
         };
         let db = db.expect("the store opens");
-        bodies_expire(&db).await;
+        let outcome = act(&db).await;
         db.close().await;
-    });
+        outcome
+    })
+}
+
+/// How many events, deliveries and attempts there are.
+fn rows(store: &Store) -> Vec<i64> {
+    with_db(store, async |db| {
+        let read = db.read(|tx: &mut Tx| {
+            Box::pin(async move {
+                let sql = "select (select count(*) from events), (select count(*) from deliveries),
+                    (select count(*) from attempts)";
+                let row = tx.query_one(sql, &[]).await?;
+                let mut columns = row.columns();
+                (0..3).map(|_| columns.take()).collect::<Result<_, Error>>()
+            })
+        });
+        read.await.expect("rows are counted")
+    })
 }
 
 two_engines! {
@@ -43,7 +67,7 @@ two_engines! {
         let ledger = scene.ledger();
         let Scene { server, seed, .. } = scene;
         let (_, _, store) = server.stop();
-        bodies_go(&store);
+        with_db(&store, async |db| bodies_expire(db).await);
 
         let scene = Scene::serving(store, seed);
         scene.partner.get(&format!("/events/{first}")).refused(410, "EVENT_EXPIRED");
@@ -83,6 +107,45 @@ two_engines! {
         assert_eq!(ask(11).invalid(), ["since"]);
     }
 
+    fn killed_at_any_time_it_goes_on_where_it_was(engine) {
+        const EVENTS: usize = 2000;
+        let (scene, receiver) = (Scene::start(engine), Receiver::start());
+        scene.register(&receiver.url(), &["medication:shipped"]);
+        for _ in 0..2 {
+            let body = json!({
+                "clinic_id": scene.seed.clinic_id, "event_type": "medication:shipped", "count": EVENTS / 2,
+            });
+            scene.staff.post("/sandbox/events/trigger", &body).data();
+        }
+        eventually("all is delivered", || {
+            let ledger = scene.ledger();
+            (ledger.accepted == EVENTS as u64 && ledger.pending == 0).then_some(())
+        });
+        let Scene { server, .. } = scene;
+        let (_, _, store) = server.stop();
+        let ledger = Ledger::of(&store);
+        with_db(&store, async |db| told_days_ago(db, 100).await);
+        let before = rows(&store);
+        assert!(before[1..].iter().all(|count| *count == EVENTS as i64), "{before:?}");
+
+        let mut random = Random::seeded("RETENTION_SEED");
+        let mut seen = vec![before];
+        for _ in 0..12 {
+            let mut run = store.command(&["retention", "run"]).stdout(Stdio::null()).spawn().expect("it runs");
+            std::thread::sleep(Duration::from_millis(random.within(20, 250)));
+            run.kill().expect("it is ours");
+            run.wait().expect("it ends");
+            seen.push(rows(&store));
+            assert_eq!(Ledger::of(&store), ledger, "the books balance at any time");
+        }
+        assert!(seen.is_sorted_by(|one, next| one >= next), "nothing comes back: {seen:?}");
+        store.json(&["retention", "run", "--json"]);
+        let left = store.json(&["retention", "run", "--dry-run", "--json"]);
+        assert_eq!(left["classes"][2]["events"], 0, "{left}");
+        assert_eq!(rows(&store)[1..], [0, 0]);
+        assert_eq!(Ledger::of(&store), ledger);
+    }
+
     fn operators_see_what_would_go(engine) {
         let scene = Scene::start(engine);
         scene.partner.order(&scene.seed);
@@ -94,7 +157,7 @@ two_engines! {
         assert_eq!(names, ["bodies", "attempts", "metadata"]);
         assert_eq!(classes[0], &json!({"class": "bodies", "days": 30, "bodies": 0, "needed_events": 0}));
         let done = store.json(&["retention", "run", "--json"]);
-        assert_eq!(done["classes"][2], json!({"class": "metadata", "days": 90, "events": 0, "deliveries": 0}));
+        assert_eq!(done["classes"][2], json!({"class": "metadata", "days": 90, "events": 0, "deliveries": 0, "replays": 0}));
         // The worker of a server has come to its end as well.
         eventually("doctor tells of it", || {
             let doctor = store.json(&["doctor", "--json"]);
