@@ -50,6 +50,7 @@ pub mod replays;
 pub mod retention;
 pub mod rules;
 pub mod sandbox;
+pub mod sealing;
 pub mod shipments;
 pub mod signals;
 pub mod signatures;

@@ -32,7 +32,7 @@ pub enum Error {
 }
 
 /// Why a value could not be sealed or opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
     #[error("the value does not authenticate")]
     Authentication,
@@ -42,8 +42,13 @@ pub enum SealError {
     UnknownVersion,
     #[error("the clinic has no keys, or they were destroyed")]
     NoKeys,
-    #[error("the master key is not the one this database was sealed with")]
-    WrongMasterKey,
+    #[error("the master key is not the one this database was sealed with: it needs {}", needed.join(" or "))]
+    WrongMasterKey {
+        /// The ids of the master keys that open it.
+        needed: Vec<String>,
+    },
+    #[error("the root that wraps a clinic's key is not known here")]
+    UnknownRoot,
     #[error("a master key is 32 bytes in base64")]
     MasterKeyForm,
     #[error("the master key file: {0}")]
@@ -81,7 +86,7 @@ impl Error {
 
     /// Whether the same job may succeed if it is run again, on newer rows or newer keys.
     pub(crate) fn is_retryable(&self) -> bool {
-        matches!(self, Self::Conflict | Self::Seal(SealError::UnknownVersion))
+        matches!(self, Self::Conflict | Self::Seal(SealError::UnknownVersion | SealError::UnknownRoot))
     }
 
     /// The error for a service thread or pool that has shut down.

@@ -1,8 +1,8 @@
-//! The clinics' keys: made, wrapped by the master key, stored in `clinic_keys`, and kept unwrapped for a while.
+//! The clinics' keys: made, wrapped by a root, stored in `clinic_keys`, and kept unwrapped for a while.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
@@ -12,7 +12,8 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::{
-    engine::{Db, Tx, Value},
+    custody::Custodian,
+    engine::Tx,
     error::{Error, Result, SealError},
     seal::{ClinicKeys, KEY_LEN, MasterKey},
 };
@@ -26,7 +27,9 @@ const CACHE_MAX: usize = 4096;
 const CACHE_TTL: Duration = Duration::from_secs(60);
 
 pub(crate) struct Keyring {
-    master: MasterKey,
+    custodian: Arc<dyn Custodian>,
+    /// By version; the newest wraps.
+    roots: RwLock<BTreeMap<u32, Arc<MasterKey>>>,
     cache: Mutex<HashMap<ClinicId, (Instant, Arc<ClinicKeys>)>>,
 }
 
@@ -35,12 +38,33 @@ pub(crate) struct Keyring {
 pub(crate) type KeyChanges = Vec<(ClinicId, Option<Arc<ClinicKeys>>)>;
 
 impl Keyring {
-    pub(crate) fn new(master: MasterKey) -> Self {
-        Self { master, cache: Mutex::default() }
+    pub(crate) fn new(custodian: Arc<dyn Custodian>) -> Self {
+        Self { custodian, roots: RwLock::default(), cache: Mutex::default() }
     }
 
-    pub(crate) fn derive(&self, purpose: &str) -> [u8; KEY_LEN] {
-        self.master.derive(purpose)
+    pub(crate) fn custodian(&self) -> &Arc<dyn Custodian> {
+        &self.custodian
+    }
+
+    /// Takes in the roots that there are; those that are no more are forgotten.
+    pub(crate) fn set_roots(&self, roots: BTreeMap<u32, Arc<MasterKey>>) {
+        *self.roots.write().unwrap_or_else(PoisonError::into_inner) = roots;
+    }
+
+    /// The newest root and its version.
+    pub(crate) fn newest_root(&self) -> Result<(u32, Arc<MasterKey>)> {
+        let roots = self.roots.read().unwrap_or_else(PoisonError::into_inner);
+        let newest = roots.last_key_value().map(|(version, root)| (*version, root.clone()));
+        newest.ok_or_else(|| SealError::UnknownRoot.into())
+    }
+
+    pub(crate) fn root(&self, version: u32) -> Result<Arc<MasterKey>> {
+        let roots = self.roots.read().unwrap_or_else(PoisonError::into_inner);
+        roots.get(&version).cloned().ok_or_else(|| SealError::UnknownRoot.into())
+    }
+
+    pub(crate) fn derive(&self, purpose: &str) -> Result<[u8; KEY_LEN]> {
+        Ok(self.newest_root()?.1.derive(purpose))
     }
 
     fn cached(&self, clinic: ClinicId) -> Option<Arc<ClinicKeys>> {
@@ -85,7 +109,10 @@ pub(crate) async fn clinic_keys(tx: &mut Tx, clinic: ClinicId) -> Result<Arc<Cli
         }
     }
     let rows = tx
-        .query("select kind, version, wrapped from clinic_keys where clinic_id = $1", &[clinic.into()])
+        .query(
+            "select kind, version, wrapped, coalesce(root, 0) from clinic_keys where clinic_id = $1",
+            &[clinic.into()],
+        )
         .await?;
     let (mut data, mut index) = (Vec::new(), None);
     for row in rows {
@@ -93,7 +120,8 @@ pub(crate) async fn clinic_keys(tx: &mut Tx, clinic: ClinicId) -> Result<Arc<Cli
         let kind = Kind::parse(&columns.take::<String>()?)?;
         let version = columns.take::<u32>()?;
         let wrapped = columns.take::<Vec<u8>>()?;
-        let key = tx.keyring.master.unwrap_key(&kind.place(clinic, version), &wrapped)?;
+        let root = tx.keyring.root(columns.take()?)?;
+        let key = root.unwrap_key(&kind.place(clinic, version), &wrapped)?;
         match kind {
             Kind::Data => data.push((version, key)),
             Kind::Index => index = Some(key),
@@ -105,20 +133,20 @@ pub(crate) async fn clinic_keys(tx: &mut Tx, clinic: ClinicId) -> Result<Arc<Cli
 }
 
 #[derive(Clone, Copy)]
-enum Kind {
+pub(crate) enum Kind {
     Data,
     Index,
 }
 
 impl Kind {
-    const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Data => "data",
             Self::Index => "index",
         }
     }
 
-    fn parse(text: &str) -> Result<Self> {
+    pub(crate) fn parse(text: &str) -> Result<Self> {
         match text {
             "data" => Ok(Self::Data),
             "index" => Ok(Self::Index),
@@ -127,7 +155,7 @@ impl Kind {
     }
 
     /// The additional data of a wrapped key: clinic (16 bytes), version (4), kind.
-    fn place(self, clinic: ClinicId, version: u32) -> Vec<u8> {
+    pub(crate) fn place(self, clinic: ClinicId, version: u32) -> Vec<u8> {
         [clinic.0.as_bytes().as_slice(), &version.to_be_bytes(), self.as_str().as_bytes()].concat()
     }
 }
@@ -135,12 +163,18 @@ impl Kind {
 async fn key_insert(tx: &mut Tx, clinic: ClinicId, kind: Kind, version: u32, now: Ts) -> Result<u64> {
     let mut key = Zeroizing::new([0; KEY_LEN]);
     rand::fill(key.as_mut_slice()).map_err(|_| SealError::Random)?;
-    let wrapped = tx.keyring.master.wrap(&kind.place(clinic, version), key.as_slice());
+    let (root, root_key) = tx.keyring.newest_root()?;
+    let newest: Option<u32> = tx.query_one("select max(version) from roots", &[]).await?.columns().take()?;
+    if newest != Some(root) {
+        return Err(SealError::UnknownRoot.into());
+    }
+    let wrapped = root_key.wrap(&kind.place(clinic, version), key.as_slice());
     tx.key_changes.push((clinic, None));
     tx.execute(
-        "insert into clinic_keys (clinic_id, kind, version, wrapped, created_at) values ($1, $2, $3, $4, $5)
+        "insert into clinic_keys (clinic_id, kind, version, wrapped, created_at, root)
+         values ($1, $2, $3, $4, $5, $6)
          on conflict (clinic_id, kind, version) do nothing",
-        &[clinic.into(), kind.as_str().into(), version.into(), wrapped.into(), now.into()],
+        &[clinic.into(), kind.as_str().into(), version.into(), wrapped.into(), now.into(), root.into()],
     )
     .await
 }
@@ -171,51 +205,4 @@ pub async fn clinic_keys_destroy(tx: &mut Tx, clinic: ClinicId) -> Result<()> {
     tx.execute("delete from clinic_keys where clinic_id = $1", &[clinic.into()]).await?;
     tx.key_changes.push((clinic, None));
     Ok(())
-}
-
-const CHECK: &str = "select value from platform_settings where name = 'master_key_check'";
-
-/// Compares the master key with the one that the database was first started with, if it was started before.
-///
-/// # Errors
-/// [`SealError::WrongMasterKey`].
-pub(crate) async fn master_key_verify(db: &Db) -> Result<()> {
-    let expected = check_value(&db.keyring().master);
-    let stored = db
-        .read(move |tx: &mut Tx| {
-            Box::pin(async move {
-                if !tx.table_exists("platform_settings").await? {
-                    return Ok::<_, Error>(None);
-                }
-                tx.query_opt(CHECK, &[]).await?.map(|row| row.columns().take::<String>()).transpose()
-            })
-        })
-        .await?;
-    match stored {
-        Some(stored) if stored != expected => Err(SealError::WrongMasterKey.into()),
-        _ => Ok(()),
-    }
-}
-
-/// Stores the check value of the master key at the first start, and verifies it at every other.
-pub(crate) async fn master_key_store(db: &Db) -> Result<()> {
-    let value = check_value(&db.keyring().master);
-    db.write(move |tx: &mut Tx| {
-        let value = Value::from(&value);
-        Box::pin(async move {
-            tx.execute(
-                "insert into platform_settings (name, value) values ('master_key_check', $1)
-                 on conflict (name) do nothing",
-                &[value],
-            )
-            .await
-        })
-    })
-    .await?;
-    master_key_verify(db).await
-}
-
-/// Derived one way: it tells whether two master keys are the same and nothing else.
-fn check_value(master: &MasterKey) -> String {
-    hex::encode(master.derive("check"))
 }

@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod clinic_drugs;
 pub mod counters;
+pub mod custody;
 pub mod decisions;
 pub mod deliveries;
 mod documents;
@@ -34,7 +35,9 @@ pub mod rate_usage;
 pub mod refill_thresholds;
 pub mod refills;
 pub mod replays;
+pub mod reseal;
 pub mod retention;
+pub mod roots;
 mod rows;
 pub mod rules_packs;
 pub mod sandbox;

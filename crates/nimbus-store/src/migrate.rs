@@ -11,7 +11,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use crate::{
     engine::{Db, Engine, Tx, partitions, positions, sqlite_connect},
     error::{Error, Result},
-    inventory, keyring,
+    inventory, keyring, roots,
 };
 
 mod sqlite {
@@ -31,7 +31,7 @@ fn runner(engine: Engine) -> Runner {
     }
 }
 
-/// Brings the schema up to date, verifies the master key, makes the platform's keys and the coming weeks' partitions,
+/// Brings the schema up to date, makes the first root and the platform's keys and the coming weeks' partitions,
 /// and seals what an earlier release left in the clear. May be run by any number of processes at once, and again.
 ///
 /// # Errors
@@ -48,8 +48,8 @@ pub async fn run(db: &Db) -> Result<()> {
         runner.run_async(&mut *conn).await.map_err(Error::database)?;
         positions::follow_cluster(&mut conn).await?;
     }
-    keyring::master_key_store(db).await?;
     let now = Ts::from_micros(jiff::Timestamp::now().as_microsecond());
+    roots::roots_ensure(db, now).await?;
     // Staff's and machines' stored replies belong to no clinic: the platform's own keys seal them.
     db.write(move |tx: &mut Tx| Box::pin(keyring::clinic_keys_create(tx, keyring::PLATFORM, now))).await?;
     // No SQL seals: what V24 found in the clear is sealed once there are keys.

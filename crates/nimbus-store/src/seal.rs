@@ -30,7 +30,7 @@ const NONCE_LEN: usize = 12;
 const TAG_LEN: usize = 16;
 pub(crate) const KEY_LEN: usize = 32;
 
-/// The key over all keys. It wraps each clinic's keys and never touches patient data itself.
+/// A key over keys: it wraps others and never touches patient data itself.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct MasterKey([u8; KEY_LEN]);
 
@@ -96,6 +96,20 @@ impl MasterKey {
         fs::File::open(folder)?.sync_all()
     }
 
+    pub(crate) fn bytes(&self) -> [u8; KEY_LEN] {
+        self.0
+    }
+
+    /// Tells it from other master keys, and nothing else about it: `local:` and 16 hexadecimal digits.
+    pub fn id(&self) -> String {
+        id_of_check(&self.check())
+    }
+
+    /// Derived one way: it tells whether two master keys are the same and nothing else.
+    pub(crate) fn check(&self) -> String {
+        hex::encode(self.derive("check"))
+    }
+
     /// A key for one other purpose, named by `label` (HKDF-SHA256, RFC 5869).
     pub fn derive(&self, label: &str) -> [u8; KEY_LEN] {
         derive(&self.0, &[b"nimbus master ", label.as_bytes()])
@@ -117,6 +131,11 @@ impl MasterKey {
     fn wrapping_key(&self) -> RandomizedNonceKey {
         cipher(&Zeroizing::new(self.derive("wrap")))
     }
+}
+
+/// The id of the master key that this is the check value of.
+pub(crate) fn id_of_check(check: &str) -> String {
+    format!("local:{}", check.get(..16).unwrap_or(check))
 }
 
 /// The place of a sealed value. A value opens only at the place where it was sealed.

@@ -202,3 +202,8 @@ pub async fn told_days_ago(db: &Db, days: i64) {
     });
     written.await.map_err(|error: crate::Error| error).expect("it happened then");
 }
+
+/// Has the master key itself wrap every clinic's key, as before there were roots.
+pub async fn master_by_itself(db: &Db, master: &MasterKey) {
+    crate::roots::taken_back(db, master).await.expect("the roots go");
+}

@@ -246,7 +246,7 @@ async fn read_claimed(tx: &mut Tx, rows: &[Row], token: Uuid, now: Ts) -> Result
     Ok((claimed, broken))
 }
 
-/// A payload, or `None` if it is gone or is not what was sealed. A key that is not known here yet is an error: the
+/// A payload, or `None` if it is gone, is not what was sealed, or its clinic's keys were destroyed. A key that is not known here yet is an error: the
 /// next claim knows it.
 async fn open_body(
     tx: &mut Tx,
@@ -255,8 +255,12 @@ async fn open_body(
     sealed: Option<Vec<u8>>,
 ) -> Result<Option<Vec<u8>>> {
     let Some(sealed) = sealed else { return Ok(None) };
-    match tx.keys(clinic).await?.open(body_at(event), &sealed) {
-        Err(Error::Seal(SealError::Authentication | SealError::Format)) => Ok(None),
+    let opened = match tx.keys(clinic).await {
+        Ok(keys) => keys.open(body_at(event), &sealed),
+        Err(error) => Err(error),
+    };
+    match opened {
+        Err(Error::Seal(SealError::Authentication | SealError::Format | SealError::NoKeys)) => Ok(None),
         opened => opened.map(Some),
     }
 }

@@ -17,8 +17,10 @@ use std::{future::Future, path::Path, pin::Pin, sync::Arc, time::Duration};
 use uuid::Uuid;
 
 use crate::{
-    error::{JobError, Result},
-    keyring::{self, Keyring},
+    custody::Custodian,
+    error::{Error, JobError, Result, SealError},
+    keyring::Keyring,
+    roots,
     seal::{KEY_LEN, MasterKey},
 };
 
@@ -65,9 +67,10 @@ impl Db {
     /// Opens a file, creating it (readable by its owner alone) if there is none. Other processes may have it open.
     ///
     /// # Errors
-    /// `Seal(WrongMasterKey)` if it was first started with another master key.
-    pub async fn open_sqlite(path: &Path, master: MasterKey) -> Result<Self> {
-        let keyring = Arc::new(Keyring::new(master));
+    /// `Seal(WrongMasterKey)` if it is not the master key, or one of several, that opens the database; then nothing was
+    /// changed.
+    pub async fn open_sqlite(path: &Path, master: impl Into<Arc<dyn Custodian>>) -> Result<Self> {
+        let keyring = Arc::new(Keyring::new(master.into()));
         let handle = sqlite::Handle::open(path, &keyring).await?;
         Self::verified(keyring, Handle::Sqlite(handle)).await
     }
@@ -77,8 +80,12 @@ impl Db {
     ///
     /// # Errors
     /// As [`Db::open_sqlite`], and `Unavailable` if the server does not answer.
-    pub async fn open_postgres(url: &str, master: MasterKey, max_connections: usize) -> Result<Self> {
-        let keyring = Arc::new(Keyring::new(master));
+    pub async fn open_postgres(
+        url: &str,
+        master: impl Into<Arc<dyn Custodian>>,
+        max_connections: usize,
+    ) -> Result<Self> {
+        let keyring = Arc::new(Keyring::new(master.into()));
         let handle = postgres::Handle::open(url, max_connections, keyring.clone())?;
         Self::verified(keyring, Handle::Postgres(handle)).await
     }
@@ -86,7 +93,7 @@ impl Db {
     async fn verified(keyring: Arc<Keyring>, handle: Handle) -> Result<Self> {
         let db = Self(Arc::new(Inner { keyring, appends: appends::Appends::default(), handle }));
         db.ping().await?;
-        keyring::master_key_verify(&db).await?;
+        roots::roots_open(&db).await?;
         Ok(db)
     }
 
@@ -122,7 +129,10 @@ impl Db {
                 Handle::Postgres(handle) => handle.write(job.clone()).await,
             };
             match result {
-                Err(error) if attempt < WRITE_ATTEMPTS && is_retryable(&error) => pause(attempt).await,
+                Err(error) if attempt < WRITE_ATTEMPTS && is_retryable(&error) => {
+                    self.learn_roots(&error).await?;
+                    pause(attempt).await;
+                }
                 done => return done,
             }
             attempt += 1;
@@ -152,7 +162,10 @@ impl Db {
                 Handle::Postgres(handle) => handle.read(job.clone()).await,
             };
             match result {
-                Err(error) if attempt < READ_ATTEMPTS && is_retryable(&error) => attempt += 1,
+                Err(error) if attempt < READ_ATTEMPTS && is_retryable(&error) => {
+                    self.learn_roots(&error).await?;
+                    attempt += 1;
+                }
                 done => return done,
             }
         }
@@ -181,6 +194,17 @@ impl Db {
         self.read(move |tx| job(tx)).await
     }
 
+    /// Reads the roots again where a job met one that another process has made.
+    fn learn_roots<'a, E: JobError>(&'a self, error: &E) -> BoxFuture<'a, Result<(), E>> {
+        let is_unknown = matches!(error.as_store(), Some(Error::Seal(SealError::UnknownRoot)));
+        Box::pin(async move {
+            match is_unknown {
+                true => Ok(roots::roots_refresh(self).await?),
+                false => Ok(()),
+            }
+        })
+    }
+
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<()> {
         self.read(|tx| Box::pin(async move { tx.query_one("select 1", &[]).await.map(drop) })).await
@@ -194,9 +218,13 @@ impl Db {
         }
     }
 
-    /// A key for one purpose beside sealing, derived from the master key: the same in every process on this database.
+    /// A key for one purpose beside sealing, derived from the newest root: the same in every process that was started
+    /// since there is that root. Before the first migration has made one it is a key that nobody else has.
     pub fn derived_key(&self, purpose: &str) -> [u8; KEY_LEN] {
-        self.0.keyring.derive(purpose)
+        self.0.keyring.derive(purpose).unwrap_or_else(|_| {
+            // Without random bytes nothing may be signed.
+            MasterKey::generate().expect("the system gives random bytes").derive(purpose)
+        })
     }
 
     pub(crate) fn keyring(&self) -> &Arc<Keyring> {
@@ -221,11 +249,11 @@ impl Db {
 }
 
 fn is_retryable(error: &impl JobError) -> bool {
-    error.as_store().is_some_and(crate::Error::is_retryable)
+    error.as_store().is_some_and(Error::is_retryable)
 }
 
 fn is_busy(error: &impl JobError) -> bool {
-    matches!(error.as_store(), Some(crate::Error::Busy))
+    matches!(error.as_store(), Some(Error::Busy))
 }
 
 /// A random wait of up to 2, 4, 8 … ms, so that two who met do not meet again.

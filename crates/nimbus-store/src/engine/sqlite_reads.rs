@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn a_read_ends_with_its_time_or_its_caller_and_the_connection_goes_on() {
         let conn = rusqlite::Connection::open_in_memory().unwrap();
-        let mut tx = Tx::new(Conn::Sqlite(conn), Arc::new(Keyring::new(MasterKey::new([7; 32]))));
+        let mut tx = Tx::new(Conn::Sqlite(conn), Arc::new(Keyring::new(MasterKey::new([7; 32]).into())));
         let endless: Job<i64, Error> = Arc::new(|tx| count(tx, ENDLESS));
         let short: Job<i64, Error> = Arc::new(|tx| count(tx, "select 7"));
         let mut run = |job: &Job<i64, Error>, limit, abandoned: &Arc<AtomicBool>| {
