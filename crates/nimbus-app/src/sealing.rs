@@ -8,9 +8,9 @@ pub use nimbus_store::{
     roots::{Retired, Root},
 };
 use nimbus_store::{
-    keyring,
+    endpoints, keyring,
     reseal::{self, Sealed},
-    roots, tenants,
+    roots, sandbox, tenants,
 };
 
 use crate::{
@@ -124,18 +124,23 @@ pub async fn clinic_prune(app: &App, call: &Call, clinic: ClinicId) -> Result<u6
     .await
 }
 
-/// Destroys all keys of a deleted clinic: what they have sealed cannot be read again, wherever it is. Other processes
-/// forget them within a minute.
+/// Erases a deleted clinic: its people, prescriptions, orders and parcels are deleted, and its keys destroyed, so that
+/// what they have sealed cannot be read again, wherever it is. Other processes forget the keys within a minute. The
+/// audit log, events without what they say, and deliveries stay.
 ///
 /// # Errors
-/// `Invalid` if the clinic is not deleted.
+/// `Invalid` if the clinic is not deleted, or has webhooks that are not.
 pub async fn clinic_destroy(app: &App, call: &Call, clinic: ClinicId) -> Result<()> {
     app.act(call, clinic, |tx, cx, &clinic| {
         Box::pin(async move {
             let found = tenants::clinic_get(tx, clinic).await?.ok_or(Error::NotFound("Clinic"))?;
             if found.deleted_at.is_none() {
-                return Err(Error::field("clinic_id", "is a clinic that is not deleted"));
+                return Err(Error::field("clinic_id", "is not deleted"));
             }
+            if endpoints::endpoints_live(tx, clinic).await? > 0 {
+                return Err(Error::field("clinic_id", "has webhooks: delete them first"));
+            }
+            sandbox::clinic_data_delete(tx, clinic, None).await?;
             keyring::clinic_keys_destroy(tx, clinic).await?;
             audited(tx, cx, Some(clinic), "clinic_key.destroy", "clinic", clinic.0).await
         })

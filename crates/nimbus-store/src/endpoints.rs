@@ -541,3 +541,9 @@ pub async fn public_keys_any(tx: &mut Tx, id: Option<EndpointId>, now: Ts) -> Re
     let rows = tx.query(sql, &[id.into(), now.into(), PUBLIC_KEYS_MAX.into()]).await?;
     rows.iter().map(|row| row.columns().take()).collect()
 }
+
+/// How many endpoints of a clinic are not deleted.
+pub async fn endpoints_live(tx: &mut Tx, clinic: ClinicId) -> Result<i64> {
+    let sql = "select count(*) from webhook_endpoints where clinic_id = $1 and deleted_at is null";
+    tx.query_one(sql, &[clinic.into()]).await?.columns().take()
+}

@@ -4,7 +4,7 @@ use nimbus_core::{ids::ClinicId, quantity::Quantity};
 
 use crate::{
     engine::{Columns, Row, Tx},
-    error::{Error, Result},
+    error::{Error, Result, SealError},
     seal::ClinicKeys,
 };
 
@@ -19,14 +19,18 @@ pub(crate) use list_columns;
 /// Reads one row of a tenant table, whose first column, the clinic, has been read already.
 pub(crate) type Read<T> = fn(&mut Columns<'_>, ClinicId, &ClinicKeys) -> Result<T>;
 
-/// Reads rows that begin with their clinic, each with the keys of its clinic.
+/// Reads rows that begin with their clinic, each with the keys of its clinic. Rows of a clinic whose keys were destroyed
+/// are erased: they are passed over.
 pub(crate) async fn read_rows<T>(tx: &mut Tx, rows: Vec<Row>, read: Read<T>) -> Result<Vec<T>> {
     let mut items = Vec::with_capacity(rows.len());
     for row in &rows {
         let mut columns = row.columns();
         let clinic = columns.take()?;
-        let keys = tx.keys(clinic).await?;
-        items.push(read(&mut columns, clinic, &keys)?);
+        match tx.keys(clinic).await {
+            Ok(keys) => items.push(read(&mut columns, clinic, &keys)?),
+            Err(Error::Seal(SealError::NoKeys)) => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(items)
 }

@@ -34,7 +34,7 @@ pub(crate) async fn open_store(settings: &Settings) -> Result<Db, Failure> {
 
 /// Opens the store as it is.
 pub(crate) async fn connect(settings: &Settings) -> Result<Db, Failure> {
-    let master = settings.master_key()?;
+    let master = settings.custodian()?;
     if let Some(url) = &settings.database_url {
         return Ok(Db::open_postgres(url, master, settings.database_connections).await?);
     }

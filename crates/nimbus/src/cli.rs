@@ -39,6 +39,18 @@ pub(crate) struct SettingsArgs {
     /// File with the master key: 32 bytes in base64
     #[arg(long, env = "NIMBUS_MASTER_KEY_FILE", global = true)]
     pub(crate) master_key_file: Option<PathBuf>,
+    /// Vault whose transit engine has the master key, in place of a file; its token is in NIMBUS_VAULT_TOKEN or a file
+    #[arg(long, env = "NIMBUS_VAULT_URL", global = true)]
+    pub(crate) vault_url: Option<String>,
+    /// Mount and name of the key there, as transit/nimbus
+    #[arg(long, env = "NIMBUS_VAULT_KEY", global = true)]
+    pub(crate) vault_key: Option<String>,
+    /// File in which an agent keeps the token
+    #[arg(long, env = "NIMBUS_VAULT_TOKEN_FILE", global = true)]
+    pub(crate) vault_token_file: Option<PathBuf>,
+    /// File with the certificates (PEM) that vouch for the Vault, in place of the public ones
+    #[arg(long, env = "NIMBUS_VAULT_CA_FILE", global = true)]
+    pub(crate) vault_ca_file: Option<PathBuf>,
     /// Lets webhook endpoints be on http and loopback; a sandbox only
     #[arg(long, env = "NIMBUS_ALLOW_LOCAL_WEBHOOKS", global = true, num_args = 0..=1, default_missing_value = "true")]
     pub(crate) allow_local_webhooks: Option<bool>,
@@ -194,9 +206,72 @@ pub(crate) enum Command {
     /// What is past its age
     #[command(subcommand)]
     Retention(RetentionCommand),
+    /// The master key, and the keys that seal the clinics' patient data
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Which master keys open the store
+    Status,
+    /// The key over all keys
+    #[command(subcommand)]
+    Master(MasterKeyCommand),
+    /// The keys that seal a clinic's patient data
+    #[command(subcommand)]
+    Clinic(ClinicKeyCommand),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum MasterKeyCommand {
+    /// Have another master key take the place of the one in use; until that is retired, both open the store
+    Rotate(NewMasterKey),
+    /// Let a master key go that another one has taken the place of
+    Retire {
+        /// As status shows it
+        key_id: String,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct NewMasterKey {
+    /// File with the new key, made if it is not there
+    #[arg(long, conflicts_with = "new_vault_key")]
+    pub(crate) new_key_file: Option<PathBuf>,
+    /// Mount and name of the new key in a Vault, as transit/nimbus; the token is that of the settings
+    #[arg(long)]
+    pub(crate) new_vault_key: Option<String>,
+    /// Address of that Vault, if it is not that of the settings
+    #[arg(long, requires = "new_vault_key")]
+    pub(crate) new_vault_url: Option<String>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ClinicKeyCommand {
+    /// The data keys of a clinic
+    List { clinic: String },
+    /// Give a clinic a new data key, which seals from now on
+    Rotate { clinic: String },
+    /// Seal anew what older data keys have sealed
+    Reseal {
+        clinic: String,
+        /// Only count it
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Destroy the data keys but the newest, which nothing is sealed by any more
+    Prune { clinic: String },
+    /// Destroy all keys of a deleted clinic: its patient data cannot be read again, in backups either
+    Destroy {
+        clinic: String,
+        /// The clinic's id once more
+        #[arg(long)]
+        confirm: String,
+    },
 }
 
 #[derive(Subcommand)]

@@ -19,12 +19,16 @@ use nimbus_app::{
 };
 use nimbus_carriers::provider::Shipping;
 use nimbus_core::{access::Environment, eligibility::OwnThresholds, formulary::Formulary, rules::Packs};
-use nimbus_store::MasterKey;
+use nimbus_store::{MasterKey, custody::Custodian};
 use nimbus_web::Brand;
 use nimbus_webhooks::{deadline::Deadline, guard::AddressPolicy, schedule::RetryScale};
 
 use self::origins::is_local;
-use crate::{Failure, config_shipping::ShippingArgs};
+use crate::{
+    Failure,
+    config_shipping::ShippingArgs,
+    vault::{Token, Vault, VaultSettings},
+};
 
 pub(crate) use show::check;
 
@@ -36,6 +40,11 @@ pub(crate) struct Settings {
     pub(crate) database_connections: usize,
     master_key_file: Option<PathBuf>,
     master_key: Option<String>,
+    vault_url: Option<String>,
+    vault_key: Option<String>,
+    vault_token: Option<String>,
+    vault_token_file: Option<PathBuf>,
+    vault_ca_file: Option<PathBuf>,
     pub(crate) allow_local_webhooks: bool,
     retry_scale: Option<String>,
     /// Seconds.
@@ -93,8 +102,8 @@ impl Settings {
             (self.webhook_deadline.is_some(), "webhook_deadline is for a sandbox only"),
             (self.sandbox_auto_advance > 0, "sandbox_auto_advance is for a sandbox only"),
             (
-                self.master_key.is_none() && self.master_key_file.is_none(),
-                "a master key must be given (NIMBUS_MASTER_KEY_FILE or NIMBUS_MASTER_KEY)",
+                self.master_key.is_none() && self.master_key_file.is_none() && self.vault_url.is_none(),
+                "a master key must be given (NIMBUS_MASTER_KEY_FILE, NIMBUS_MASTER_KEY or NIMBUS_VAULT_URL)",
             ),
             (
                 !self.behind_proxy,
@@ -124,6 +133,32 @@ impl Settings {
             return Ok(());
         }
         Err(format!("production refuses these settings:\n  - {}", problems.join("\n  - ")).into())
+    }
+
+    /// Who has the master key: a Vault, or this process.
+    pub(crate) fn custodian(&self) -> Result<Arc<dyn Custodian>, Failure> {
+        match (&self.vault_url, self.master_key.is_some() || self.master_key_file.is_some()) {
+            (Some(_), true) => Err("the master key is in a Vault or given, not both".into()),
+            (Some(_), false) => self.vault(None, None),
+            (None, _) => Ok(self.master_key()?.into()),
+        }
+    }
+
+    /// A key in a Vault: that of the settings, but for what is given.
+    pub(crate) fn vault(&self, url: Option<&str>, key: Option<&str>) -> Result<Arc<dyn Custodian>, Failure> {
+        let url = url.or(self.vault_url.as_deref()).ok_or("vault_url must be given")?;
+        let key = key.or(self.vault_key.as_deref()).ok_or("vault_key must be given")?;
+        let token = match (&self.vault_token, &self.vault_token_file) {
+            (Some(text), _) => Token::Text(text.clone()),
+            (None, Some(path)) => Token::File(path.clone()),
+            (None, None) => {
+                return Err(
+                    "Vault's token must be given (NIMBUS_VAULT_TOKEN_FILE or NIMBUS_VAULT_TOKEN)".into()
+                );
+            }
+        };
+        let (url, key, ca_file) = (url.to_owned(), key.to_owned(), self.vault_ca_file.clone());
+        Ok(Arc::new(Vault::new(&VaultSettings { url, key, token, ca_file })?))
     }
 
     /// The master key: from the environment, a file, or (a sandbox's own) the data folder.

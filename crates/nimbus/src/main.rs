@@ -8,12 +8,14 @@ mod config_file;
 mod config_shipping;
 mod demo;
 mod doctor;
+mod keys;
 mod metrics;
 mod openapi;
 mod retention;
 mod rules;
 mod seed;
 mod serve;
+mod vault;
 mod webhook;
 
 use std::process::ExitCode;
@@ -63,6 +65,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Retention(RetentionCommand::Run { dry_run, json }) => {
             retention::run(&settings, dry_run, json).await
         }
+        Command::Keys(command) => keys::keys(&settings, command).await,
         Command::Config(ConfigCommand::Check) => config::check(&settings),
     }
 }

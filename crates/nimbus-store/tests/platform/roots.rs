@@ -130,7 +130,8 @@ fn keys_from_before_there_were_roots_get_one() {
         let runs = [test.place.open(master_key()).await.unwrap(), opened.clone()];
         let [one, other] = &runs;
         let (one, other) = tokio::join!(nimbus_store::migrate::run(one), nimbus_store::migrate::run(other));
-        (one.unwrap(), other.unwrap());
+        one.unwrap();
+        other.unwrap();
         assert_eq!(wrapped(&opened).await, [(1, 4)]);
         assert_eq!(keys(&opened, clinic).await.unwrap().open(AT, &sealed).unwrap(), b"before");
         assert!(is_refused(test.place.open(MasterKey::new([8; 32])).await, &master_key()));

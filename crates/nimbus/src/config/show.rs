@@ -18,6 +18,12 @@ impl fmt::Display for Settings {
         writeln!(f, "database_connections       = {}", self.database_connections)?;
         writeln!(f, "master_key_file            = {}", path(&self.master_key_file))?;
         writeln!(f, "master_key                 = {}", set(&self.master_key))?;
+        let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "(not set)".to_owned());
+        writeln!(f, "{:<26} = {}", "vault_url", text(&self.vault_url))?;
+        writeln!(f, "{:<26} = {}", "vault_key", text(&self.vault_key))?;
+        writeln!(f, "{:<26} = {}", "vault_token", set(&self.vault_token))?;
+        writeln!(f, "{:<26} = {}", "vault_token_file", path(&self.vault_token_file))?;
+        writeln!(f, "{:<26} = {}", "vault_ca_file", path(&self.vault_ca_file))?;
         writeln!(f, "allow_local_webhooks       = {}", self.allow_local_webhooks)?;
         writeln!(f, "retry_scale                = {}", self.retry_scale.as_deref().unwrap_or("1"))?;
         writeln!(f, "{:<26} = {}", "webhook_deadline", self.webhook_deadline.unwrap_or(10))?;

@@ -20,6 +20,7 @@ mod holds;
 mod idempotency;
 mod idempotency_property;
 mod inventory;
+mod keys;
 mod label_crash;
 mod labels;
 mod licenses;

@@ -108,7 +108,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// A patient with everything, an order with everything, its whole life, and what goes wrong on the way.
-fn live_through(server: &Server, seed: &Seed) {
+pub(crate) fn live_through(server: &Server, seed: &Seed) {
     let (partner, staff) = (server.partner(seed), server.staff(seed));
     let hook = json!({"clinic_id": seed.clinic_id, "webhook_url": "http://127.0.0.1:65000/hook", "event_types": ["*"]});
     let hook = text(&partner.post("/webhook", &hook).data()["webhook_id"]);

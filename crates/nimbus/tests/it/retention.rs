@@ -9,7 +9,7 @@ use nimbus_store::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    PATIENCE, Store, eventually,
+    Engine, PATIENCE, Store, eventually,
     random::Random,
     receiver::Receiver,
     story::text,
@@ -131,7 +131,7 @@ two_engines! {
         let mut random = Random::seeded("RETENTION_SEED");
         let mut seen = vec![before];
         for _ in 0..12 {
-            let mut run = store.command(&["retention", "run"]).stdout(Stdio::null()).spawn().expect("it runs");
+            let mut run = store.command(&["retention", "run"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
             std::thread::sleep(Duration::from_millis(random.within(20, 250)));
             run.kill().expect("it is ours");
             run.wait().expect("it ends");
@@ -142,7 +142,8 @@ two_engines! {
         store.json(&["retention", "run", "--json"]);
         let left = store.json(&["retention", "run", "--dry-run", "--json"]);
         assert_eq!(left["classes"][2]["events"], 0, "{left}");
-        assert_eq!(rows(&store)[1..], [0, 0]);
+        // Positions of events go on where they were: SQLite keeps the last one, and what was sent of it.
+        assert_eq!(rows(&store)[1..], [i64::from(engine == Engine::Sqlite), 0]);
         assert_eq!(Ledger::of(&store), ledger);
     }
 
