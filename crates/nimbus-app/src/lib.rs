@@ -4,6 +4,7 @@
 //! the tenant, asks `nimbus-core`, and has `nimbus-store` write the outcome. No HTTP, no SQL, no reply shapes.
 
 pub mod actor;
+pub mod audit;
 pub mod auth;
 pub mod carrier_feed;
 pub mod carriers;

@@ -24,9 +24,8 @@ use nimbus_core::{
 };
 use nimbus_store::{
     Db,
-    audit::audit_list,
-    page::Page,
     tenants::{Clinic, Partner, PartnerStatus, clinic_insert, partner_insert},
+    testing::audited,
     two_engines,
 };
 use nimbus_webhooks::guard::AddressPolicy;
@@ -123,9 +122,7 @@ async fn receiver() -> (String, Arc<AtomicU32>) {
 
 /// The actions on record for a clinic, oldest first.
 async fn on_record(db: &Db, clinic: ClinicId) -> Vec<String> {
-    let read = db
-        .read(move |tx| Box::pin(async move { audit_list(tx, Some(clinic), None, &Page::default()).await }));
-    read.await.unwrap().items.into_iter().rev().map(|row| row.action).collect()
+    audited(db, Some(clinic), None).await.into_iter().rev().map(|row| row.action).collect()
 }
 
 two_engines! {

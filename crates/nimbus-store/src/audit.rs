@@ -1,4 +1,13 @@
-//! The audit log, append-only: who did what to which record, when, from where, why (45 CFR 164.312(b)).
+//! The audit log, append-only: who did what to which record, when, from where, why (45 CFR 164.312(b)). Its rows commit
+//! with the facts; a chain beside them tells when one was changed.
+
+mod chain;
+mod checkpoints;
+mod encode;
+mod keys;
+mod rows;
+mod search;
+mod walk;
 
 use nimbus_core::{
     access::By,
@@ -7,10 +16,20 @@ use nimbus_core::{
 };
 use uuid::Uuid;
 
+pub use chain::{
+    Head, Link, Standing, Step, chain_advance, chain_head, chain_lease, chain_lease_end, chain_standing,
+    chain_step,
+};
+pub use checkpoints::{Checkpoint, checkpoint_last, checkpoint_over, checkpoint_write};
+pub use encode::{BEFORE_FIRST, Hash, checkpoint_content, link_hash, row_hash};
+pub use keys::{PublicKey, audit_public_keys};
+pub use rows::{Place, Placed};
+pub use search::{Found, Linked, Range, Search, audit_search, chain_range, linked_after};
+pub use walk::{Difference, Walk, Window, Wrong, walk_begin, walk_on_record, walk_read, walk_write};
+
 use crate::{
-    engine::{Db, Insert, Row, Statement, Tx, insert_into},
+    engine::{Columns, Db, Insert, Statement, insert_into},
     error::Result,
-    page::{Page, Slice},
 };
 
 /// An access to be put on record. The words are from closed sets of the caller's; `reason` is what the actor
@@ -49,14 +68,35 @@ pub struct AuditRow {
     pub reason: Option<String>,
 }
 
+impl AuditRow {
+    /// What stands for a row whose columns are not what they should be.
+    fn unreadable() -> Self {
+        Self {
+            id: AuditId(Uuid::nil()),
+            clinic_id: None,
+            at: Ts::from_micros(0),
+            actor_kind: String::new(),
+            actor: String::new(),
+            action: String::new(),
+            subject: String::new(),
+            subject_id: None,
+            request_id: None,
+            address: None,
+            reason: None,
+        }
+    }
+}
+
 macro_rules! columns {
     () => {
         "id, clinic_id, at, actor_kind, actor, action, subject, subject_id, request_id, address, reason"
     };
 }
 
-fn read(row: &Row) -> Result<AuditRow> {
-    let mut columns = row.columns();
+pub(crate) use columns;
+
+/// Reads a row's [`columns`].
+pub(crate) fn read_columns(columns: &mut Columns<'_>) -> Result<AuditRow> {
     Ok(AuditRow {
         id: columns.take()?,
         clinic_id: columns.take()?,
@@ -105,25 +145,4 @@ pub async fn audit_append(db: &Db, entries: &[AuditEntry]) -> Result<()> {
         db.append(audit_statements(entries)).await?;
     }
     Ok(())
-}
-
-/// Entries, newest first: of one clinic or of all, about one subject or any. An entry never changes, so both
-/// ranges of the page are of its time.
-pub async fn audit_list(
-    tx: &mut Tx,
-    clinic: Option<ClinicId>,
-    subject_id: Option<Uuid>,
-    page: &Page,
-) -> Result<Slice<AuditRow>> {
-    let sql = concat!(
-        "select ",
-        columns!(),
-        " from audit
-          where id < $2 and (at >= $3 or $3 is null) and (at < $4 or $4 is null)
-            and (at >= $5 or $5 is null) and (at < $6 or $6 is null)
-            and (clinic_id = $7 or $7 is null) and (subject_id = $8 or $8 is null)
-          order by id desc limit $1"
-    );
-    let rows = tx.query(sql, &page.args_any([clinic.into(), subject_id.into()])).await?;
-    Ok(page.slice(rows.iter().map(read).collect::<Result<_>>()?))
 }

@@ -1,6 +1,6 @@
-//! Faults on purpose: points on the way of a delivery at which a test has the caller wait, fail, panic, or stop for good
-//! as if its process had been killed. They are compiled with the feature `faults`, which tests alone ask for; without
-//! it they are empty.
+//! Faults on purpose: points on the way of a delivery, and of the audit's chain, at which a test has the caller wait,
+//! fail, panic, or stop for good as if its process had been killed. They are compiled with the feature `faults`, which
+//! tests alone ask for; without it they are empty.
 
 use nimbus_core::words;
 
@@ -11,8 +11,8 @@ mod plan;
 pub use plan::{Here, Plan, Tally, here, pause, point};
 
 words! {
-    /// Where something may go wrong: before, within and after each transaction of the delivery path, and at its other
-    /// awaits.
+    /// Where something may go wrong: before, within and after each transaction of the delivery path and of the audit's
+    /// chain, and at its other awaits.
     pub enum Point {
         /// A change is about to be written, with its events and deliveries.
         Publish = "publish",
@@ -51,6 +51,10 @@ words! {
         Replay = "replay",
         ReplayCommit = "replay.commit",
         Replayed = "replayed",
+        /// The next rows of the audit log are about to be linked.
+        Link = "link",
+        LinkCommit = "link.commit",
+        Linked = "linked",
     }
 }
 

@@ -34,7 +34,8 @@ macro_rules! sealed {
     };
 }
 
-/// Every such column but the stored replies of idempotency keys, which have no clinic and are gone after a day.
+/// Every such column but the stored replies of idempotency keys, which have no clinic and are gone after a day. What the
+/// platform's own keys seal is not a clinic's.
 pub const SEALED: &[Sealed] = sealed! {
     "api_keys" by "id": "secret";
     "attempts" by "id": "response" "response_headers";
@@ -43,7 +44,6 @@ pub const SEALED: &[Sealed] = sealed! {
     "events" by "id": "body";
     "history" by "id": "note";
     "holds" by "id": "note";
-    "inventory_moves" by "id": "note";
     "label_purchases" by "id": "plan" "document";
     "orders" by "id": "shipment_group" "shipping_address" "notes";
     "patients" by "id": "profile";

@@ -7,11 +7,11 @@ pub mod faults;
 
 use std::{future::Future, path::PathBuf};
 
-use nimbus_core::time::Ts;
+use nimbus_core::{ids::ClinicId, time::Ts};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::{Db, Engine, MasterKey, Statement, Tx, endpoints::Shape, migrate};
+use crate::{Db, Engine, MasterKey, Statement, Tx, audit::AuditRow, endpoints::Shape, migrate};
 
 pub use cluster::{PgCluster, logs_settle};
 
@@ -80,6 +80,25 @@ pub async fn told_of(db: &Db, shape: Shape, subject: Uuid) -> Vec<String> {
         })
     });
     read.await.expect("events are read")
+}
+
+/// What is on record of a clinic (or all) and a subject (or any), newest first, whether it is linked or not.
+pub async fn audited(db: &Db, clinic: Option<ClinicId>, subject: Option<Uuid>) -> Vec<AuditRow> {
+    let read = db.read(move |tx: &mut Tx| {
+        Box::pin(async move {
+            let sql = concat!(
+                "select ",
+                crate::audit::columns!(),
+                " from audit where (clinic_id = $1 or $1 is null) and (subject_id = $2 or $2 is null)
+                  order by id desc"
+            );
+            let rows = tx.query(sql, &[clinic.into(), subject.into()]).await?;
+            rows.iter()
+                .map(|row| crate::audit::read_columns(&mut row.columns()))
+                .collect::<crate::Result<_>>()
+        })
+    });
+    read.await.expect("the audit log is read")
 }
 
 /// A database of one test.

@@ -209,6 +209,9 @@ pub(crate) enum Command {
     /// The master key, and the keys that seal the clinics' patient data
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// The audit log: prove that it is what was written, take it elsewhere
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -285,6 +288,45 @@ pub(crate) enum RetentionCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Compare the log with its chain, or check an export, and say where they differ
+    Verify(AuditVerifyOptions),
+    /// Sign what the chain is now and print that, with the public key: to be kept elsewhere
+    Checkpoint,
+    /// Print rows with their chain, a JSON object a line, and a signed checkpoint at the end
+    Export(AuditExportOptions),
+}
+
+#[derive(Args)]
+pub(crate) struct AuditVerifyOptions {
+    /// File with a checkpoint that was kept elsewhere, which the chain must have come by
+    #[arg(long)]
+    pub(crate) checkpoint: Option<PathBuf>,
+    /// Begin at this link; at the first, if not given
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..))]
+    pub(crate) from: i64,
+    /// Check this export instead, without the store; - is the standard input
+    #[arg(long, conflicts_with = "from")]
+    pub(crate) file: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct AuditExportOptions {
+    /// Rows of this time or later, RFC 3339
+    #[arg(long)]
+    pub(crate) since: Option<String>,
+    /// Rows of before this time, RFC 3339
+    #[arg(long)]
+    pub(crate) until: Option<String>,
+    /// Rows of this clinic; of others there are hashes alone
+    #[arg(long)]
+    pub(crate) clinic: Option<String>,
 }
 
 #[derive(Subcommand)]

@@ -1,10 +1,12 @@
 //! `nimbus doctor`: whether a deployment is sound, each check with its answer.
 
 use nimbus_app::{
+    audit::{self, BEHIND_SECONDS, Standing},
     clock::wall,
     ledger::{self, Checked, Ledger},
     retention::{Ages, last_run},
 };
+use nimbus_core::time::Ts;
 use nimbus_store::migrate;
 use serde_json::json;
 
@@ -33,6 +35,7 @@ pub(crate) async fn doctor(settings: &Settings, as_json: bool) -> Result<(), Fai
             let app = boot::app(settings, db.clone())?;
             checks.push(("deliveries", deliveries(&app).await));
             checks.push(("retention", retention(&app).await));
+            checks.push(("audit", audited(&app).await));
             let compared = as_on_record(&app, &settings.rules_sources()?).await;
             let compared = compared.map(|()| "as on record".to_owned());
             checks.push(("rules", compared.map_err(|failure| failure.to_string())));
@@ -71,6 +74,34 @@ async fn retention(app: &nimbus_app::App) -> Result<String, String> {
         None => Ok(format!("{ages}; no worker has looked yet")),
         Some(at) if at >= wall().plus_days(-1) => Ok(format!("{ages}; last looked after at {at}")),
         Some(at) => Err(format!("{ages}; nobody has looked after it since {at}: is a worker running?")),
+    }
+}
+
+/// Rows of the audit log are linked within a second, and it is compared with its chain all the time.
+async fn audited(app: &nimbus_app::App) -> Result<String, String> {
+    let standing = audit::standing(app).await.map_err(|error| error.to_string())?;
+    chained(&standing, wall())
+}
+
+fn chained(standing: &Standing, now: Ts) -> Result<String, String> {
+    let Standing { linked, unlinked_since, checkpoint, walked_at, differences } = *standing;
+    let signed = checkpoint.map_or_else(
+        || "none signed yet".to_owned(),
+        |(number, at)| format!("checkpoint {number} signed at {at}"),
+    );
+    let compared = walked_at.map_or_else(
+        || "not compared with the log yet".to_owned(),
+        |at| format!("last compared with the log at {at}"),
+    );
+    let told = format!("{linked} rows are linked; {signed}; {compared}");
+    if differences > 0 {
+        return Err(format!("{differences} differences from the chain: nimbus audit verify; {told}"));
+    }
+    match unlinked_since {
+        Some(since) if since.plus_seconds(BEHIND_SECONDS) < now => {
+            Err(format!("rows since {since} are not linked: is a worker running? {told}"))
+        }
+        _ => Ok(told),
     }
 }
 
@@ -113,6 +144,24 @@ mod tests {
     use nimbus_core::ids::EndpointId;
 
     use super::*;
+
+    #[test]
+    fn rows_that_wait_for_a_worker_and_differences_are_wrong() {
+        let at = |second: i64| Ts::from_micros(1_767_225_600_000_000).plus_seconds(second);
+        let sound = Standing {
+            linked: 7,
+            unlinked_since: Some(at(0)),
+            checkpoint: Some((2, at(0))),
+            walked_at: None,
+            differences: 0,
+        };
+        let told = "7 rows are linked; checkpoint 2 signed at 2026-01-01T00:00:00.000Z; not compared with the log yet";
+        assert_eq!(chained(&sound, at(60)).unwrap(), told);
+        let waits = chained(&sound, at(61)).unwrap_err();
+        assert!(waits.starts_with("rows since 2026-01-01T00:00:00.000Z are not linked"), "{waits}");
+        let wrong = chained(&Standing { differences: 3, ..sound }, at(0)).unwrap_err();
+        assert!(wrong.starts_with("3 differences from the chain: nimbus audit verify; 7 rows"), "{wrong}");
+    }
 
     #[test]
     fn a_ledger_that_does_not_balance_names_the_endpoint_and_the_difference() {

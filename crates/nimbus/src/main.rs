@@ -1,6 +1,7 @@
 //! The `nimbus` binary: commands, configuration and the wiring of the process.
 
 mod admin;
+mod audit;
 mod boot;
 mod cli;
 mod config;
@@ -66,6 +67,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
             retention::run(&settings, dry_run, json).await
         }
         Command::Keys(command) => keys::keys(&settings, command).await,
+        Command::Audit(command) => audit::audit(&settings, command).await,
         Command::Config(ConfigCommand::Check) => config::check(&settings),
     }
 }

@@ -6,7 +6,7 @@ use std::fmt::{Display, Write as _};
 
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use nimbus_app::{
-    App,
+    App, audit,
     clock::wall,
     ledger::{self, Checked},
     operations::{self, BUCKETS_MS, Class, Ending, Metrics, Standing, Waiting, Way},
@@ -30,8 +30,10 @@ async fn metrics(State(app): State<App>) -> Result<String, StatusCode> {
     let checked = ledger::check(&app).await.map_err(unavailable)?;
     let waiting = operations::waiting(&app).await.map_err(unavailable)?;
     let retention = retention::last_run(&app).await.map_err(unavailable)?;
+    let chain = audit::standing(&app).await.map_err(unavailable)?;
     let mut text = Text::default();
     text.ledger(&checked);
+    text.chain(&chain, wall());
     text.waiting(&waiting, wall());
     text.dispatcher(app.handover().metrics());
     let name = "nimbus_retention_last_completed_timestamp_seconds";
@@ -86,6 +88,23 @@ impl Text {
         let help = "Deliveries that are unaccounted for, or accounted for twice.";
         self.family("nimbus_ledger_difference", "gauge", help);
         self.sample("nimbus_ledger_difference", &[], checked.difference());
+    }
+
+    fn chain(&mut self, standing: &audit::Standing, now: Ts) {
+        let age = |at: Option<Ts>| at.map_or(0, |at| (now.seconds() - at.seconds()).max(0));
+        let name = "nimbus_audit_rows";
+        self.family(name, "gauge", "Rows of the audit log that are linked into its chain.");
+        self.sample(name, &[], standing.linked);
+        let name = "nimbus_audit_unlinked_seconds";
+        self.family(name, "gauge", "How long the oldest row that is not linked has waited.");
+        self.sample(name, &[], age(standing.unlinked_since));
+        let name = "nimbus_audit_differences";
+        self.family(name, "gauge", "Differences between the audit log and its chain.");
+        self.sample(name, &[], standing.differences);
+        let name = "nimbus_audit_compared_timestamp_seconds";
+        let help = "When the audit log was last compared with its chain as a whole; 0 if it never was.";
+        self.family(name, "gauge", help);
+        self.sample(name, &[], standing.walked_at.map_or(0, Ts::seconds));
     }
 
     fn waiting(&mut self, waiting: &[Waiting], now: Ts) {

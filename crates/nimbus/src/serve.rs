@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use nimbus_app::{
-    App,
+    App, audit,
     clock::wall,
     jobs, ledger, limits, operations,
     signals::{hear_others, wake_others},
@@ -114,7 +114,7 @@ pub(crate) struct Stop {
     pub(crate) workers: CancellationToken,
 }
 
-/// The dispatcher, the jobs, the ledger and the upkeep of partitions.
+/// The dispatcher, the jobs, the ledger, the audit's chain and the upkeep of partitions.
 pub(crate) fn start_workers(
     settings: &Settings,
     app: &App,
@@ -128,6 +128,7 @@ pub(crate) fn start_workers(
         tokio::spawn(hear_others(app.clone(), stop.clone())),
         tokio::spawn(jobs::run(app.clone(), stop.clone())),
         tokio::spawn(ledger::run(app.clone(), stop.clone())),
+        tokio::spawn(audit::run(app.clone(), stop.clone())),
         tokio::spawn(upkeep(app.db().clone(), stop.clone())),
     ])
 }

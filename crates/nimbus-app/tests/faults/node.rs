@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use nimbus_app::{App, jobs, ledger, signals};
+use nimbus_app::{App, audit, jobs, ledger, signals};
 use nimbus_core::time::Ts;
 use nimbus_store::{
     Db,
@@ -106,7 +106,8 @@ impl Setup {
                 tokio::spawn(dispatcher.run(stop.clone()));
                 tokio::spawn(signals::hear_others(app.clone(), stop.clone()));
                 tokio::spawn(jobs::run(app.clone(), stop.clone()));
-                tokio::spawn(ledger::run(app.clone(), stop));
+                tokio::spawn(ledger::run(app.clone(), stop.clone()));
+                tokio::spawn(audit::run(app.clone(), stop));
             }
         }
         app

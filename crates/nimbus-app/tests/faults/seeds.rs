@@ -10,7 +10,7 @@ use std::{
 };
 
 use nimbus_app::{
-    PartnerActor, Rendered,
+    PartnerActor, Rendered, audit,
     clock::wall,
     endpoints::{Of, Shape, Which as Own},
     replays::{self, Start, Which},
@@ -167,6 +167,19 @@ impl<'a> Run<'a> {
         for lane in &self.lanes {
             self.book.prove(lane, self.receiver);
         }
+        self.chained().await;
+    }
+
+    /// Whoever links now goes on where others died, and the whole log is in the chain as it is.
+    async fn chained(&self) {
+        let (app, begun) = (&self.nodes[0].app, Instant::now());
+        while audit::standing(app).await.expect("it is read").unlinked_since.is_some() {
+            assert!(begun.elapsed() < PATIENCE, "{}: rows are not linked", self.name());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let report = audit::verify::verify(app, 0, None, None).await.expect("it is compared");
+        assert!(report.to > 0, "{}: nothing was linked", self.name());
+        assert_eq!(report.differences, [], "{}", self.name());
     }
 
     /// What the ledger says when nothing waits any more.

@@ -1,6 +1,6 @@
-//! The positions of events on PostgreSQL, which are numbers of transactions, across clusters.
+//! The positions of events and audit rows on PostgreSQL, which are numbers of transactions, across clusters.
 
-use deadpool_postgres::ClientWrapper;
+use deadpool_postgres::{ClientWrapper, Transaction};
 
 use crate::{error::Result, retention::BEGINNING};
 
@@ -33,9 +33,23 @@ pub(crate) async fn follow_cluster(conn: &mut ClientWrapper) -> Result<()> {
         tx.execute(sql, &[&BEGINNING]).await?;
         let sql = "update events set position = position - (select max(position) + 1 from events)";
         tx.execute(sql, &[]).await?;
+        number_audit_on(&tx).await?;
     }
     let sql = "insert into platform_settings (name, value) values ($1, $2)
         on conflict (name) do update set value = excluded.value";
     tx.execute(sql, &[&CLUSTER, &here]).await?;
     Ok(tx.commit().await?)
+}
+
+/// The audit log stays as it is, and its chain with it: rows are numbered on from the last, by a number that is added to
+/// those of transactions.
+async fn number_audit_on(tx: &Transaction<'_>) -> Result<()> {
+    let sql =
+        "update audit_chain set base = (select coalesce(max(position), 0) + 1 from audit) returning base";
+    let base: i64 = tx.query_one(sql, &[]).await?.try_get(0)?;
+    let default = format!(
+        "alter table audit alter column position
+         set default cast(cast(pg_current_xact_id() as text) as bigint) + {base}"
+    );
+    Ok(tx.batch_execute(&default).await?)
 }

@@ -11,6 +11,7 @@ pub async fn leases_end(db: &Db) {
     let written = db.write(|tx: &mut Tx| {
         Box::pin(async move {
             tx.execute("update jobs set lease_token = null, lease_until = null", &[]).await?;
+            tx.execute("update audit_chain set lease_token = null, lease_until = null", &[]).await?;
             tx.execute("update delivery_ledger_mark set lease_token = null, lease_until = null", &[]).await
         })
     });
@@ -71,6 +72,18 @@ pub async fn tamper(db: &Db, gone: DeliveryId, doubled: DeliveryId) {
         })
     });
     assert_eq!(written.await.expect("the rows change"), (1, 1));
+}
+
+/// Changes what the audit log says of one row; its link.
+pub async fn audit_row_edited(db: &Db, sequence: i64) {
+    let written = db.write(move |tx: &mut Tx| {
+        Box::pin(async move {
+            let sql = "update audit set action = 'nothing'
+                where id = (select audit_id from audit_links where sequence = $1)";
+            tx.execute(sql, &[sequence.into()]).await
+        })
+    });
+    assert_eq!(written.await.map_err(|error: Error| error).expect("the row changes"), 1);
 }
 
 /// Ends the connections over which signals are heard as soon as they are there, until it is over. `cut` is told of each

@@ -1,12 +1,7 @@
 //! What is printed, and the links that open it without a key.
 
-use nimbus_app::page::Page;
 use nimbus_core::ids::ShipmentId;
-use nimbus_store::{
-    Db, MasterKey,
-    audit::{AuditRow, audit_list},
-    testing::block_on,
-};
+use nimbus_store::{Db, MasterKey, audit::AuditRow, testing::block_on};
 use serde_json::{Value, json};
 use ureq::http::Method;
 
@@ -253,17 +248,9 @@ fn audited(store: &Store, shipment: &str) -> Vec<AuditRow> {
     block_on(async move {
         let master = MasterKey::from_file(&folder.join("master.key")).expect("the sandbox's own key");
         let db = Db::open_sqlite(&folder.join("nimbus.db"), master).await.expect("the store opens");
-        let rows = db
-            .read(move |tx| {
-                Box::pin(async move {
-                    let page = Page { limit: 100, ..Page::default() };
-                    audit_list(tx, None, Some(id.0), &page).await
-                })
-            })
-            .await
-            .expect("the log is read");
+        let rows = nimbus_store::testing::audited(&db, None, Some(id.0)).await;
         db.close().await;
-        rows.items
+        rows
     })
 }
 

@@ -2,6 +2,7 @@
 
 mod support;
 
+mod audit;
 mod authorisation;
 mod caching;
 mod carriers;

@@ -1,0 +1,162 @@
+//! The audit log as operators prove it: while a server works, after it is killed, elsewhere, and when somebody tampered.
+
+use std::{fs, path::PathBuf};
+
+use nimbus_store::{
+    Db, MasterKey,
+    testing::{block_on, faults::audit_row_edited},
+};
+use serde_json::Value;
+
+use crate::support::{Engine, Server, Store, eventually, two_engines, webhooks::Scene};
+
+/// What `nimbus audit verify` reports, and whether it ended well.
+fn verify(store: &Store, more: &[&str]) -> (bool, Value) {
+    let output = store.output(&[&["audit", "verify", "--json"], more].concat());
+    let report = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+    (output.status.success(), report)
+}
+
+/// All that was done so far is linked; the report says so.
+fn chained(store: &Store) -> Value {
+    eventually("the log is linked", || {
+        let (ok, report) = verify(store, &[]);
+        assert!(ok, "{report}");
+        report["unlinked_since"].is_null().then_some(report)
+    })
+}
+
+fn kept(store: &Store, name: &str, args: &[&str]) -> (PathBuf, String) {
+    let output = store.output(args);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let path = store.data_dir().join(name);
+    fs::write(&path, &output.stdout).expect("a file");
+    (path, String::from_utf8(output.stdout).expect("a text"))
+}
+
+fn tamper(store: &Store, sequence: i64) {
+    block_on(async {
+        let key = MasterKey::from_file(&store.data_dir().join("master.key")).expect("the sandbox's key");
+        let db = match &store.database_url {
+            Some(url) => Db::open_postgres(url, key, 2).await,
+            None => Db::open_sqlite(&store.data_dir().join("nimbus.db"), key).await,
+        };
+        let db = db.expect("the store opens");
+        audit_row_edited(&db, sequence).await;
+        db.close().await;
+    });
+}
+
+fn doctor(store: &Store) -> Value {
+    let output = store.output(&["doctor", "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).expect("the doctor's report is JSON");
+    let checks = report["checks"].as_array().expect("checks").clone();
+    checks.into_iter().find(|check| check["check"] == "audit").expect("a check of the audit log")
+}
+
+two_engines! {
+    fn what_is_done_is_linked_whoever_dies_and_what_is_changed_is_found(engine) {
+        let Scene { server, seed, partner, .. } = Scene::start(engine);
+        let order = partner.order(&seed);
+        partner.get(&format!("/medication-order/{}", order.id)).data();
+        let first = chained(server.store());
+        let rows = first["to"].as_i64().expect("a number");
+        assert!(rows > 3, "{first}");
+        // It is killed; another one goes on from there.
+        let server = server.kill().serve();
+        let partner = server.partner(&seed);
+        for _ in 0..5 {
+            partner.get(&format!("/medication-order/{}", order.id)).data();
+        }
+        let second = chained(server.store());
+        assert!(second["to"].as_i64() >= Some(rows + 5), "{second}");
+        let (checkpoint, _) = kept(server.store(), "kept.json", &["audit", "checkpoint"]);
+        let checkpoint = checkpoint.to_str().expect("a path");
+        assert!(verify(server.store(), &["--checkpoint", checkpoint]).0);
+        assert_eq!(doctor(server.store())["ok"], true);
+
+        let (_, _, store) = server.stop();
+        tamper(&store, 3);
+        let (ok, report) = verify(&store, &["--checkpoint", checkpoint]);
+        assert!(!ok);
+        assert_eq!(report["count"], 1, "{report}");
+        let difference = &report["differences"][0];
+        assert_eq!((difference["wrong"].as_str(), difference["sequence"].as_i64()), (Some("row_changed"), Some(3)));
+        assert!(difference["audit_id"].is_string() && difference["at"].is_string(), "{report}");
+        assert!(verify(&store, &["--from", "4"]).0, "what is behind it is as it was");
+        // The server finds it by itself, and raises every alarm.
+        let server = store.serve();
+        eventually("the alarm", || {
+            let told = |line: &str| line.contains("ERROR") && line.contains("row_changed") && line.contains("sequence=3");
+            server.log().lines().any(told).then_some(())
+        });
+        eventually("the doctor finds it", || {
+            let found = doctor(server.store());
+            (found["ok"] == false && found["message"].as_str()?.contains("1 differences")).then_some(())
+        });
+    }
+
+    fn an_export_is_proved_without_the_store(engine) {
+        let Scene { server, seed, partner, .. } = Scene::start(engine);
+        let order = partner.order(&seed);
+        partner.get(&format!("/medication-order/{}", order.id)).data();
+        chained(server.store());
+        let store = server.store();
+        let (kept_at, _) = kept(store, "kept.json", &["audit", "checkpoint"]);
+        let kept_at = kept_at.to_str().expect("a path");
+        partner.get(&format!("/medication-order/{}", order.id)).data();
+        chained(store);
+        let (path, text) = kept(store, "all.ndjson", &["audit", "export"]);
+        let path = path.to_str().expect("a path");
+        let (ok, proven) = verify(store, &["--file", path, "--checkpoint", kept_at]);
+        assert!(ok && proven["after"] == 0, "{proven}");
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(proven["rows"].as_u64(), u64::try_from(lines.len() - 2).ok());
+        assert!(text.contains("\"action\":\"audit.export\""), "it is on record that it was exported");
+        // Another store's checkpoint is of another chain.
+        let other = Store::sandbox(Engine::Sqlite);
+        other.seed();
+        let (stranger, _) = kept(&other, "kept.json", &["audit", "checkpoint"]);
+        let stranger = stranger.to_str().expect("a path");
+        refused(&server, &["--file", path, "--checkpoint", stranger], "the chain is another");
+        // One clinic's rows, with hashes alone of the others.
+        let (of_clinic, text) = kept(store, "clinic.ndjson", &["audit", "export", "--clinic", &seed.clinic_id]);
+        let (ok, part) = verify(store, &["--file", of_clinic.to_str().expect("a path"), "--checkpoint", kept_at]);
+        assert!(ok, "{part}");
+        let others = text.lines().filter(|line| line.contains("\"kind\":\"other\"")).count();
+        assert!(others > 0 && part["rows"].as_u64() > Some(2), "{part}");
+        let (none, _) = kept(store, "none.ndjson", &["audit", "export", "--until", "2020-01-01T00:00:00Z"]);
+        assert_eq!(verify(store, &["--file", none.to_str().expect("a path")]).1["rows"], 0);
+        // Whatever is done to the file shows, and at which line.
+        let edits: [(&str, Vec<String>); 6] = [
+            ("line 3: the row is not", edited(&lines, 2, |line| line.replacen("\"action\":\"", "\"action\":\"x", 1))),
+            ("line 3: the row is not", edited(&lines, 2, |line| line.replacen("\"at\":\"20", "\"at\":\"19", 1))),
+            ("line 3: a link is not", [&lines[..2], &lines[3..]].concat().iter().map(ToString::to_string).collect()),
+            ("line 3: a link is not", [&lines[..2], &lines[3..4], &lines[2..3], &lines[4..]].concat().iter().map(ToString::to_string).collect()),
+            ("ends without its checkpoint", lines[..4].iter().map(ToString::to_string).collect()),
+            ("not what was signed", edited(&lines, lines.len() - 1, |line| line.replacen("\"number\":", "\"number\":1", 1))),
+        ];
+        for (expected, lines) in edits {
+            fs::write(path, lines.join("\n")).expect("a file");
+            refused(&server, &["--file", path], expected);
+        }
+    }
+}
+
+fn edited(lines: &[&str], at: usize, edit: impl Fn(&str) -> String) -> Vec<String> {
+    let edited = edit(lines[at]);
+    assert_ne!(edited, lines[at]);
+    lines
+        .iter()
+        .enumerate()
+        .map(|(index, line)| if index == at { edited.clone() } else { (*line).to_owned() })
+        .collect()
+}
+
+/// The command fails and says so.
+#[track_caller]
+fn refused(server: &Server, more: &[&str], expected: &str) {
+    let output = server.store().output(&[&["audit", "verify"], more].concat());
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && told.contains(expected), "{expected}: {told}");
+}
