@@ -11,7 +11,7 @@ use nimbus_core::{ids::ClinicId, time::Ts};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::{Db, Engine, MasterKey, Statement, Tx, audit::AuditRow, endpoints::Shape, migrate};
+use crate::{Db, Engine, MasterKey, Statement, Tx, audit::AuditRow, endpoints::Shape, ledger, migrate};
 
 pub use cluster::{PgCluster, logs_settle};
 
@@ -225,4 +225,57 @@ pub async fn told_days_ago(db: &Db, days: i64) {
 /// Has the master key itself wrap every clinic's key, as before there were roots.
 pub async fn master_by_itself(db: &Db, master: &MasterKey) {
     crate::roots::taken_back(db, master).await.expect("the roots go");
+}
+
+/// How many events, deliveries and attempts there are.
+pub async fn told_rows(db: &Db) -> Vec<i64> {
+    let read = db.read(|tx: &mut Tx| {
+        Box::pin(async move {
+            let sql = "select (select count(*) from events), (select count(*) from deliveries),
+                (select count(*) from attempts)";
+            let row = tx.query_one(sql, &[]).await?;
+            let mut columns = row.columns();
+            (0..3).map(|_| columns.take()).collect::<crate::Result<_>>()
+        })
+    });
+    read.await.expect("rows are counted")
+}
+
+/// Deletes a clinic, and its webhooks if they are to go as well.
+pub async fn clinic_goes(db: &Db, clinic: ClinicId, webhooks: bool) {
+    let written = db.write(move |tx: &mut Tx| {
+        Box::pin(async move {
+            let now = Ts::from_micros(jiff::Timestamp::now().as_microsecond());
+            crate::tenants::clinic_delete_soft(tx, clinic, now).await?;
+            let sql = "update webhook_endpoints set deleted_at = created_at where clinic_id = $1";
+            if webhooks { tx.execute(sql, &[clinic.into()]).await.map(drop) } else { Ok(()) }
+        })
+    });
+    written.await.map_err(|error: crate::Error| error).expect("it goes");
+}
+
+/// Has a clinic's keys been made so many days before now.
+pub async fn clinic_keys_age(db: &Db, clinic: ClinicId, days: i64) {
+    let written = db.write(move |tx: &mut Tx| {
+        Box::pin(async move {
+            let then = Ts::from_micros(jiff::Timestamp::now().as_microsecond()).plus_days(-days);
+            let sql = "update clinic_keys set created_at = $2 where clinic_id = $1";
+            tx.execute(sql, &[clinic.into(), then.into()]).await.map(drop)
+        })
+    });
+    written.await.map_err(|error: crate::Error| error).expect("they age");
+}
+
+/// Has the ledger count every event that there is, as a worker would.
+pub async fn ledger_walks(db: &Db) {
+    logs_settle().await;
+    while let Some(step) =
+        db.read(|tx: &mut Tx| Box::pin(ledger::ledger_step(tx))).await.expect("the ledger is read")
+    {
+        let walked = db.write(move |tx: &mut Tx| {
+            let step = step.clone();
+            Box::pin(async move { ledger::ledger_advance(tx, &step).await })
+        });
+        walked.await.expect("the ledger goes on");
+    }
 }

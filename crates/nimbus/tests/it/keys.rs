@@ -4,7 +4,10 @@
 mod vault;
 
 use nimbus_core::ids::ClinicId;
-use nimbus_store::{Db, Error, MasterKey, Tx, Value, tenants::clinic_delete_soft, testing::block_on};
+use nimbus_store::{
+    Db, MasterKey,
+    testing::{block_on, clinic_goes, clinic_keys_age},
+};
 use serde_json::{Value as Json, json};
 
 use self::vault::Vault;
@@ -21,26 +24,18 @@ fn refused(store: &Store, args: &[&str]) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-fn master_key(store: &Store) -> MasterKey {
-    MasterKey::from_file(&store.data_dir().join("master.key")).expect("the sandbox's key")
-}
-
 /// Does something to the store that no command does.
-fn act<T: Send + 'static>(
-    store: &Store,
-    job: impl for<'a> Fn(&'a mut Tx) -> nimbus_store::BoxFuture<'a, Result<T, Error>> + Send + Sync + 'static,
-) -> T {
+fn act(store: &Store, job: impl AsyncFnOnce(&Db)) {
     block_on(async {
-        let key = master_key(store);
+        let key = MasterKey::from_file(&store.data_dir().join("master.key")).expect("the sandbox's key");
         let db = match &store.database_url {
             Some(url) => Db::open_postgres(url, key, 2).await,
             None => Db::open_sqlite(&store.data_dir().join("nimbus.db"), key).await,
         };
         let db = db.expect("the store opens");
-        let outcome = db.write(job).await.expect("it is written");
+        job(&db).await;
         db.close().await;
-        outcome
-    })
+    });
 }
 
 fn reads_its_patient(server: &Server, seed: &Seed) {
@@ -134,8 +129,8 @@ two_engines! {
         assert!(counted["outdated"].as_u64().is_some_and(|count| count > 50), "{counted}");
         assert!(refused(store, &["keys", "clinic", "prune", clinic]).contains("younger than two days"));
         let (_, _, store) = server.stop();
-        let old = three_days_ago(&store, &seed);
-        assert_eq!(old, 3, "two data keys and one of look-ups");
+        let id: ClinicId = clinic.parse().expect("an id");
+        act(&store, async |db| clinic_keys_age(db, id, 3).await);
         assert!(refused(&store, &["keys", "clinic", "prune", clinic]).contains("seal them anew first"));
         let done = store.json(&["keys", "clinic", "reseal", clinic]);
         assert_eq!((&done["unreadable"], done["resealed"] == done["outdated"]), (&json!(0), true), "{done}");
@@ -162,13 +157,9 @@ two_engines! {
         assert!(refused(server.store(), &destroy).contains("is not deleted"));
         let (_, _, store) = server.stop();
         let id: ClinicId = clinic.parse().expect("an id");
-        act(&store, move |tx| {
-            Box::pin(async move { clinic_delete_soft(tx, id, nimbus_core::time::Ts::from_micros(1)).await })
-        });
+        act(&store, async |db| clinic_goes(db, id, false).await);
         assert!(refused(&store, &destroy).contains("has webhooks"));
-        act(&store, |tx| {
-            Box::pin(async move { tx.execute("update webhook_endpoints set deleted_at = created_at", &[]).await })
-        });
+        act(&store, async |db| clinic_goes(db, id, true).await);
         assert!(refused(&store, &["keys", "clinic", "destroy", clinic, "--confirm", "x"]).contains("--confirm"));
         assert_eq!(store.json(&destroy)["destroyed"], true);
 
@@ -183,17 +174,4 @@ two_engines! {
         let doctor = server.store().json(&["doctor", "--json"]);
         assert_eq!(doctor["ok"], true, "{doctor}");
     }
-}
-
-/// Has a clinic's keys been made three days ago; how many they are.
-fn three_days_ago(store: &Store, seed: &Seed) -> u64 {
-    let clinic: ClinicId = seed.clinic_id.parse().expect("an id");
-    act(store, move |tx| {
-        Box::pin(async move {
-            let now = jiff::Timestamp::now().as_microsecond();
-            let then = nimbus_core::time::Ts::from_micros(now).plus_days(-3);
-            let args: [Value; 2] = [clinic.into(), then.into()];
-            tx.execute("update clinic_keys set created_at = $2 where clinic_id = $1", &args).await
-        })
-    })
 }
