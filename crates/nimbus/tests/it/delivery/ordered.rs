@@ -283,14 +283,14 @@ fn one_clinics_backlog_does_not_keep_another_waiting() {
         scene.partner.post("/sandbox/trigger", &json!({"event_type": "medication:filled"})).data();
     }
     assert_eq!(scene.ledger().pending, (ENDPOINTS * EVENTS) as u64);
-    set("active");
-    busy.wait_for(1, PATIENCE);
-
     let (theirs, stranger) = (Receiver::start(), scene.server.stranger(&scene.seed));
     let body = json!({
         "clinic_id": scene.seed.other_clinic_id, "webhook_url": theirs.url(), "event_types": ["medication:*"],
     });
     stranger.post("/webhook", &body).said("Webhook created successfully");
+
+    set("active");
+    busy.wait_for(1, PATIENCE);
     stranger.post("/sandbox/trigger", &json!({"event_type": "medication:filled"})).data();
     theirs.wait_for(1, PATIENCE);
     let sent = busy.received().len();
