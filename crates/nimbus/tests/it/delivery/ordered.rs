@@ -266,7 +266,7 @@ fn what_is_held_for_a_slow_endpoint_goes_back_when_it_is_paused() {
 #[test]
 fn one_clinics_backlog_does_not_keep_another_waiting() {
     const ENDPOINTS: usize = 50;
-    const EVENTS: usize = 100;
+    const EVENTS: usize = 300;
     let scene = Scene::start(Engine::Sqlite);
     let busy = Receiver::answering(Answer::status(200).after(Duration::from_millis(500)));
     let types = json!({"event_types": ["medication:*"]});
