@@ -38,6 +38,7 @@ pub mod operations;
 pub mod orders;
 pub mod originals;
 mod outbox;
+pub mod own_keys;
 pub mod patients;
 pub mod people;
 pub mod pharmacy;

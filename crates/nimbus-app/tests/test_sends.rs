@@ -74,6 +74,8 @@ async fn partner(db: &Db) -> PartnerActor {
         partner_id: partner.id,
         name: "Clinic".to_owned(),
         created_at: wall(),
+        updated_at: wall(),
+        version: 1,
         deleted_at: None,
         clock_ahead_us: 0,
     };

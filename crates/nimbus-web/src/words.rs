@@ -11,7 +11,7 @@ use nimbus_app::{
     webhook_stats::Window,
 };
 use nimbus_core::{
-    access::Environment as Deployment,
+    access::{Environment as Deployment, Profile, Scope},
     eligibility::Rule,
     formulary::{DrugSpecies as MadeFor, Unit},
     gates::{Field, Gate as GateName},
@@ -135,6 +135,10 @@ sets! {
     /// Whether what failed may pass by itself.
     FailureClass: &[FailureKind::Permanent, FailureKind::Transient], FailureKind::as_str;
     PartnerStatus: Partner::ALL, Partner::as_str;
+    /// What a key may do.
+    KeyScope: Scope::ALL, Scope::as_str;
+    /// A ready-made set of scopes.
+    KeyProfile: Profile::ALL, Profile::as_str;
     /// Whom a drug is made for.
     DrugSpecies: MadeFor::ALL, MadeFor::as_str;
     /// What a drug is dispensed in, and its stock is counted in.

@@ -153,7 +153,7 @@ async fn target_told(tx: &mut Tx) -> Result<()> {
     made = endpoint_get(tx, clinic, made.id).await?.unwrap();
     made.send_api_key = true;
     endpoint_update(tx, &made).await?;
-    key_revoke(tx, key.id, now()).await?;
+    key_revoke(tx, key.clinic_id, key.id, now()).await?;
     assert!(endpoint_target(tx, made.id, now()).await?.unwrap().api_key.is_none(), "revoked");
 
     made = endpoint_get(tx, clinic, made.id).await?.unwrap();

@@ -2,6 +2,7 @@
 
 mod support;
 
+mod administration;
 mod audit;
 mod authorisation;
 mod caching;
@@ -21,6 +22,7 @@ mod holds;
 mod idempotency;
 mod idempotency_property;
 mod inventory;
+mod keys;
 mod label_crash;
 mod labels;
 mod licenses;
