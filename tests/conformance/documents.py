@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 # What takes away, or ages, all that the other operations are tried on; the black-box tests of the sandbox try these.
-DISRUPTIVE = {"resetSandbox", "moveSandboxClock", "resetAnySandbox", "moveAnySandboxClock"}
+DISRUPTIVE = {"resetSandbox", "moveSandboxClock", "resetAnySandbox", "moveAnySandboxClock", "deleteClinic"}
 # Streams, whose replies have no end: the black-box tests read them over sockets.
 ENDLESS = {"streamEvents", "streamOrderEvents"}
 FOLDER = Path(__file__).resolve().parent.parent.parent / "openapi"
@@ -28,8 +28,15 @@ def read(name):
     document = json.loads((FOLDER / f"{name}.json").read_text())
     paths = document["paths"]
     for path, item in list(paths.items()):
-        if any(operation.get("operationId") in DISRUPTIVE | ENDLESS for operation in item.values()):
+        for method, operation in list(item.items()):
+            if operation.get("operationId") in DISRUPTIVE | ENDLESS:
+                del item[method]
+        if not item:
             del paths[path]
+    for operation in (operation for item in paths.values() for operation in item.values()):
+        for reply in operation["responses"].values():
+            for name in DISRUPTIVE & reply.get("links", {}).keys():
+                del reply["links"][name]
     return document
 
 

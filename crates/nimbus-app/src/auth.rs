@@ -9,7 +9,7 @@ use std::{
 use nimbus_core::{access::Environment, time::Ts};
 use nimbus_store::{
     keys::{self, Authenticated, OpsToken},
-    tenants::PartnerStatus,
+    tenants::Gate,
 };
 
 use crate::{
@@ -161,9 +161,8 @@ fn is_in_force(found: &Authenticated, environment: Environment, now: Ts) -> bool
     let by_itself = key.environment == environment
         && key.revoked_at.is_none_or(|at| at > now)
         && key.expires_at.is_none_or(|at| at > now);
-    let by_partner = found.clinic.deleted_at.is_none() && found.partner.status == PartnerStatus::Approved;
-    let by_agreement = environment == Environment::Sandbox || found.baa_in_force;
-    by_itself && by_partner && by_agreement
+    let passes = Gate::of(environment).admits(found.partner.status, found.baa_in_force);
+    by_itself && found.clinic.deleted_at.is_none() && passes
 }
 
 /// Remembers the use of a key, beside the request: a lost write is a minute's inaccuracy.

@@ -76,7 +76,7 @@ use nimbus_carriers::provider::Shipping;
 use nimbus_core::{
     access::Environment, eligibility::OwnThresholds, formulary::Formulary, rules::Packs, time::Ts,
 };
-use nimbus_store::Db;
+use nimbus_store::{Db, tenants::Gate};
 use nimbus_webhooks::{client::WebhookClient, deadline::Deadline, guard::AddressPolicy, handover::Handover};
 
 pub use actor::{Actor, Call, Idempotency, IfMatch, PartnerActor, StaffActor};
@@ -232,6 +232,11 @@ impl App {
 
     pub fn environment(&self) -> Environment {
         self.inner.config.environment
+    }
+
+    /// What is asked of a partner before anything of its clinics is shown or sent.
+    pub fn gate(&self) -> Gate {
+        Gate::of(self.environment())
     }
 
     /// The drugs that the pharmacy dispenses.

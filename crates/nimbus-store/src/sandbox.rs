@@ -46,6 +46,7 @@ pub const KEPT: &[&str] = &[
     "inventory_moves",
     "label_claims",
     "label_purchases",
+    "ops_tokens",
     "refill_thresholds",
     "replays",
     "webhook_endpoints",

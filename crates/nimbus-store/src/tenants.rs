@@ -1,13 +1,14 @@
 //! Partners, their business associate agreements, and their clinics: the tenants.
 
 use nimbus_core::{
+    access::Environment,
     ids::{BaaId, ClinicId, PartnerId},
     time::{Date, Ts},
     words,
 };
 
 use crate::{
-    engine::{Columns, Row, Tx},
+    engine::{Columns, Row, Tx, Value},
     error::Result,
     keyring,
     page::{Page, Slice, page_end_any, page_where_any, page_where_made},
@@ -58,6 +59,58 @@ pub struct Clinic {
     /// How far its business time is ahead of the deployment's, in microseconds. Only a sandbox's is ever moved.
     pub clock_ahead_us: i64,
 }
+
+/// What a deployment asks of a partner before anything of its clinics goes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gate {
+    /// Its approval: a sandbox.
+    Approval,
+    /// An agreement in force besides: production.
+    Agreement,
+}
+
+impl Gate {
+    pub const fn of(environment: Environment) -> Self {
+        match environment {
+            Environment::Sandbox => Self::Approval,
+            Environment::Production => Self::Agreement,
+        }
+    }
+
+    /// Whether a partner's standing is enough.
+    pub fn admits(self, status: PartnerStatus, baa_in_force: bool) -> bool {
+        status == PartnerStatus::Approved && (baa_in_force || self == Self::Approval)
+    }
+
+    /// The first argument of [`clinic_passes`].
+    pub(crate) fn asks_agreement(self) -> Value {
+        (self == Self::Agreement).into()
+    }
+}
+
+/// Whether a clinic is there and its partner passes a [`Gate`]: by the column of the clinic's id and the places of two
+/// arguments, whether an agreement is asked for and the day (of UTC). It is asked row by row: as `exists` PostgreSQL
+/// would join the tables, and lose the order of the rows.
+macro_rules! clinic_passes {
+    ($clinic:literal, $asks:literal, $day:literal) => {
+        concat!(
+            "(select 1 from clinics c join partners p on p.id = c.partner_id
+                where c.id = ",
+            $clinic,
+            " and c.deleted_at is null and p.status = 'approved'
+                and (not ",
+            $asks,
+            " or exists (
+                    select 1 from baas b
+                    where b.partner_id = p.id and b.effective_on <= ",
+            $day,
+            " and (b.ends_on is null or b.ends_on >= ",
+            $day,
+            ")))) is not null"
+        )
+    };
+}
+pub(crate) use clinic_passes;
 
 /// Columns of `partners p`.
 macro_rules! partner_columns {
@@ -279,6 +332,12 @@ pub async fn clinic_delete_soft(tx: &mut Tx, id: ClinicId, now: Ts) -> Result<bo
     let sql = "update clinics set deleted_at = $2, updated_at = $2, version = version + 1
         where id = $1 and deleted_at is null";
     Ok(tx.execute(sql, &[id.into(), now.into()]).await? == 1)
+}
+
+/// Whether a clinic is there and its partner passes the gate on this day (of UTC).
+pub async fn clinic_in_force(tx: &mut Tx, id: ClinicId, gate: Gate, today: Date) -> Result<bool> {
+    let sql = concat!("select ", clinic_passes!("$1", "$2", "$3"));
+    tx.query_one(sql, &[id.into(), gate.asks_agreement(), today.into()]).await?.columns().take()
 }
 
 /// How far a clinic's business time is ahead of the deployment's, in microseconds; 0 for a clinic that there is not.

@@ -33,6 +33,7 @@ mod metrics;
 mod orders_api;
 mod parcels_once;
 mod partner_api;
+mod partner_gate;
 mod people;
 mod privacy;
 mod races;
