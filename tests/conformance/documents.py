@@ -28,14 +28,13 @@ def read(name):
     document = json.loads((FOLDER / f"{name}.json").read_text())
     paths = document["paths"]
     for path, item in list(paths.items()):
-        for method, operation in list(item.items()):
-            if operation.get("operationId") in DISRUPTIVE | ENDLESS:
-                del item[method]
-        if not item:
+        if any(operation.get("operationId") in DISRUPTIVE | ENDLESS for operation in item.values()):
             del paths[path]
-    for operation in (operation for item in paths.values() for operation in item.values()):
+    left = [operation for item in paths.values() for operation in item.values()]
+    known = {operation["operationId"] for operation in left}
+    for operation in left:
         for reply in operation["responses"].values():
-            for name in DISRUPTIVE & reply.get("links", {}).keys():
+            for name in reply.get("links", {}).keys() - known:
                 del reply["links"][name]
     return document
 

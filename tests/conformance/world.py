@@ -89,13 +89,11 @@ class Maker:
         return self.sandbox.command("admin", "clinic", "create", "--partner", partner, "Lakeside Clinic")["id"]
 
     def partner_and_agreements(self, lists):
-        """Another partner, which may come to any end; its clinics and agreements join the lists."""
+        """Another partner, which may come to any end; its agreements join the lists."""
         partner = self.staff("/admin/partners", {"name": "Example Health"})["partner_id"]
         agreement = {"effective_on": "2026-01-01", "document_hash": "00" * 32}
         path = f"/admin/partners/{partner}/baa"
         lists["baa"] = [self.staff(path, agreement)["baa_id"] for _ in range(EACH)]
-        clinic = {"partner_id": partner, "name": "Harbour Clinic"}
-        lists["spare_clinic"] = [self.staff("/admin/clinics", clinic)["clinic_id"] for _ in range(EACH)]
         return partner
 
     def key(self):

@@ -4,6 +4,7 @@ use nimbus_core::{
     access::{By, Role, Scope, Scopes, SystemActor},
     ids::{ClinicId, KeyId, OpsTokenId, PartnerId},
     rate::KeyRates,
+    time::Ts,
 };
 use uuid::Uuid;
 
@@ -19,6 +20,8 @@ pub struct PartnerActor {
     pub scopes: Scopes,
     /// What an admin has given its key.
     pub rates: KeyRates,
+    /// When its key ends by itself; wall time.
+    pub key_expires_at: Option<Ts>,
     /// How far its clinic's business time is ahead of the deployment's, in microseconds.
     pub clock_ahead_us: i64,
 }

@@ -131,6 +131,7 @@ pub async fn authenticate_key(app: &App, presented: &str, address: IpAddr) -> Re
         partner_id: found.partner.id,
         scopes: found.key.scopes,
         rates: found.key.rates,
+        key_expires_at: found.key.expires_at,
         clock_ahead_us: found.clinic.clock_ahead_us,
     })
 }

@@ -33,6 +33,7 @@ pub mod licenses;
 pub mod limits;
 pub mod links;
 pub mod news;
+pub mod notices;
 pub mod onboarding;
 pub mod operations;
 pub mod orders;

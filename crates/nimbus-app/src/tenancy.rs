@@ -8,7 +8,11 @@ mod keys;
 pub mod staff;
 mod tokens;
 
-use nimbus_core::{access::Environment, ids::ClinicId};
+use nimbus_core::{
+    access::Environment,
+    ids::{ClinicId, PartnerId},
+    time::{Date, Ts},
+};
 use nimbus_store::{Tx, tenants};
 pub use nimbus_store::{
     keys::{Key, OpsToken},
@@ -47,6 +51,10 @@ pub struct ClinicOverview {
     pub partner: Partner,
     pub environment: Environment,
     pub baa_in_force: bool,
+    /// The last day (of UTC) of the agreement in force; `None` if there is none or it has no end.
+    pub baa_ends_on: Option<Date>,
+    /// When the key that asks ends by itself.
+    pub key_expires_at: Option<Ts>,
     /// The partner's other clinics.
     pub other_clinics: Vec<Clinic>,
 }
@@ -58,16 +66,34 @@ pub async fn clinic_overview(app: &App, call: &Call) -> Result<ClinicOverview> {
         Box::pin(async move {
             let clinic = tenants::clinic_get(tx, clinic_id).await?.ok_or(Error::NotFound("Clinic"))?;
             let partner = tenants::partner_get(tx, partner_id).await?.ok_or(Error::NotFound("Partner"))?;
-            let baa_in_force = tenants::baa_in_force(tx, partner_id, cx.wall.date()).await?;
+            let (baa_in_force, baa_ends_on) = standing(tx, partner_id, cx.wall.date()).await?;
+            let key_expires_at = cx.call.any_partner()?.key_expires_at;
             let mut others = tenants::clinic_list(tx, Some(partner_id)).await?;
             others.retain(|other| other.id != clinic_id && other.deleted_at.is_none());
             let environment = cx.app.environment();
-            let overview =
-                ClinicOverview { clinic, partner, environment, baa_in_force, other_clinics: others };
+            let overview = ClinicOverview {
+                clinic,
+                partner,
+                environment,
+                baa_in_force,
+                baa_ends_on,
+                key_expires_at,
+                other_clinics: others,
+            };
             Ok((overview, Vec::new()))
         })
     })
     .await
+}
+
+/// Whether an agreement is in force on a day, and the last day of the one that lasts longest.
+async fn standing(tx: &mut Tx, partner: PartnerId, today: Date) -> Result<(bool, Option<Date>)> {
+    let all = tenants::baa_list(tx, partner).await?;
+    let in_force =
+        all.iter().filter(|baa| baa.effective_on <= today && baa.ends_on.is_none_or(|end| end >= today));
+    let ends: Vec<Option<Date>> = in_force.map(|baa| baa.ends_on).collect();
+    let lasts = ends.contains(&None);
+    Ok((!ends.is_empty(), ends.into_iter().flatten().max().filter(|_| !lasts)))
 }
 
 pub(crate) async fn audited(

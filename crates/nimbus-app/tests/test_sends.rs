@@ -86,6 +86,7 @@ async fn partner(db: &Db) -> PartnerActor {
         partner_id: partner.id,
         scopes: Scopes::of(&[Scope::WebhooksWrite]),
         rates: KeyRates::default(),
+        key_expires_at: None,
         clock_ahead_us: 0,
     };
     let rows = Arc::new((partner, clinic));

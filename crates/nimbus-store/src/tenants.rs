@@ -133,6 +133,7 @@ macro_rules! baa_columns {
         "id, partner_id, effective_on, ends_on, document_hash, created_at"
     };
 }
+pub(crate) use baa_columns;
 
 pub(crate) fn read_partner(columns: &mut Columns<'_>) -> Result<Partner> {
     Ok(Partner {
@@ -157,7 +158,7 @@ pub(crate) fn read_clinic(columns: &mut Columns<'_>) -> Result<Clinic> {
     })
 }
 
-fn read_baa(row: &Row) -> Result<Baa> {
+pub(crate) fn read_baa(row: &Row) -> Result<Baa> {
     let mut columns = row.columns();
     Ok(Baa {
         id: columns.take()?,

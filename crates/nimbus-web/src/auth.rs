@@ -12,7 +12,7 @@ use nimbus_app::{
     error::Unauthorized,
     labels,
     links::{LinkKind, Opened},
-    onboarding, pharmacy_feed,
+    notices, onboarding, pharmacy_feed,
 };
 use nimbus_core::{
     access::{Role, Scope, SystemActor},
@@ -183,6 +183,9 @@ impl Web {
         };
         if let Some(slot) = request.parts.extensions.get::<Slot>() {
             slot.fill(standing);
+            if let Some(at) = outcome.as_ref().ok().and_then(notices::key_ends_soon) {
+                slot.key_ends(at);
+            }
         }
         if let Some(beyond) = standing.filter(|standing| !standing.admitted) {
             return Err(Failure::RateLimited(beyond.retry_after));

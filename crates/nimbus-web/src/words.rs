@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use nimbus_app::{
     endpoints::{AfterDeadLetter, DeliveryState, EndpointStatus as Endpoint, Payload, Shape, Signing},
     inventory::Change,
+    notices::NoticeKind,
     replays::{ReplayState, Which},
     sandbox::simulation::GOALS,
     tenancy::PartnerStatus as Partner,
@@ -135,6 +136,8 @@ sets! {
     /// Whether what failed may pass by itself.
     FailureClass: &[FailureKind::Permanent, FailureKind::Transient], FailureKind::as_str;
     PartnerStatus: Partner::ALL, Partner::as_str;
+    /// What ends: a key, or a business associate agreement.
+    NoticeSubject: NoticeKind::ALL, NoticeKind::as_str;
     /// What a key may do.
     KeyScope: Scope::ALL, Scope::as_str;
     /// A ready-made set of scopes.

@@ -123,6 +123,7 @@ pub(crate) async fn clinic(db: &Db, receiver: &Receiver) -> (PartnerActor, [Lane
         partner_id: partner.id,
         scopes: Scopes::of(&[Scope::WebhooksWrite, Scope::WebhooksRead]),
         rates: KeyRates::default(),
+        key_expires_at: None,
         clock_ahead_us: 0,
     };
     let lanes = [true, false].map(|ordered| Lane {

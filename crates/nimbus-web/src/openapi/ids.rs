@@ -2,7 +2,8 @@
 
 use nimbus_core::ids::{
     BaaId, ClinicId, DeliveryId, EndpointId, EventId, HoldId, KeyId, LicenseId, LineId, LotId, MoveId,
-    OrderId, PartnerId, PatientId, PractitionerId, PrescriptionId, RefillId, ReplayId, ShipmentId, base62,
+    NoticeId, OrderId, PartnerId, PatientId, PractitionerId, PrescriptionId, RefillId, ReplayId, ShipmentId,
+    base62,
 };
 use uuid::Uuid;
 
@@ -32,6 +33,7 @@ const KINDS: &[(&[&str], &str)] = &[
     (&["move"], MoveId::PREFIX),
     (&["replay"], ReplayId::PREFIX),
     (&["baa"], BaaId::PREFIX),
+    (&["notice"], NoticeId::PREFIX),
     (&["successor"], KeyId::PREFIX),
 ];
 

@@ -11,6 +11,7 @@ pub mod inventory;
 pub mod keys;
 pub mod label_purchases;
 pub mod licenses;
+pub mod notices;
 pub mod orders;
 pub mod originals;
 pub mod papers;
@@ -76,6 +77,7 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(partners::suspend))
         .routes(routes!(partners::list_baas, partners::record_baa))
         .routes(routes!(partners::end_baa))
+        .routes(routes!(notices::list))
         .routes(routes!(clinics::list, clinics::create))
         .routes(routes!(clinics::show, clinics::update, clinics::delete))
         .routes(routes!(keys::list, keys::create))

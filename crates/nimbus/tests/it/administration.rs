@@ -140,7 +140,7 @@ two_engines! {
         eventually("it stops", || (report.get("/clinic").status == 401).then_some(()));
         let endpoint = scene.register("http://127.0.0.1:65000/hook", &["*"]);
         let hooks = format!("/admin/clinics/{}/webhooks", seed.clinic_id);
-        assert_eq!(ids(own.get(&hooks).data(), "webhook_id"), [endpoint.id.clone()]);
+        assert_eq!(ids(own.get(&hooks).data(), "webhook_id"), std::slice::from_ref(&endpoint.id));
 
         let there = scene.server.stranger(seed).get("/clinic").data().clone();
         let elsewhere = format!("/admin/clinics/{}", text(&there["clinic_id"]));
@@ -177,4 +177,58 @@ fn the_role_of_one_clinic_stands_alone_and_names_it() {
         assert!(!issued && said.contains(word), "{args:?}: {said}");
     }
     assert!(issue(&["clinic_admin", "--clinic", &seed.clinic_id]).0);
+}
+
+two_engines! {
+    fn staff_and_partners_are_told_of_what_ends_soon(engine) {
+        let store = Store::sandbox(engine);
+        let seed = store.seed();
+        let clinic = store.json(&["admin", "clinic", "list"]);
+        let of_seed = |it: &&Value| it["id"] == seed.clinic_id.as_str();
+        let partner = text(&clinic.as_array().expect("clinics").iter().find(of_seed).expect("the seed's")["partner_id"]);
+        let in_hours = |hours: i64| jiff::Timestamp::now() + jiff::SignedDuration::from_hours(hours);
+        let day = |hours| in_hours(hours).to_zoned(jiff::tz::TimeZone::UTC).date().to_string();
+        let key = |name: &str, hours: i64| {
+            let args = ["admin", "key", "issue", "--clinic", &seed.clinic_id, "--name", name, "--expires"];
+            store.json(&[&args[..], &[&in_hours(hours).to_string()]].concat())
+        };
+        let (soon, tomorrow, _late) = (key("soon", 24 * 20), key("tomorrow", 12), key("late", 24 * 31));
+        let baa = ["admin", "baa", "record", "--partner", &partner, "--document-hash", SHA256, "--effective"];
+        let baa = |from: i64, until: i64| store.json(&[&baa[..], &[&day(from), "--ends", &day(until)]].concat());
+        let (followed, last) = (baa(-48, 48), baa(72, 24 * 5));
+
+        let server = store.serve();
+        let support = staff(&server, &["support"]);
+        let told = eventually("all is told", || {
+            let listed = support.get("/admin/notices");
+            let listed = listed.data().as_array().expect("a list").clone();
+            (listed.len() == 3).then_some(listed)
+        });
+        let of = |id: &Value| told.iter().find(|it| it["key_id"] == *id || it["baa_id"] == *id).cloned();
+        assert_eq!(of(&followed["id"]), None, "another agreement follows it");
+        for (id, days) in [(&soon["id"], 30), (&tomorrow["id"], 1), (&last["id"], 7)] {
+            let told = of(id).expect("it is told");
+            assert_eq!((&told["days"], &told["open"]), (&json!(days), &json!(true)), "{told}");
+            assert_eq!(told["partner_id"], json!(partner));
+        }
+        assert_eq!(of(&soon["id"]).expect("it is told")["key_name"], "soon");
+        assert_eq!(ids(support.get("/admin/notices?kind=baa").data(), "baa_id"), [text(&last["id"])]);
+
+        // The partner reads it from any reply.
+        let client = Partner::new(&server.url(), &text(&soon["key"]));
+        let reply = client.get("/clinic");
+        assert_eq!(reply.data()["key_expires_at"].as_str(), reply.header("nimbus-key-expires"));
+        assert_eq!(reply.data()["baa_ends_on"], json!(day(48)), "of the one in force");
+        let refused = client.get("/patient");
+        refused.refused(403, "FORBIDDEN");
+        let lasting = server.partner(&seed).get("/clinic");
+        assert_eq!((lasting.header("nimbus-key-expires"), &lasting.data()["key_expires_at"]), (None, &json!(null)));
+        assert_eq!(server.staff(&seed).get("/admin/clinics").header("nimbus-key-expires"), None);
+
+        let rotate = format!("/admin/clinics/{}/keys/{}/rotate", seed.clinic_id, text(&soon["id"]));
+        server.staff(&seed).act(&rotate).data();
+        let listed = support.get("/admin/notices?kind=key");
+        let now = listed.data().as_array().expect("a list").iter().find(|it| it["key_id"] == soon["id"]).cloned();
+        assert_eq!(now.expect("it stays on record")["open"], false, "its successor lasts");
+    }
 }
