@@ -50,6 +50,8 @@ def fill(sandbox):
     lists["webhook"] = [maker.webhook(number) for number in range(EACH)]
     lists["spare_webhook"] = [maker.webhook(number) for number in range(EACH, 3 * EACH)]
     lists["orders_webhook"] = [maker.orders_webhook(number) for number in range(EACH)]
+    lists["spare_partner"] = [maker.partner_and_agreements(lists)]
+    lists["spare_key"] = [maker.key() for _ in range(3 * EACH)]
     lists["spare_orders_webhook"] = [maker.orders_webhook(number) for number in range(EACH, 3 * EACH)]
     return lists
 
@@ -85,6 +87,19 @@ class Maker:
         clinics = self.sandbox.command("admin", "clinic", "list")
         partner = next(clinic["partner_id"] for clinic in clinics if clinic["id"] == self.seed["clinic_id"])
         return self.sandbox.command("admin", "clinic", "create", "--partner", partner, "Lakeside Clinic")["id"]
+
+    def partner_and_agreements(self, lists):
+        """Another partner, which may come to any end; its agreements join the lists."""
+        partner = self.staff("/admin/partners", {"name": "Example Health"})["partner_id"]
+        agreement = {"effective_on": "2026-01-01", "document_hash": "00" * 32}
+        path = f"/admin/partners/{partner}/baa"
+        lists["baa"] = [self.staff(path, agreement)["baa_id"] for _ in range(EACH)]
+        return partner
+
+    def key(self):
+        """A key that nobody calls with."""
+        path = f"/admin/clinics/{self.seed['clinic_id']}/keys"
+        return self.staff(path, {"name": "Report", "scopes": ["orders:read"]})["key_id"]
 
     def practitioner(self, letter):
         body = {

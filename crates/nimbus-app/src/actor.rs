@@ -4,6 +4,7 @@ use nimbus_core::{
     access::{By, Role, Scope, Scopes, SystemActor},
     ids::{ClinicId, KeyId, OpsTokenId, PartnerId},
     rate::KeyRates,
+    time::Ts,
 };
 use uuid::Uuid;
 
@@ -19,6 +20,8 @@ pub struct PartnerActor {
     pub scopes: Scopes,
     /// What an admin has given its key.
     pub rates: KeyRates,
+    /// When its key ends by itself; wall time.
+    pub key_expires_at: Option<Ts>,
     /// How far its clinic's business time is ahead of the deployment's, in microseconds.
     pub clock_ahead_us: i64,
 }
@@ -28,6 +31,8 @@ pub struct PartnerActor {
 pub struct StaffActor {
     pub token_id: OpsTokenId,
     pub roles: Vec<Role>,
+    /// The one clinic that it reaches, if it is bound to one.
+    pub clinic_id: Option<ClinicId>,
 }
 
 #[derive(Debug, Clone)]
@@ -120,11 +125,28 @@ impl Call {
         }
     }
 
-    /// Passes staff with one of the roles, and the platform itself.
+    /// Passes staff with one of the roles, and the platform itself. Who is bound to one clinic has no business with what
+    /// is of all.
     pub fn staff(&self, roles: &[Role]) -> Result<()> {
+        match self.reach(roles)? {
+            Some(_) => Err(Error::Forbidden),
+            None => Ok(()),
+        }
+    }
+
+    /// The same for a matter of one clinic. To who is bound to another it is as if there were none.
+    pub fn staff_of(&self, roles: &[Role], clinic: ClinicId) -> Result<()> {
+        match self.reach(roles)? {
+            Some(bound) if bound != clinic => Err(Error::NotFound("Clinic")),
+            _ => Ok(()),
+        }
+    }
+
+    /// The one clinic that staff with one of the roles reach; `None` for all.
+    pub fn reach(&self, roles: &[Role]) -> Result<Option<ClinicId>> {
         match &self.actor {
-            Actor::Staff(staff) if staff.roles.iter().any(|role| roles.contains(role)) => Ok(()),
-            Actor::System(_) => Ok(()),
+            Actor::Staff(staff) if staff.roles.iter().any(|role| roles.contains(role)) => Ok(staff.clinic_id),
+            Actor::System(_) => Ok(None),
             _ => Err(Error::Forbidden),
         }
     }
@@ -151,3 +173,11 @@ pub const ADMINISTRATORS: &[Role] = &[Role::SuperAdmin];
 pub const MANAGERS: &[Role] = &[Role::SuperAdmin, Role::Pharmacist];
 /// The roles that see to webhooks: how they do, what was sent to them, and sending it again.
 pub const SENDERS: &[Role] = &[Role::SuperAdmin, Role::Pharmacist, Role::Support];
+/// The same for the webhooks of one clinic.
+pub const CLINIC_SENDERS: &[Role] = &[Role::SuperAdmin, Role::Pharmacist, Role::Support, Role::ClinicAdmin];
+/// The roles that see partners, their agreements and clinics.
+pub const OVERSEERS: &[Role] = &[Role::SuperAdmin, Role::Support];
+/// The roles that see the keys of a clinic.
+pub const KEY_READERS: &[Role] = &[Role::SuperAdmin, Role::Support, Role::ClinicAdmin];
+/// The roles that issue the keys of a clinic, rotate and revoke them.
+pub const KEY_MANAGERS: &[Role] = &[Role::SuperAdmin, Role::ClinicAdmin];

@@ -9,7 +9,7 @@ use std::{
 use nimbus_core::{access::Environment, time::Ts};
 use nimbus_store::{
     keys::{self, Authenticated, OpsToken},
-    tenants::PartnerStatus,
+    tenants::Gate,
 };
 
 use crate::{
@@ -93,11 +93,14 @@ impl Proven {
 }
 
 /// Refuses a credential without a look-up where its address has sent too many that nobody has.
-fn spare_look_up(app: &App, hash: &[u8; 32], address: IpAddr) -> Result<()> {
-    if app.proven().has(hash) || app.limits().may_look_up(address) { Ok(()) } else { Err(REFUSED) }
+fn spare_look_up(app: &App, is_proven: bool, address: IpAddr) -> Result<()> {
+    if is_proven || app.limits().may_look_up(address) { Ok(()) } else { Err(REFUSED) }
 }
 
 /// The partner behind an API key that came from this address.
+///
+/// A key that works, from an address that is not of its networks, is refused as one that nobody has, after the same
+/// look-up, which nothing remembered here spares: whoever has found it does not learn that it is one.
 pub async fn authenticate_key(app: &App, presented: &str, address: IpAddr) -> Result<PartnerActor> {
     let environment = app.environment();
     match credentials::environment_of(presented) {
@@ -109,14 +112,16 @@ pub async fn authenticate_key(app: &App, presented: &str, address: IpAddr) -> Re
     }
     let now = wall();
     let hash = credentials::hash(presented);
-    let found = match app.keys().get(&hash, now) {
-        Some(found) => found,
-        None => {
-            spare_look_up(app, &hash, address)?;
-            look_up(app, hash, now).await?
+    let known = app.keys().get(&hash, now);
+    let is_elsewhere = known.as_ref().is_some_and(|known| !known.key.networks.admit(address));
+    let found = match known {
+        Some(found) if !is_elsewhere => found,
+        _ => {
+            spare_look_up(app, !is_elsewhere && app.proven().has(&hash), address)?;
+            look_up(app, hash, address, now).await?
         }
     };
-    if !is_in_force(&found, environment, now) {
+    if !is_in_force(&found, environment, now) || !found.key.networks.admit(address) {
         return Err(REFUSED);
     }
     Ok(PartnerActor {
@@ -126,12 +131,13 @@ pub async fn authenticate_key(app: &App, presented: &str, address: IpAddr) -> Re
         partner_id: found.partner.id,
         scopes: found.key.scopes,
         rates: found.key.rates,
+        key_expires_at: found.key.expires_at,
         clock_ahead_us: found.clinic.clock_ahead_us,
     })
 }
 
 /// Reads a key. Only one that works is remembered: a revoked key costs the same look-up as an unknown one.
-async fn look_up(app: &App, hash: [u8; 32], now: Ts) -> Result<Arc<Authenticated>> {
+async fn look_up(app: &App, hash: [u8; 32], address: IpAddr, now: Ts) -> Result<Arc<Authenticated>> {
     let found = app
         .db()
         .look_up(move |tx| {
@@ -143,7 +149,9 @@ async fn look_up(app: &App, hash: [u8; 32], now: Ts) -> Result<Arc<Authenticated
     let found = Arc::new(found.ok_or(REFUSED)?);
     if works {
         app.keys().put(hash, now, &found);
-        touch(app, &found, now);
+        if found.key.networks.admit(address) {
+            touch(app, &found, now);
+        }
     }
     Ok(found)
 }
@@ -154,9 +162,8 @@ fn is_in_force(found: &Authenticated, environment: Environment, now: Ts) -> bool
     let by_itself = key.environment == environment
         && key.revoked_at.is_none_or(|at| at > now)
         && key.expires_at.is_none_or(|at| at > now);
-    let by_partner = found.clinic.deleted_at.is_none() && found.partner.status == PartnerStatus::Approved;
-    let by_agreement = environment == Environment::Sandbox || found.baa_in_force;
-    by_itself && by_partner && by_agreement
+    let passes = Gate::of(environment).admits(found.partner.status, found.baa_in_force);
+    by_itself && found.clinic.deleted_at.is_none() && passes
 }
 
 /// Remembers the use of a key, beside the request: a lost write is a minute's inaccuracy.
@@ -191,7 +198,7 @@ pub async fn authenticate_staff(app: &App, presented: &str, address: IpAddr) -> 
     let token = match app.tokens().get(&hash, now) {
         Some(token) if works(&token) => token,
         _ => {
-            spare_look_up(app, &hash, address)?;
+            spare_look_up(app, app.proven().has(&hash), address)?;
             let found = app.db().look_up(move |tx| {
                 Box::pin(async move { keys::ops_token_authenticate(tx, &hash).await.map_err(Error::from) })
             });
@@ -202,5 +209,5 @@ pub async fn authenticate_staff(app: &App, presented: &str, address: IpAddr) -> 
             token
         }
     };
-    Ok(StaffActor { token_id: token.id, roles: token.roles.clone() })
+    Ok(StaffActor { token_id: token.id, roles: token.roles.clone(), clinic_id: token.clinic_id })
 }

@@ -33,7 +33,7 @@ pub use self::{
 };
 use crate::{
     App,
-    actor::{Call, SENDERS},
+    actor::{CLINIC_SENDERS, Call, SENDERS},
     endpoint_keys::{self, MAX_OVERLAP_HOURS, OVERLAP_HOURS, new_secret},
     error::{Error, FieldError, Result},
     outbox::Changes,
@@ -244,7 +244,10 @@ pub enum Whose {
 
 /// The endpoints of both shapes of one clinic or of all, newest first, for staff.
 pub async fn list_any(app: &App, call: &Call, list: ListAny) -> Result<Slice<Endpoint>> {
-    call.staff(SENDERS)?;
+    match list.of {
+        Whose::Clinic(clinic) => call.staff_of(CLINIC_SENDERS, clinic)?,
+        Whose::Any | Whose::Filtered(_) => call.staff(SENDERS)?,
+    }
     app.read(call, list, |tx, cx, list| {
         Box::pin(async move {
             let clinic = match list.of {
@@ -357,18 +360,32 @@ pub async fn delete(app: &App, call: &Call, which: Which, render: Render<()>) ->
     app.write(call, which, render, |tx, cx, &which| {
         Box::pin(async move {
             let clinic = cx.call.partner(Scope::WebhooksWrite)?.clinic_id;
-            let mut found = find(tx, clinic, which).await?;
-            found.status = EndpointStatus::Deleted;
-            found.deleted_at = Some(cx.now);
-            found.updated_at = cx.now;
-            store::endpoint_hold(tx, clinic, which.id).await?;
-            store::endpoint_update(tx, &found).await?;
-            endpoint_keys::publish(tx, &found, cx.wall).await?;
-            deliveries::deliveries_cancel(tx, clinic, which.id, cx.wall).await?;
-            audited(tx, cx, clinic, "webhook.delete", which.id).await
+            let found = find(tx, clinic, which).await?;
+            delete_in(tx, cx, found).await
         })
     })
     .await
+}
+
+async fn delete_in(tx: &mut Tx, cx: &Cx, mut found: Endpoint) -> Result<()> {
+    let (clinic, id) = (found.clinic_id, found.id);
+    found.status = EndpointStatus::Deleted;
+    found.deleted_at = Some(cx.now);
+    found.updated_at = cx.now;
+    store::endpoint_hold(tx, clinic, id).await?;
+    store::endpoint_update(tx, &found).await?;
+    endpoint_keys::publish(tx, &found, cx.wall).await?;
+    deliveries::deliveries_cancel(tx, clinic, id, cx.wall).await?;
+    audited(tx, cx, clinic, "webhook.delete", id).await
+}
+
+/// Deletes all endpoints of a clinic.
+pub(crate) async fn delete_all(tx: &mut Tx, cx: &Cx, clinic: ClinicId) -> Result<()> {
+    let all = Page { limit: MAX_ENDPOINTS, ..Page::default() };
+    for found in store::endpoint_list(tx, clinic, None, None, &all).await?.items {
+        delete_in(tx, cx, found).await?;
+    }
+    Ok(())
 }
 
 pub struct Tested {

@@ -27,7 +27,7 @@ use crate::{
     actor::Call,
     clock::wall,
     error::{Error, Result},
-    label_purchases, licenses,
+    label_purchases, licenses, notices,
     outbox::Changes,
     replays, retention,
     sandbox::simulation,
@@ -62,9 +62,9 @@ pub async fn run(app: App, stop: CancellationToken) {
         }
         while apart.tasks.try_join_next().is_some() {}
         if !is_planned {
-            match retention::plan(&app).await {
+            match plan(&app).await {
                 Ok(()) => is_planned = true,
-                Err(error) => tracing::error!(%error, "retention could not be planned"),
+                Err(error) => tracing::error!(%error, "what is done every hour could not be planned"),
             }
         }
         if let Err(error) = start_due(&app, robot.as_ref(), &mut apart).await {
@@ -72,6 +72,12 @@ pub async fn run(app: App, stop: CancellationToken) {
         }
     }
     apart.finish().await;
+}
+
+/// Has the jobs there that are done every hour.
+async fn plan(app: &App) -> Result<()> {
+    retention::plan(app).await?;
+    notices::plan(app).await
 }
 
 /// Jobs that may be slow: nothing that is due waits for them, now or next time.
@@ -141,6 +147,7 @@ pub async fn start_due(app: &App, robot: Option<&OnboardingClient>, apart: &mut 
         let worked = match job.kind {
             JobKind::OnboardingCall => onboard(app, job.clone(), robot).await,
             JobKind::WebhookReplay => replays::work(app, &job).await,
+            JobKind::Notices => notices::work(app, &job).await,
             JobKind::LabelPurchase => {
                 if apart.tasks.len() < MOST_LABELS {
                     apart.tasks.spawn(settle(app.clone(), job));
@@ -211,7 +218,11 @@ pub(crate) async fn work(tx: &mut Tx, cx: &Cx, due: Due) -> Result<()> {
         }
         JobKind::SandboxStep => simulation::step_due(tx, cx, due.clinic_id, OrderId(due.subject_id)).await,
         JobKind::LicenseHold => licenses::try_order(tx, cx, due.clinic_id, OrderId(due.subject_id)).await,
-        JobKind::OnboardingCall | JobKind::LabelPurchase | JobKind::WebhookReplay | JobKind::Retention => {
+        JobKind::OnboardingCall
+        | JobKind::LabelPurchase
+        | JobKind::WebhookReplay
+        | JobKind::Retention
+        | JobKind::Notices => {
             Err(Error::Internal("what waits for something outside is not due by business time"))
         }
     }

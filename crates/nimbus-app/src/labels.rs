@@ -8,9 +8,9 @@ use nimbus_carriers::labels::{
     discard_after, packing_slip, shipping_label, vial_labels,
 };
 use nimbus_core::{
-    access::{Environment, SystemActor},
+    access::SystemActor,
     formulary::unit_said,
-    ids::{ClinicId, LineId, OrderId, ShipmentId},
+    ids::{LineId, OrderId, ShipmentId},
     label::PurchaseState,
     order::{Line, Order},
     patient::{PatientProfile, Species},
@@ -23,7 +23,6 @@ use nimbus_store::{
     audit::AuditEntry,
     inventory::{LineLot, lots_of_order},
     label_purchases, orders, patients, practitioners, prescriptions, shipments, tenants,
-    tenants::PartnerStatus,
 };
 
 use crate::{
@@ -392,22 +391,10 @@ async fn linked(
     opened: Opened,
     action: &'static str,
 ) -> Result<(Shipment, AuditEntry)> {
-    if !in_force(tx, cx, opened.clinic).await? {
+    // Links end with the partner's approval and agreement, as keys do.
+    if !tenants::clinic_in_force(tx, opened.clinic, cx.app.gate(), cx.wall.date()).await? {
         return Err(NO_LINK);
     }
     let found = shipments::shipment_get(tx, opened.clinic, opened.shipment).await?.ok_or(NO_LINK)?;
     Ok((found, cx.audit(Some(opened.clinic), action, "shipment", Some(opened.shipment.0))))
-}
-
-/// Whether a key of the clinic would work: links end with the partner's approval and agreement.
-async fn in_force(tx: &mut Tx, cx: &Cx, clinic: ClinicId) -> Result<bool> {
-    let Some(clinic) = tenants::clinic_get(tx, clinic).await?.filter(|clinic| clinic.deleted_at.is_none())
-    else {
-        return Ok(false);
-    };
-    let partner = tenants::partner_get(tx, clinic.partner_id).await?;
-    let approved = partner.is_some_and(|partner| partner.status == PartnerStatus::Approved);
-    let agreed = cx.app.environment() == Environment::Sandbox
-        || tenants::baa_in_force(tx, clinic.partner_id, cx.wall.date()).await?;
-    Ok(approved && agreed)
 }

@@ -33,11 +33,13 @@ pub mod licenses;
 pub mod limits;
 pub mod links;
 pub mod news;
+pub mod notices;
 pub mod onboarding;
 pub mod operations;
 pub mod orders;
 pub mod originals;
 mod outbox;
+pub mod own_keys;
 pub mod patients;
 pub mod people;
 pub mod pharmacy;
@@ -76,7 +78,7 @@ use nimbus_carriers::provider::Shipping;
 use nimbus_core::{
     access::Environment, eligibility::OwnThresholds, formulary::Formulary, rules::Packs, time::Ts,
 };
-use nimbus_store::Db;
+use nimbus_store::{Db, tenants::Gate};
 use nimbus_webhooks::{client::WebhookClient, deadline::Deadline, guard::AddressPolicy, handover::Handover};
 
 pub use actor::{Actor, Call, Idempotency, IfMatch, PartnerActor, StaffActor};
@@ -232,6 +234,11 @@ impl App {
 
     pub fn environment(&self) -> Environment {
         self.inner.config.environment
+    }
+
+    /// What is asked of a partner before anything of its clinics is shown or sent.
+    pub fn gate(&self) -> Gate {
+        Gate::of(self.environment())
     }
 
     /// The drugs that the pharmacy dispenses.

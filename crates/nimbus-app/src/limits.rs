@@ -291,6 +291,7 @@ mod tests {
             partner_id: PartnerId(Uuid::nil()),
             scopes: Scopes::default(),
             rates,
+            key_expires_at: None,
             clock_ahead_us: 0,
         })
     }

@@ -245,6 +245,7 @@ async fn as_partner(app: &App, clinic_id: ClinicId) -> Result<Call> {
         partner_id: PartnerId(nobody),
         scopes: Scopes::profile(Profile::Integration),
         rates: KeyRates::default(),
+        key_expires_at: None,
         clock_ahead_us: ahead_us,
     });
     Ok(Call { actor, ..Call::system(SystemActor::CommandLine) })

@@ -164,7 +164,7 @@ async fn destination(tx: &mut Tx, cx: &Cx, command: &TestSend) -> Result<Destina
     };
     let secret = new_secret();
     let registered = match endpoint {
-        Some(endpoint) => store::endpoint_target(tx, endpoint.id, cx.wall).await?,
+        Some(endpoint) => store::endpoint_target(tx, endpoint.id, cx.wall, cx.app.gate()).await?,
         None => None,
     };
     let is_registered = registered.is_some();

@@ -119,6 +119,7 @@ impl Scene {
             partner_id: PartnerId(Uuid::now_v7()),
             scopes: Scopes::of(&[Scope::OrdersWrite]),
             rates: KeyRates::default(),
+            key_expires_at: None,
             clock_ahead_us: 0,
         };
         Call { actor: Actor::Partner(actor), ..staff() }

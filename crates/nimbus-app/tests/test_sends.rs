@@ -74,6 +74,8 @@ async fn partner(db: &Db) -> PartnerActor {
         partner_id: partner.id,
         name: "Clinic".to_owned(),
         created_at: wall(),
+        updated_at: wall(),
+        version: 1,
         deleted_at: None,
         clock_ahead_us: 0,
     };
@@ -84,6 +86,7 @@ async fn partner(db: &Db) -> PartnerActor {
         partner_id: partner.id,
         scopes: Scopes::of(&[Scope::WebhooksWrite]),
         rates: KeyRates::default(),
+        key_expires_at: None,
         clock_ahead_us: 0,
     };
     let rows = Arc::new((partner, clinic));

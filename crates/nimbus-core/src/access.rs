@@ -90,6 +90,11 @@ impl Scopes {
         self.0 & (1 << scope as u32) != 0
     }
 
+    /// Whether all of these are among them.
+    pub const fn includes(self, others: Self) -> bool {
+        self.0 & others.0 == others.0
+    }
+
     pub fn iter(self) -> impl Iterator<Item = Scope> {
         Scope::ALL.iter().copied().filter(move |&scope| self.has(scope))
     }
@@ -188,5 +193,12 @@ mod tests {
         let all = Scopes::profile(Profile::Integration);
         assert_eq!(Scopes::parse(&all.to_text()), Some(all));
         assert_eq!(Scopes::parse("orders:read nonsense"), None);
+    }
+
+    #[test]
+    fn a_set_includes_its_parts() {
+        let (partner, all) = (Scopes::profile(Profile::PharmacyPartner), Scopes::all());
+        assert!(all.includes(partner) && partner.includes(partner) && partner.includes(Scopes::default()));
+        assert!(!partner.includes(all) && !Scopes::default().includes(partner));
     }
 }

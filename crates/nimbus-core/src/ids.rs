@@ -104,6 +104,8 @@ ids! {
     KeyId "key",
     /// An operations token of a staff member or a machine.
     OpsTokenId "opt",
+    /// What staff are told of a key or an agreement that ends soon.
+    NoticeId "ntc",
     /// A practitioner, as one clinic knows them.
     PractitionerId "prc",
     /// A patient, as one clinic knows them.

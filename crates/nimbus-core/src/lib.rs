@@ -16,6 +16,7 @@ pub mod inventory;
 pub mod label;
 pub mod license;
 pub mod money;
+pub mod network;
 pub mod order;
 pub mod original;
 pub mod patient;

@@ -15,6 +15,7 @@ use crate::{
     page::{Page, Slice, page_end_any, page_where_any},
     rows::{changed_one, read_opt, read_rows, word},
     seal::{ClinicKeys, SealedAt},
+    tenants::{Gate, clinic_passes},
 };
 
 words! {
@@ -264,6 +265,16 @@ fn read(columns: &mut Columns<'_>, clinic_id: ClinicId, keys: &ClinicKeys) -> Re
     Ok(endpoint)
 }
 
+/// The same, and whether its clinic's partner passes a gate.
+fn read_with_gate(
+    columns: &mut Columns<'_>,
+    clinic_id: ClinicId,
+    keys: &ClinicKeys,
+) -> Result<(Endpoint, bool)> {
+    let endpoint = read(columns, clinic_id, keys)?;
+    Ok((endpoint, columns.take()?))
+}
+
 /// The values of a row, in the order of the columns.
 async fn values(tx: &mut Tx, endpoint: &Endpoint) -> Result<Vec<Value>> {
     let keys = tx.keys(endpoint.clinic_id).await?;
@@ -481,11 +492,18 @@ pub async fn endpoint_failing(
     tx.execute(sql, &[clinic.into(), id.into(), since.into()]).await.map(drop)
 }
 
-/// Everything that sending to an endpoint needs, at `now` (wall time); deleted ones too.
-pub async fn endpoint_target(tx: &mut Tx, id: EndpointId, now: Ts) -> Result<Option<Target>> {
-    let sql = concat!("select ", columns!(), " from webhook_endpoints where id = $1");
-    let row = tx.query_opt(sql, &[id.into()]).await?;
-    let Some(endpoint) = read_opt(tx, row, read).await? else { return Ok(None) };
+/// Everything that sending to an endpoint needs, at `now` (wall time); deleted ones too. One whose clinic's partner does
+/// not pass the gate now is paused: what it is to be sent waits.
+pub async fn endpoint_target(tx: &mut Tx, id: EndpointId, now: Ts, gate: Gate) -> Result<Option<Target>> {
+    let sql = concat!(
+        "select ",
+        columns!(),
+        ", ",
+        clinic_passes!("webhook_endpoints.clinic_id", "$2", "$3"),
+        " from webhook_endpoints where id = $1"
+    );
+    let row = tx.query_opt(sql, &[id.into(), gate.asks_agreement(), now.date().into()]).await?;
+    let Some((endpoint, passes)) = read_opt(tx, row, read_with_gate).await? else { return Ok(None) };
     let api_key = match endpoint.key_id.filter(|_| endpoint.send_api_key) {
         Some(key) => keys::key_secret(tx, endpoint.clinic_id, key, now).await?,
         None => None,
@@ -505,7 +523,10 @@ pub async fn endpoint_target(tx: &mut Tx, id: EndpointId, now: Ts) -> Result<Opt
         rate_limit_per_second: endpoint.rate_limit_per_second,
         payload: endpoint.payload,
         retry_schedule: endpoint.retry_schedule,
-        status: endpoint.status,
+        status: match endpoint.status {
+            EndpointStatus::Active if !passes => EndpointStatus::Paused,
+            status => status,
+        },
         failing_since: endpoint.failing_since,
         version: endpoint.version,
     }))

@@ -33,6 +33,8 @@ words! {
         LicenseHold = "license_hold",
         /// What is past its age is let go of; the subject is nothing, since there is one for all.
         Retention = "retention",
+        /// Keys and agreements that end soon are told of; there is one for all.
+        Notices = "notices",
     }
 }
 
@@ -41,7 +43,11 @@ impl JobKind {
     pub const fn is_of_business_time(self) -> bool {
         match self {
             Self::PrescriptionExpire | Self::RefillDue | Self::SandboxStep | Self::LicenseHold => true,
-            Self::OnboardingCall | Self::LabelPurchase | Self::WebhookReplay | Self::Retention => false,
+            Self::OnboardingCall
+            | Self::LabelPurchase
+            | Self::WebhookReplay
+            | Self::Retention
+            | Self::Notices => false,
         }
     }
 }

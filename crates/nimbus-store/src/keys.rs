@@ -3,6 +3,7 @@
 use nimbus_core::{
     access::{Environment, Role, Scopes},
     ids::{ClinicId, KeyId, OpsTokenId},
+    network::Networks,
     phi::Phi,
     rate::KeyRates,
     time::{Date, Ts},
@@ -12,6 +13,7 @@ use crate::{
     documents::open_text,
     engine::{Columns, Row, Tx},
     error::{Error, Result},
+    page::{Page, Slice, page_end_any, page_where_made},
     rows::word,
     seal::SealedAt,
     tenants::{Clinic, Partner, clinic_columns, partner_columns, read_clinic, read_partner},
@@ -33,6 +35,10 @@ pub struct Key {
     pub last_used_at: Option<Ts>,
     /// What an admin has given it.
     pub rates: KeyRates,
+    /// Where it works from.
+    pub networks: Networks,
+    /// The key that takes its place.
+    pub successor_id: Option<KeyId>,
 }
 
 /// A key that somebody presented, with all that decides whether it works. It may be revoked or expired, its
@@ -51,6 +57,8 @@ pub struct OpsToken {
     pub id: OpsTokenId,
     pub name: String,
     pub roles: Vec<Role>,
+    /// The one clinic that it reaches, where its role is of one clinic.
+    pub clinic_id: Option<ClinicId>,
     pub created_at: Ts,
     pub expires_at: Option<Ts>,
     pub revoked_at: Option<Ts>,
@@ -60,13 +68,13 @@ pub struct OpsToken {
 macro_rules! key_columns {
     () => {
         "k.id, k.clinic_id, k.name, k.environment, k.prefix, k.scopes, k.created_at, k.expires_at, k.revoked_at,
-         k.last_used_at, k.reads_per_minute, k.writes_per_minute"
+         k.last_used_at, k.reads_per_minute, k.writes_per_minute, k.networks, k.successor_id"
     };
 }
 
 macro_rules! token_columns {
     () => {
-        "id, name, roles, created_at, expires_at, revoked_at"
+        "id, name, roles, clinic_id, created_at, expires_at, revoked_at"
     };
 }
 
@@ -83,6 +91,8 @@ fn read_key(columns: &mut Columns<'_>) -> Result<Key> {
         revoked_at: columns.take()?,
         last_used_at: columns.take()?,
         rates: KeyRates { reads: rate(columns)?, writes: rate(columns)? },
+        networks: word(&columns.take::<String>()?, Networks::parse, "api_keys.networks")?,
+        successor_id: columns.take()?,
     })
 }
 
@@ -97,6 +107,7 @@ fn read_token(row: &Row) -> Result<OpsToken> {
         id: columns.take()?,
         name: columns.take()?,
         roles: roles(&columns.take::<String>()?)?,
+        clinic_id: columns.take()?,
         created_at: columns.take()?,
         expires_at: columns.take()?,
         revoked_at: columns.take()?,
@@ -120,8 +131,8 @@ pub async fn key_insert(tx: &mut Tx, key: &Key, hash: &[u8; 32], secret: &str) -
     let keys = tx.keys(key.clinic_id).await?;
     let sql =
         "insert into api_keys (id, clinic_id, name, environment, prefix, scopes, created_at, expires_at,
-            revoked_at, last_used_at, reads_per_minute, writes_per_minute, hash, secret)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+            revoked_at, last_used_at, reads_per_minute, writes_per_minute, networks, successor_id, hash, secret)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
     let args = [
         key.id.into(),
         key.clinic_id.into(),
@@ -135,6 +146,8 @@ pub async fn key_insert(tx: &mut Tx, key: &Key, hash: &[u8; 32], secret: &str) -
         key.last_used_at.into(),
         key.rates.reads.into(),
         key.rates.writes.into(),
+        key.networks.to_text().into(),
+        key.successor_id.into(),
         hash.as_slice().into(),
         keys.seal(secret_at(key.id), secret.as_bytes()).into(),
     ];
@@ -152,10 +165,23 @@ pub async fn key_list(tx: &mut Tx, clinic: ClinicId) -> Result<Vec<Key>> {
     tx.query(sql, &[clinic.into()]).await?.iter().map(|row| read_key(&mut row.columns())).collect()
 }
 
-/// Revokes a key; whether there was one that was not revoked. For staff: the caller checks whose it is.
-pub async fn key_revoke(tx: &mut Tx, id: KeyId, now: Ts) -> Result<bool> {
-    let sql = "update api_keys set revoked_at = $2 where id = $1 and revoked_at is null";
-    Ok(tx.execute(sql, &[id.into(), now.into()]).await? == 1)
+/// The keys of a clinic, newest first, the revoked and expired ones too. When a key was used last is no change of it.
+pub async fn key_page(tx: &mut Tx, clinic: ClinicId, page: &Page) -> Result<Slice<Key>> {
+    let sql = concat!(
+        "select ",
+        key_columns!(),
+        " from api_keys k where k.clinic_id = $7 and ",
+        page_where_made!(),
+        page_end_any!()
+    );
+    let rows = tx.query(sql, &page.args_any([clinic.into()])).await?;
+    Ok(page.slice(rows.iter().map(|row| read_key(&mut row.columns())).collect::<Result<_>>()?))
+}
+
+/// Revokes a key; whether there was one that was not revoked.
+pub async fn key_revoke(tx: &mut Tx, clinic: ClinicId, id: KeyId, now: Ts) -> Result<bool> {
+    let sql = "update api_keys set revoked_at = $3 where clinic_id = $1 and id = $2 and revoked_at is null";
+    Ok(tx.execute(sql, &[clinic.into(), id.into(), now.into()]).await? == 1)
 }
 
 /// A key, whatever has become of it.
@@ -177,6 +203,12 @@ pub async fn key_set_rates(tx: &mut Tx, clinic: ClinicId, id: KeyId, rates: KeyR
         "update api_keys set reads_per_minute = $3, writes_per_minute = $4 where clinic_id = $1 and id = $2";
     let args = [clinic.into(), id.into(), rates.reads.into(), rates.writes.into()];
     Ok(tx.execute(sql, &args).await? == 1)
+}
+
+/// Sets where a key works from; whether there is one.
+pub async fn key_set_networks(tx: &mut Tx, clinic: ClinicId, id: KeyId, networks: &Networks) -> Result<bool> {
+    let sql = "update api_keys set networks = $3 where clinic_id = $1 and id = $2";
+    Ok(tx.execute(sql, &[clinic.into(), id.into(), networks.to_text().into()]).await? == 1)
 }
 
 /// Notes that a key was used. Time does not go back: nodes may tell it late.
@@ -262,13 +294,14 @@ pub async fn key_authenticate(tx: &mut Tx, hash: &[u8; 32], today: Date) -> Resu
 /// # Errors
 /// `Conflict` if there is a token of this hash.
 pub async fn ops_token_insert(tx: &mut Tx, token: &OpsToken, hash: &[u8; 32]) -> Result<()> {
-    let sql = "insert into ops_tokens (id, name, roles, created_at, expires_at, revoked_at, hash)
-        values ($1, $2, $3, $4, $5, $6, $7)";
+    let sql = "insert into ops_tokens (id, name, roles, clinic_id, created_at, expires_at, revoked_at, hash)
+        values ($1, $2, $3, $4, $5, $6, $7, $8)";
     let roles = token.roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" ");
     let args = [
         token.id.into(),
         token.name.as_str().into(),
         roles.into(),
+        token.clinic_id.into(),
         token.created_at.into(),
         token.expires_at.into(),
         token.revoked_at.into(),
@@ -294,4 +327,10 @@ pub async fn ops_token_list(tx: &mut Tx) -> Result<Vec<OpsToken>> {
 pub async fn ops_token_revoke(tx: &mut Tx, id: OpsTokenId, now: Ts) -> Result<bool> {
     let sql = "update ops_tokens set revoked_at = $2 where id = $1 and revoked_at is null";
     Ok(tx.execute(sql, &[id.into(), now.into()]).await? == 1)
+}
+
+/// Revokes the tokens that reach one clinic alone.
+pub async fn ops_tokens_revoke_of(tx: &mut Tx, clinic: ClinicId, now: Ts) -> Result<()> {
+    let sql = "update ops_tokens set revoked_at = $2 where clinic_id = $1 and revoked_at is null";
+    tx.execute(sql, &[clinic.into(), now.into()]).await.map(drop)
 }

@@ -24,6 +24,7 @@ pub mod label_purchases;
 pub mod ledger;
 pub mod licenses;
 pub mod migrate;
+pub mod notices;
 pub mod orders;
 pub mod originals;
 pub mod page;

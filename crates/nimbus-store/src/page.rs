@@ -97,6 +97,14 @@ macro_rules! page_where_any {
 }
 pub(crate) use page_where_any;
 
+/// As [`page_where_any`], of rows that do not change: they are as they were made.
+macro_rules! page_where_made {
+    () => {
+        "id < $2 and (created_at >= $3 and created_at < $4 and created_at >= $5 and created_at < $6) is true"
+    };
+}
+pub(crate) use page_where_made;
+
 /// The end of a statement with [`page_where_any`].
 macro_rules! page_end_any {
     () => {

@@ -46,6 +46,8 @@ pub const KEPT: &[&str] = &[
     "inventory_moves",
     "label_claims",
     "label_purchases",
+    "notices",
+    "ops_tokens",
     "refill_thresholds",
     "replays",
     "webhook_endpoints",

@@ -32,6 +32,8 @@ async fn clinic(tx: &mut Tx) -> Result<ClinicId> {
         partner_id: partner.id,
         name: "Clinic".to_owned(),
         created_at: at(0),
+        updated_at: at(0),
+        version: 1,
         deleted_at: None,
         clock_ahead_us: 0,
     };

@@ -113,6 +113,8 @@ async fn fill(tx: &mut Tx) -> Result<Scene> {
         partner_id: partner.id,
         name: "Clinic".to_owned(),
         created_at: at(0),
+        updated_at: at(0),
+        version: 1,
         deleted_at: None,
         clock_ahead_us: 0,
     };

@@ -12,10 +12,11 @@ use nimbus_app::{
     error::Unauthorized,
     labels,
     links::{LinkKind, Opened},
-    onboarding, pharmacy_feed,
+    notices, onboarding, pharmacy_feed,
 };
 use nimbus_core::{
     access::{Role, Scope, SystemActor},
+    ids::ClinicId,
     rate::Class,
 };
 
@@ -72,13 +73,31 @@ impl Web {
 
     /// Staff with one of the roles.
     pub(crate) async fn staff(&self, request: &Incoming, roles: &[Role]) -> Result<Call, Failure> {
+        let call = self.any_staff(request).await?;
+        call.staff(roles)?;
+        Ok(call)
+    }
+
+    /// Staff with one of the roles, and the clinic that the path names, which they reach.
+    pub(crate) async fn staff_of_clinic(
+        &self,
+        request: &Incoming,
+        roles: &[Role],
+    ) -> Result<(Call, ClinicId), Failure> {
+        let call = self.any_staff(request).await?;
+        call.reach(roles)?;
+        let clinic = request.id("id", "Clinic")?;
+        call.staff_of(roles, clinic)?;
+        Ok((call, clinic))
+    }
+
+    /// Staff, whatever their roles.
+    pub(crate) async fn any_staff(&self, request: &Incoming) -> Result<Call, Failure> {
         let found = match bearer(request.headers()) {
             Some(token) => auth::authenticate_staff(&self.app, token, self.caller_of(request)).await,
             None => Err(MISSING),
         };
-        let call = self.admitted(request, found.map(Actor::Staff), Credential::OpsToken)?;
-        call.staff(roles)?;
-        Ok(call)
+        self.admitted(request, found.map(Actor::Staff), Credential::OpsToken)
     }
 
     /// The pharmacy system, by its shared secret.
@@ -164,6 +183,9 @@ impl Web {
         };
         if let Some(slot) = request.parts.extensions.get::<Slot>() {
             slot.fill(standing);
+            if let Some(at) = outcome.as_ref().ok().and_then(notices::key_ends_soon) {
+                slot.key_ends(at);
+            }
         }
         if let Some(beyond) = standing.filter(|standing| !standing.admitted) {
             return Err(Failure::RateLimited(beyond.retry_after));

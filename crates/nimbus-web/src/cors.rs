@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::meta::KEY_EXPIRES;
 use axum::{
     body::Body,
     extract::{Request, State},
@@ -31,7 +32,7 @@ const ALLOWED: [HeaderName; 6] = [
 ];
 
 /// The headers of replies that a page may read.
-const EXPOSED: [HeaderName; 11] = [
+const EXPOSED: [HeaderName; 12] = [
     ETAG,
     LINK,
     LOCATION,
@@ -40,6 +41,7 @@ const EXPOSED: [HeaderName; 11] = [
     HeaderName::from_static("sunset"),
     HeaderName::from_static("idempotent-replayed"),
     HeaderName::from_static("x-request-id"),
+    KEY_EXPIRES,
     HeaderName::from_static("x-ratelimit-limit"),
     HeaderName::from_static("x-ratelimit-remaining"),
     HeaderName::from_static("x-ratelimit-reset"),

@@ -3,6 +3,7 @@
 //! A handler checks who calls, reads its request into a command, calls one use case of `nimbus-app` and writes
 //! the outcome as its surface shows it. Refusals are written in one place, `meta`, in the surface's shape.
 
+pub mod api_keys;
 mod auth;
 mod body;
 mod caching;

@@ -14,7 +14,7 @@ use axum::{
 };
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header::CACHE_CONTROL};
-use nimbus_core::{ids::base62, rate::Standing};
+use nimbus_core::{ids::base62, rate::Standing, time::Ts};
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -27,6 +27,7 @@ use crate::{
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const KEY_EXPIRES: HeaderName = HeaderName::from_static("nimbus-key-expires");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const RATE_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const RATE_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
@@ -43,17 +44,28 @@ impl RequestId {
 
 /// Where authentication leaves how the caller stands, whatever becomes of the request then.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Slot(Arc<OnceLock<Option<Standing>>>);
+pub(crate) struct Slot(Arc<Left>);
+
+#[derive(Debug, Default)]
+struct Left {
+    standing: OnceLock<Option<Standing>>,
+    /// When the caller's key ends, if that is soon.
+    key_ends: OnceLock<Ts>,
+}
 
 impl Slot {
     /// A request is counted once; `None` where there is no limit.
     pub(crate) fn fill(&self, standing: Option<Standing>) {
-        let _ = self.0.set(standing);
+        let _ = self.0.standing.set(standing);
+    }
+
+    pub(crate) fn key_ends(&self, at: Ts) {
+        let _ = self.0.key_ends.set(at);
     }
 
     /// How the caller stands, or where none was asked for a credential, the address.
     fn standing(&self, of_stranger: impl FnOnce() -> Option<Standing>) -> Option<Standing> {
-        self.0.get().copied().unwrap_or_else(of_stranger)
+        self.0.standing.get().copied().unwrap_or_else(of_stranger)
     }
 }
 
@@ -99,6 +111,9 @@ pub(crate) async fn around(State(web): State<Web>, mut request: Request, next: N
         let stranger = || is_api.then(|| web.app.limits().of_stranger(caller)).flatten();
         if let Some(standing) = slot.standing(stranger) {
             show_standing(response.headers_mut(), standing);
+        }
+        if let Some(at) = slot.0.key_ends.get().and_then(|at| HeaderValue::try_from(at.to_string()).ok()) {
+            response.headers_mut().insert(KEY_EXPIRES, at);
         }
         let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(%method, route, status = response.status().as_u16(), elapsed_ms, "answered");

@@ -110,6 +110,22 @@ value_schema! {
     Dollars: Type::Number, None, 18.95;
 }
 
+/// An address, or a network in CIDR notation, of IPv4 or IPv6.
+pub(crate) struct Cidr;
+
+impl PartialSchema for Cidr {
+    fn schema() -> RefOr<Schema> {
+        let form = ObjectBuilder::new().schema_type(Type::String).max_length(Some(64));
+        form.pattern(Some("^[0-9A-Fa-f:.]+(?:/[0-9]{1,3})?$")).examples(["203.0.113.0/24"]).into()
+    }
+}
+
+impl ToSchema for Cidr {
+    fn name() -> Cow<'static, str> {
+        "Network".into()
+    }
+}
+
 /// An object whose fields are not for this API to say: a schema, an example, a document.
 pub(crate) struct AnyObject;
 

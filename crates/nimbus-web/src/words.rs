@@ -5,13 +5,14 @@ use std::borrow::Cow;
 use nimbus_app::{
     endpoints::{AfterDeadLetter, DeliveryState, EndpointStatus as Endpoint, Payload, Shape, Signing},
     inventory::Change,
+    notices::NoticeKind,
     replays::{ReplayState, Which},
     sandbox::simulation::GOALS,
     tenancy::PartnerStatus as Partner,
     webhook_stats::Window,
 };
 use nimbus_core::{
-    access::Environment as Deployment,
+    access::{Environment as Deployment, Profile, Scope},
     eligibility::Rule,
     formulary::{DrugSpecies as MadeFor, Unit},
     gates::{Field, Gate as GateName},
@@ -135,6 +136,12 @@ sets! {
     /// Whether what failed may pass by itself.
     FailureClass: &[FailureKind::Permanent, FailureKind::Transient], FailureKind::as_str;
     PartnerStatus: Partner::ALL, Partner::as_str;
+    /// What ends: a key, or a business associate agreement.
+    NoticeSubject: NoticeKind::ALL, NoticeKind::as_str;
+    /// What a key may do.
+    KeyScope: Scope::ALL, Scope::as_str;
+    /// A ready-made set of scopes.
+    KeyProfile: Profile::ALL, Profile::as_str;
     /// Whom a drug is made for.
     DrugSpecies: MadeFor::ALL, MadeFor::as_str;
     /// What a drug is dispensed in, and its stock is counted in.

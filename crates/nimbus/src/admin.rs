@@ -5,15 +5,19 @@ use std::str::FromStr;
 use nimbus_app::{
     App,
     actor::Call,
-    key_rotation,
+    key_rotation::{self, Rotate},
     licenses::{self, NewLicense},
     refill_thresholds,
-    tenancy::{self, BaaRecord, Clinic, KeyLimits, KeyOrder, Partner, PartnerStatus, TokenOrder},
+    tenancy::{
+        self, BaaRecord, Clinic, ClinicUpdate, KeyLimits, KeyNetworks, KeyOrder, Partner, PartnerStatus,
+        TokenOrder,
+    },
 };
 use nimbus_core::{
     access::{Profile, Role, Scopes, SystemActor},
     eligibility::OwnThresholds,
     license::{License, LicenseCategory},
+    network::{Network, Networks},
     time::{Date, Ts, parse_date},
     us::State,
 };
@@ -136,6 +140,15 @@ async fn clinic(app: &App, call: &Call, command: ClinicCommand) -> Result<Value,
             let partner = partner.as_deref().map(id).transpose()?;
             Ok(tenancy::clinic_list(app, partner).await.map_err(said)?.iter().map(clinic_json).collect())
         }
+        ClinicCommand::Rename { id: text, name } => {
+            let command = ClinicUpdate { id: id(&text)?, name: Some(name) };
+            Ok(clinic_json(&tenancy::clinic_update(app, call, command).await.map_err(said)?))
+        }
+        ClinicCommand::Delete { id: text } => {
+            let clinic = id(&text)?;
+            tenancy::clinic_delete(app, call, clinic).await.map_err(said)?;
+            Ok(json!({ "id": clinic.to_string(), "deleted": true }))
+        }
         ClinicCommand::RefillThresholds { id: text, percent, controlled_percent } => {
             let thresholds = OwnThresholds { percent, controlled_percent };
             let command = refill_thresholds::Put { clinic_id: id(&text)?, thresholds };
@@ -157,7 +170,7 @@ fn clinic_json(clinic: &Clinic) -> Value {
 
 async fn key(app: &App, call: &Call, command: KeyCommand) -> Result<Value, Failure> {
     match command {
-        KeyCommand::Issue { clinic, name, profile, scopes, expires } => {
+        KeyCommand::Issue { clinic, name, profile, scopes, expires, networks } => {
             let profile = Profile::parse(&profile).ok_or("a profile is pharmacy_partner or integration")?;
             let mut order = KeyOrder::with_profile(id(&clinic)?, &name, profile);
             if let Some(scopes) = scopes {
@@ -165,6 +178,7 @@ async fn key(app: &App, call: &Call, command: KeyCommand) -> Result<Value, Failu
                     Scopes::parse(&scopes.replace(',', " ")).ok_or("one of the scopes is unknown")?;
             }
             order.expires_at = instant(expires.as_deref())?;
+            order.networks = confined(networks)?;
             let issued = tenancy::key_issue(app, call, order).await.map_err(said)?;
             let mut shown = key_json(&issued.key);
             shown["key"] = json!(issued.text);
@@ -178,8 +192,13 @@ async fn key(app: &App, call: &Call, command: KeyCommand) -> Result<Value, Failu
             tenancy::key_revoke(app, call, key).await.map_err(said)?;
             Ok(json!({ "id": key.to_string(), "revoked": true }))
         }
+        KeyCommand::Networks { id: text, networks } => {
+            let command = KeyNetworks { id: id(&text)?, networks: confined(networks)? };
+            Ok(key_json(&tenancy::key_networks(app, call, command).await.map_err(said)?))
+        }
         KeyCommand::Rotate { id: text, overlap_hours } => {
-            let issued = key_rotation::rotate(app, call, id(&text)?, overlap_hours).await.map_err(said)?;
+            let command = Rotate { id: id(&text)?, overlap_hours };
+            let issued = key_rotation::rotate(app, call, command).await.map_err(said)?;
             let mut shown = key_json(&issued.key);
             shown["key"] = json!(issued.text);
             Ok(shown)
@@ -192,6 +211,10 @@ async fn key(app: &App, call: &Call, command: KeyCommand) -> Result<Value, Failu
     }
 }
 
+fn confined(networks: Vec<Network>) -> Result<Networks, Failure> {
+    Networks::new(networks).ok_or_else(|| format!("at most {} networks", Networks::MAX).into())
+}
+
 fn key_json(key: &Key) -> Value {
     let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.as_str()).collect();
     let at = |instant: Option<Ts>| instant.map(|instant| instant.to_string());
@@ -201,15 +224,18 @@ fn key_json(key: &Key) -> Value {
         "created_at": key.created_at.to_string(), "expires_at": at(key.expires_at),
         "revoked_at": at(key.revoked_at), "last_used_at": at(key.last_used_at),
         "reads_per_minute": key.rates.reads, "writes_per_minute": key.rates.writes,
+        "networks": key.networks.iter().map(|network| network.to_string()).collect::<Vec<_>>(),
+        "successor_id": key.successor_id.map(|id| id.to_string()),
     })
 }
 
 async fn token(app: &App, call: &Call, command: TokenCommand) -> Result<Value, Failure> {
     match command {
-        TokenCommand::Issue { name, roles, expires } => {
+        TokenCommand::Issue { name, roles, clinic, expires } => {
             let roles: Option<Vec<Role>> = roles.split(',').map(|role| Role::parse(role.trim())).collect();
             let roles = roles.filter(|roles| !roles.is_empty()).ok_or("one of the roles is unknown")?;
-            let order = TokenOrder::new(&name, roles, instant(expires.as_deref())?);
+            let mut order = TokenOrder::new(&name, roles, instant(expires.as_deref())?);
+            order.clinic_id = clinic.as_deref().map(id).transpose()?;
             let (token, text) = tenancy::token_issue(app, call, order).await.map_err(said)?;
             let mut shown = token_json(&token);
             shown["token"] = json!(text);
@@ -231,6 +257,7 @@ fn token_json(token: &OpsToken) -> Value {
     let at = |instant: Option<Ts>| instant.map(|instant| instant.to_string());
     json!({
         "id": token.id.to_string(), "name": token.name, "roles": roles,
+        "clinic_id": token.clinic_id.map(|id| id.to_string()),
         "created_at": token.created_at.to_string(), "expires_at": at(token.expires_at),
         "revoked_at": at(token.revoked_at),
     })

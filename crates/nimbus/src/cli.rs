@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use nimbus_core::network::Network;
 
 use crate::config_shipping::ShippingArgs;
 
@@ -501,6 +502,14 @@ pub(crate) enum ClinicCommand {
         #[arg(long)]
         partner: Option<String>,
     },
+    Rename {
+        id: String,
+        name: String,
+    },
+    /// Delete a clinic: its keys stop, and its webhooks are deleted with what waits for them; records stay
+    Delete {
+        id: String,
+    },
     /// Set when a refill is too soon, in hundredths of a fill's days; what is left out is the deployment's
     RefillThresholds {
         id: String,
@@ -529,6 +538,9 @@ pub(crate) enum KeyCommand {
         /// When it stops working, RFC 3339
         #[arg(long)]
         expires: Option<String>,
+        /// Where it works from: addresses and networks such as 203.0.113.0/24, separated by commas
+        #[arg(long, value_delimiter = ',')]
+        networks: Vec<Network>,
     },
     List {
         #[arg(long)]
@@ -536,6 +548,11 @@ pub(crate) enum KeyCommand {
     },
     Revoke {
         id: String,
+    },
+    /// Change where a key works from: addresses and networks such as 203.0.113.0/24; none is from anywhere
+    Networks {
+        id: String,
+        networks: Vec<Network>,
     },
     /// Issue a key in place of another, which works on for a while; its text is shown this once
     Rotate {
@@ -573,6 +590,9 @@ pub(crate) enum TokenCommand {
         /// Roles, separated by commas
         #[arg(long)]
         roles: String,
+        /// The clinic that it reaches, for the role clinic_admin
+        #[arg(long)]
+        clinic: Option<String>,
         /// When it stops working, RFC 3339
         #[arg(long)]
         expires: Option<String>,

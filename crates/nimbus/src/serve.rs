@@ -120,8 +120,11 @@ pub(crate) fn start_workers(
     app: &App,
     stop: &CancellationToken,
 ) -> Result<Vec<JoinHandle<()>>, Failure> {
-    let dispatch =
-        DispatchSettings { policy: settings.address_policy(), retry_scale: settings.retry_scale()? };
+    let dispatch = DispatchSettings {
+        policy: settings.address_policy(),
+        retry_scale: settings.retry_scale()?,
+        gate: app.gate(),
+    };
     let dispatcher = Dispatcher::new(app.db().clone(), dispatch, Arc::clone(app.handover()), wall);
     Ok(vec![
         tokio::spawn(dispatcher.run(stop.clone())),

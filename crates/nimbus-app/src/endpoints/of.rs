@@ -12,7 +12,7 @@ use nimbus_store::{
 
 use super::NOT_FOUND;
 use crate::{
-    actor::{Call, SENDERS},
+    actor::{CLINIC_SENDERS, Call},
     error::Result,
     unit::Cx,
 };
@@ -44,7 +44,7 @@ impl Of {
     pub(crate) fn allow(self, call: &Call, scope: Scope) -> Result<()> {
         match self {
             Self::Own(_) => call.partner(scope).map(drop),
-            Self::Clinic(..) => call.staff(SENDERS),
+            Self::Clinic(clinic, _) => call.staff_of(CLINIC_SENDERS, clinic),
         }
     }
 

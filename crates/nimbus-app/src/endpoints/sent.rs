@@ -23,7 +23,7 @@ use uuid::Uuid;
 use super::{Of, audited};
 use crate::{
     App,
-    actor::{Call, SENDERS},
+    actor::{CLINIC_SENDERS, Call},
     error::{Error, Result},
     events::expired,
     unit::{Cx, Render, Reply},
@@ -67,7 +67,7 @@ pub async fn dead_letters(
     clinic: ClinicId,
     page: Page,
 ) -> Result<Slice<DeliveryView>> {
-    call.staff(SENDERS)?;
+    call.staff_of(CLINIC_SENDERS, clinic)?;
     app.read(call, (clinic, page), |tx, cx, (clinic, page)| {
         Box::pin(async move {
             tenants::clinic_get(tx, *clinic).await?.ok_or(Error::NotFound("Clinic"))?;

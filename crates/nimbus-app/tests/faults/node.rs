@@ -101,6 +101,7 @@ impl Setup {
                 let settings = Settings {
                     policy: AddressPolicy { allow_loopback: true },
                     retry_scale: "0.0005".parse().expect("a scale"),
+                    gate: app.gate(),
                 };
                 let dispatcher = Dispatcher::new(db, settings, Arc::clone(app.handover()), self.now);
                 tokio::spawn(dispatcher.run(stop.clone()));

@@ -111,6 +111,8 @@ pub(crate) async fn clinic(db: &Db, receiver: &Receiver) -> (PartnerActor, [Lane
         partner_id: partner.id,
         name: "Clinic".to_owned(),
         created_at: wall(),
+        updated_at: wall(),
+        version: 1,
         deleted_at: None,
         clock_ahead_us: 0,
     };
@@ -121,6 +123,7 @@ pub(crate) async fn clinic(db: &Db, receiver: &Receiver) -> (PartnerActor, [Lane
         partner_id: partner.id,
         scopes: Scopes::of(&[Scope::WebhooksWrite, Scope::WebhooksRead]),
         rates: KeyRates::default(),
+        key_expires_at: None,
         clock_ahead_us: 0,
     };
     let lanes = [true, false].map(|ordered| Lane {

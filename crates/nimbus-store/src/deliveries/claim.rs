@@ -15,21 +15,24 @@ use crate::{
     error::{Error, Result, SealError},
     events::body_at,
     ledger::Moves,
+    tenants::{Gate, clinic_passes},
 };
 
 /// So many endpoints are looked at in one go.
 pub const LANES_MAX: usize = 1000;
 
-/// Active endpoints that have a delivery due and not leased, in the order of their ids from the one after `after`, at
-/// most [`LANES_MAX`]. The index is read once for each endpoint with a backlog, not once for each row of it. For
+/// Active endpoints that have a delivery due and not leased, of clinics whose partner passes the gate, in the order of
+/// their ids from the one after `after`, at most [`LANES_MAX`]. The index is read once for each endpoint with a backlog, not once for each row of it. For
 /// `longest` see [`Claim`].
 pub async fn lanes_due(
     tx: &mut Tx,
     after: Option<EndpointId>,
     now: Ts,
     longest: Ts,
+    gate: Gate,
 ) -> Result<Vec<EndpointId>> {
-    let sql = "with recursive lane (endpoint_id) as (
+    let sql = concat!(
+        "with recursive lane (endpoint_id) as (
             select (select endpoint_id from deliveries where state = 'pending' and endpoint_id > $2
                     order by endpoint_id limit 1)
             union all
@@ -50,14 +53,15 @@ pub async fn lanes_due(
             or exists (select 1 from deliveries d
                 where d.endpoint_id = e.id and d.state = 'pending' and d.rank = 2 and d.due_at <= $1
                     and (d.lease_until is null or d.lease_until < $1 or d.lease_until > $4)))
-        limit $3";
+            and ",
+        clinic_passes!("e.clinic_id", "$5", "$6"),
+        " limit $3"
+    );
     let after = after.map_or(Uuid::nil(), |after| after.0);
     let limit = i64::try_from(LANES_MAX).unwrap_or(i64::MAX);
-    tx.query(sql, &[now.into(), after.into(), limit.into(), longest.into()])
-        .await?
-        .iter()
-        .map(|row| row.columns().take())
-        .collect()
+    let args =
+        [now.into(), after.into(), limit.into(), longest.into(), gate.asks_agreement(), now.date().into()];
+    tx.query(sql, &args).await?.iter().map(|row| row.columns().take()).collect()
 }
 
 /// What is claimed of an endpoint.

@@ -18,9 +18,9 @@ pub async fn leases_end(db: &Db) {
     written.await.map_err(|error: Error| error).expect("the leases end");
 }
 
-/// Jobs that are not done; that of retention never is, and comes again by the hour.
+/// Jobs that are not done; those of retention and of notices never are, and come again by the hour.
 pub async fn jobs_left(db: &Db) -> i64 {
-    count(db, "select count(*) from jobs where kind <> 'retention'").await
+    count(db, "select count(*) from jobs where kind not in ('retention', 'notices')").await
 }
 
 /// Whether the walk along the events has come to the last of them.

@@ -11,10 +11,14 @@ use nimbus_store::{
         Outcome, attempts_of, backlog, deliveries_cancel, deliveries_claim, deliveries_of_endpoint,
         delivery_get, delivery_record, delivery_release, delivery_retry, delivery_statements, lanes_due,
     },
-    endpoints::{EndpointStatus, endpoint_get, endpoint_insert, endpoint_update},
+    endpoints::{EndpointStatus, endpoint_get, endpoint_insert, endpoint_target, endpoint_update},
     events::event_statements,
     ledger::Ledger,
     page::Page,
+    tenants::{
+        Baa, Gate, PartnerStatus, baa_insert, clinic_delete_soft, clinic_get, clinic_in_force,
+        partner_status_set,
+    },
     two_engines,
 };
 use uuid::Uuid;
@@ -345,7 +349,7 @@ async fn cancelled_told(tx: &mut Tx) -> Result<()> {
 }
 
 async fn lanes_told(tx: &mut Tx) -> Result<()> {
-    assert_eq!(lanes_due(tx, None, now(), LATER).await?, []);
+    assert_eq!(lanes_due(tx, None, now(), LATER, Gate::Approval).await?, []);
     let (busy, waiting, paused, idle) = (lane(tx).await?, lane(tx).await?, lane(tx).await?, lane(tx).await?);
     add(tx, busy, &[now(), now(), after(50)]).await?;
     add(tx, waiting, &[after(10)]).await?;
@@ -357,21 +361,25 @@ async fn lanes_told(tx: &mut Tx) -> Result<()> {
     let claimed = claim(tx, idle, now(), 1).await?;
     delivery_record(tx, &[outcome(&claimed[0], Next::Delivered, 200)], now()).await?;
 
-    assert_eq!(lanes_due(tx, None, now(), LATER).await?, [busy.1]);
-    assert_eq!(lanes_due(tx, None, after(10), LATER).await?, [busy.1, waiting.1]);
+    assert_eq!(lanes_due(tx, None, now(), LATER, Gate::Approval).await?, [busy.1]);
+    assert_eq!(lanes_due(tx, None, after(10), LATER, Gate::Approval).await?, [busy.1, waiting.1]);
     claim(tx, busy, after(10), 10).await?;
     assert_eq!(
-        lanes_due(tx, None, after(10), LATER).await?,
+        lanes_due(tx, None, after(10), LATER, Gate::Approval).await?,
         [waiting.1],
         "all that is due of the other is leased"
     );
-    assert_eq!(lanes_due(tx, None, after(71), LATER).await?, [busy.1, waiting.1], "its lease ran out");
+    assert_eq!(
+        lanes_due(tx, None, after(71), LATER, Gate::Approval).await?,
+        [busy.1, waiting.1],
+        "its lease ran out"
+    );
 
     endpoint = endpoint_get(tx, paused.0, paused.1).await?.unwrap();
     endpoint.status = EndpointStatus::Active;
     endpoint_update(tx, &endpoint).await?;
     assert_eq!(
-        lanes_due(tx, None, after(71), LATER).await?,
+        lanes_due(tx, None, after(71), LATER, Gate::Approval).await?,
         [busy.1, waiting.1, paused.1],
         "it goes on where it was"
     );
@@ -379,8 +387,45 @@ async fn lanes_told(tx: &mut Tx) -> Result<()> {
         endpoint = endpoint_get(tx, paused.0, paused.1).await?.unwrap();
         endpoint.status = status;
         endpoint_update(tx, &endpoint).await?;
-        assert_eq!(lanes_due(tx, None, after(71), LATER).await?, [busy.1, waiting.1]);
+        assert_eq!(lanes_due(tx, None, after(71), LATER, Gate::Approval).await?, [busy.1, waiting.1]);
     }
+    gate_told(tx, busy, waiting).await
+}
+
+/// What is due of partners that are not approved, or have no agreement where one is asked for, waits.
+async fn gate_told(tx: &mut Tx, busy: Lane, waiting: Lane) -> Result<()> {
+    let due = async |tx: &mut Tx, gate| lanes_due(tx, None, after(71), LATER, gate).await;
+    assert_eq!(due(tx, Gate::Agreement).await?, []);
+    let clinic = clinic_get(tx, busy.0).await?.unwrap();
+    let baa = Baa {
+        id: id(),
+        partner_id: clinic.partner_id,
+        effective_on: now().date(),
+        ends_on: Some(now().date()),
+        document_hash: String::new(),
+        created_at: now(),
+    };
+    baa_insert(tx, &baa).await?;
+    assert_eq!(due(tx, Gate::Agreement).await?, [busy.1]);
+    let tomorrow = after(86_400);
+    assert_eq!(lanes_due(tx, None, tomorrow, LATER, Gate::Agreement).await?, [], "it ended");
+    let passes = async |tx: &mut Tx, gate, at: Ts| {
+        let in_force = clinic_in_force(tx, clinic.id, gate, at.date()).await?;
+        let status = endpoint_target(tx, busy.1, at, gate).await?.unwrap().status;
+        assert_eq!(status == EndpointStatus::Active, in_force);
+        Ok::<_, Error>(in_force)
+    };
+    assert!(passes(tx, Gate::Agreement, now()).await? && passes(tx, Gate::Approval, tomorrow).await?);
+    assert!(!passes(tx, Gate::Agreement, tomorrow).await?);
+
+    partner_status_set(tx, clinic.partner_id, PartnerStatus::Suspended, now()).await?;
+    assert_eq!(due(tx, Gate::Approval).await?, [waiting.1]);
+    assert!(!passes(tx, Gate::Approval, now()).await? && !passes(tx, Gate::Agreement, now()).await?);
+    partner_status_set(tx, clinic.partner_id, PartnerStatus::Approved, now()).await?;
+    assert_eq!(due(tx, Gate::Approval).await?, [busy.1, waiting.1]);
+    clinic_delete_soft(tx, clinic.id, now()).await?;
+    assert_eq!(due(tx, Gate::Approval).await?, [waiting.1]);
+    assert!(!passes(tx, Gate::Approval, now()).await?);
     Ok(())
 }
 
@@ -392,12 +437,16 @@ async fn set_back_told(tx: &mut Tx) -> Result<()> {
     delivery_record(tx, &[outcome(&tried[0], Next::Retry { due_at: after(60) }, 500)], now()).await?;
     let (back, longest) = (after(-3600), after(-3520));
     let again = Claim { longest, ..unordered(here, back, 10) };
-    assert_eq!(lanes_due(tx, None, back, longest).await?, [here.1]);
+    assert_eq!(lanes_due(tx, None, back, longest, Gate::Approval).await?, [here.1]);
     let mut claimed = ids(&deliveries_claim(tx, &again, back).await?);
     claimed.sort_unstable();
     assert_eq!(claimed, [made[0], made[2]], "the next attempt of the other is at its time");
     assert_eq!(delivery_record(tx, &[outcome(&leased[0], Next::Delivered, 200)], back).await?, [false]);
-    assert_eq!(lanes_due(tx, None, back, longest).await?, [], "they are leased by the clock as it is");
+    assert_eq!(
+        lanes_due(tx, None, back, longest, Gate::Approval).await?,
+        [],
+        "they are leased by the clock as it is"
+    );
     Ok(())
 }
 
@@ -437,7 +486,7 @@ async fn lists_told(tx: &mut Tx) -> Result<()> {
     assert_eq!(deliveries_cancel(tx, here.0, here.1, after(3)).await?, 3);
     let late = [outcome(&leased[0], Next::Delivered, 200)];
     assert_eq!(delivery_record(tx, &late, after(4)).await?, [false], "it was cancelled meanwhile");
-    assert!(lanes_due(tx, None, after(1000), LATER).await?.is_empty());
+    assert!(lanes_due(tx, None, after(1000), LATER, Gate::Approval).await?.is_empty());
     assert_eq!(backlog(tx).await?, Ledger { accepted: 3, cancelled: 3, ..Ledger::default() });
     assert!(delivery_retry(tx, here.0, here.1, made[2], after(5)).await?, "even a cancelled one");
     Ok(())

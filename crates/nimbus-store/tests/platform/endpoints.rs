@@ -15,6 +15,7 @@ use nimbus_store::{
     },
     keys::{Key, key_insert, key_revoke},
     page::Page,
+    tenants::Gate,
     two_engines,
 };
 
@@ -135,26 +136,32 @@ async fn target_told(tx: &mut Tx) -> Result<()> {
     key_insert(tx, &key, &[1; 32], "dev_text").await?;
     let mut made = Endpoint { key_id: Some(key.id), ..endpoint(clinic, URL) };
     endpoint_insert(tx, &made).await?;
-    assert!(endpoint_target(tx, id(), now()).await?.is_none());
+    assert!(endpoint_target(tx, id(), now(), Gate::Approval).await?.is_none());
 
-    let target = endpoint_target(tx, made.id, now()).await?.unwrap();
+    let target = endpoint_target(tx, made.id, now(), Gate::Approval).await?.unwrap();
     assert_eq!((target.clinic_id, target.url.as_str(), target.status), (clinic, URL, EndpointStatus::Active));
     assert!(target.secret == made.secret && target.headers == made.headers);
     assert_eq!(target.api_key.unwrap().expose(), "dev_text");
     assert_eq!(texts(&target.keys), ["whsec_current", "whsec_previous"]);
 
-    let later = endpoint_target(tx, made.id, after(60)).await?.unwrap();
+    let later = endpoint_target(tx, made.id, after(60), Gate::Approval).await?.unwrap();
     assert_eq!(texts(&later.keys), ["whsec_current"], "the overlap is over");
     assert!(later.api_key.is_some());
-    assert!(endpoint_target(tx, made.id, after(3600)).await?.unwrap().api_key.is_none(), "expired");
+    assert!(
+        endpoint_target(tx, made.id, after(3600), Gate::Approval).await?.unwrap().api_key.is_none(),
+        "expired"
+    );
     made.send_api_key = false;
     endpoint_update(tx, &made).await?;
-    assert!(endpoint_target(tx, made.id, now()).await?.unwrap().api_key.is_none(), "not wanted");
+    assert!(
+        endpoint_target(tx, made.id, now(), Gate::Approval).await?.unwrap().api_key.is_none(),
+        "not wanted"
+    );
     made = endpoint_get(tx, clinic, made.id).await?.unwrap();
     made.send_api_key = true;
     endpoint_update(tx, &made).await?;
-    key_revoke(tx, key.id, now()).await?;
-    assert!(endpoint_target(tx, made.id, now()).await?.unwrap().api_key.is_none(), "revoked");
+    key_revoke(tx, key.clinic_id, key.id, now()).await?;
+    assert!(endpoint_target(tx, made.id, now(), Gate::Approval).await?.unwrap().api_key.is_none(), "revoked");
 
     made = endpoint_get(tx, clinic, made.id).await?.unwrap();
     (made.key_id, made.signing) = (None, Signing::Ed25519);
@@ -164,7 +171,7 @@ async fn target_told(tx: &mut Tx) -> Result<()> {
     (made.status, made.deleted_at, made.failing_since) =
         (EndpointStatus::Deleted, Some(now()), Some(after(3)));
     endpoint_update(tx, &made).await?;
-    let deleted = endpoint_target(tx, made.id, now()).await?.unwrap();
+    let deleted = endpoint_target(tx, made.id, now(), Gate::Approval).await?.unwrap();
     assert_eq!((deleted.status, deleted.failing_since), (EndpointStatus::Deleted, Some(after(3))));
     assert!(deleted.api_key.is_none());
     assert_eq!(

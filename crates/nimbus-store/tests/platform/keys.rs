@@ -3,15 +3,17 @@
 use nimbus_core::{
     access::Role,
     ids::{ClinicId, KeyId},
+    network::Networks,
     rate::KeyRates,
 };
 use nimbus_store::{
     Db, Result, Tx,
     keys::{
-        Key, OpsToken, key_authenticate, key_get, key_insert, key_list, key_revoke, key_secret,
-        key_set_rates, key_succeed, key_touch, ops_token_authenticate, ops_token_insert, ops_token_list,
-        ops_token_revoke,
+        Key, OpsToken, key_authenticate, key_get, key_insert, key_list, key_page, key_revoke, key_secret,
+        key_set_networks, key_set_rates, key_succeed, key_touch, ops_token_authenticate, ops_token_insert,
+        ops_token_list, ops_token_revoke, ops_tokens_revoke_of,
     },
+    page::Page,
     tenants::{Baa, baa_insert, clinic_get},
     two_engines,
 };
@@ -64,12 +66,16 @@ async fn succession_told(tx: &mut Tx) -> Result<()> {
 
     assert!(key_succeed(tx, here, second, third, after(90)).await?);
     assert_eq!(sent(tx, here, first, 89).await?.as_deref(), Some("dev_2"));
-    assert!(key_revoke(tx, second, after(20)).await?);
+    assert!(key_revoke(tx, here, second, after(20)).await?);
     assert_eq!(sent(tx, here, first, 20).await?.as_deref(), Some("dev_3"), "revoking ends the overlap");
-    assert!(key_revoke(tx, third, after(30)).await?);
+    assert!(key_revoke(tx, here, third, after(30)).await?);
     assert_eq!(sent(tx, here, first, 30).await?, None, "none is left");
     assert!(!key_succeed(tx, here, third, first, after(90)).await?, "it is revoked");
     Ok(())
+}
+
+fn ids(keys: &[Key]) -> Vec<KeyId> {
+    keys.iter().map(|key| key.id).collect()
 }
 
 async fn sent(tx: &mut Tx, clinic: ClinicId, id: KeyId, seconds: i64) -> Result<Option<String>> {
@@ -94,9 +100,9 @@ async fn keys_told(tx: &mut Tx) -> Result<()> {
 
     key_touch(tx, lasting.id, after(10)).await?;
     key_touch(tx, lasting.id, after(5)).await?;
-    assert!(key_revoke(tx, lasting.id, after(20)).await?);
-    assert!(!key_revoke(tx, lasting.id, after(30)).await?, "revoked already");
-    assert!(!key_revoke(tx, id(), after(30)).await?);
+    assert!(key_revoke(tx, here, lasting.id, after(20)).await?);
+    assert!(!key_revoke(tx, here, lasting.id, after(30)).await?, "revoked already");
+    assert!(!key_revoke(tx, there, expiring.id, after(30)).await?, "another clinic's");
     assert!(key_secret(tx, here, lasting.id, after(20)).await?.is_none(), "revoked");
     let used = Key { last_used_at: Some(after(10)), revoked_at: Some(after(20)), ..lasting };
     assert_eq!(key_list(tx, here).await?, [used.clone(), expiring.clone()]);
@@ -104,11 +110,25 @@ async fn keys_told(tx: &mut Tx) -> Result<()> {
     let rates = KeyRates { reads: Some(500), writes: None };
     assert!(key_set_rates(tx, here, used.id, rates).await?);
     assert!(!key_set_rates(tx, there, used.id, KeyRates::default()).await?, "another clinic's");
-    assert_eq!(key_get(tx, here, used.id).await?, Some(Key { rates, ..used }));
+    assert_eq!(key_get(tx, here, used.id).await?, Some(Key { rates, ..used.clone() }));
     assert_eq!(key_get(tx, there, expiring.id).await?, None);
+    let networks = Networks::parse("203.0.113.0/24").unwrap();
+    assert!(key_set_networks(tx, here, used.id, &networks).await?);
+    assert!(!key_set_networks(tx, there, used.id, &Networks::default()).await?, "another clinic's");
+    assert_eq!(key_get(tx, here, used.id).await?.unwrap().networks, networks);
+    let given_before = expiring.clone();
     let given = Key { id: id(), rates: KeyRates { reads: Some(1), writes: Some(100_000) }, ..expiring };
     key_insert(tx, &given, &[3; 32], "dev_given").await?;
-    assert_eq!(key_get(tx, here, given.id).await?, Some(given));
+    assert_eq!(key_get(tx, here, given.id).await?.as_ref(), Some(&given));
+
+    let first = key_page(tx, here, &Page { limit: 2, ..Page::default() }).await?;
+    assert_eq!(ids(&first.items), [given.id, used.id]);
+    let rest = Page { before: Some(used.id.0), created_from: Some(now()), ..Page::default() };
+    let rest = key_page(tx, here, &rest).await?;
+    assert_eq!((first.has_more, ids(&rest.items), rest.has_more), (true, vec![given_before.id], false));
+    let later = Page { created_from: Some(after(1)), ..Page::default() };
+    assert_eq!(key_page(tx, here, &later).await?.items, []);
+    assert_eq!(key_page(tx, there, &Page::default()).await?.items, []);
     Ok(())
 }
 
@@ -146,7 +166,7 @@ async fn authentication_told(tx: &mut Tx) -> Result<()> {
     let found = key_authenticate(tx, &[2; 32], today).await?.unwrap();
     assert_eq!((found.key.id, found.baa_in_force), (stranger.id, false), "another partner's agreement");
 
-    key_revoke(tx, key.id, after(1)).await?;
+    key_revoke(tx, clinic, key.id, after(1)).await?;
     let revoked = key_authenticate(tx, &[1; 32], today).await?.unwrap();
     assert_eq!(revoked.key.revoked_at, Some(after(1)), "the caller judges");
     Ok(())
@@ -157,16 +177,34 @@ async fn tokens_told(tx: &mut Tx) -> Result<()> {
         id: id(),
         name: "Night shift".to_owned(),
         roles: vec![Role::Pharmacist, Role::Technician],
+        clinic_id: None,
         created_at: now(),
         expires_at: Some(after(60)),
         revoked_at: None,
     };
+    let (here, there) = (clinic(tx).await?, clinic(tx).await?);
+    let of_clinic = |clinic_id| OpsToken {
+        id: id(),
+        roles: vec![Role::ClinicAdmin],
+        clinic_id: Some(clinic_id),
+        ..token.clone()
+    };
+    let (ours, theirs) = (of_clinic(here), of_clinic(there));
+    ops_token_insert(tx, &ours, &[4; 32]).await?;
+    ops_token_insert(tx, &theirs, &[5; 32]).await?;
+    assert_eq!(ops_token_authenticate(tx, &[4; 32]).await?.as_ref(), Some(&ours));
+    ops_tokens_revoke_of(tx, here, after(3)).await?;
+    let revoked = ops_token_authenticate(tx, &[4; 32]).await?;
+    assert_eq!(revoked, Some(OpsToken { revoked_at: Some(after(3)), ..ours.clone() }));
+    assert_eq!(ops_token_authenticate(tx, &[5; 32]).await?.as_ref(), Some(&theirs), "another clinic's");
     let machine = OpsToken { id: id(), roles: Vec::new(), expires_at: None, ..token.clone() };
     ops_token_insert(tx, &token, &[1; 32]).await?;
     ops_token_insert(tx, &machine, &[2; 32]).await?;
     assert_eq!(ops_token_authenticate(tx, &[1; 32]).await?.as_ref(), Some(&token));
     assert_eq!(ops_token_authenticate(tx, &[3; 32]).await?, None);
-    assert_eq!(ops_token_list(tx).await?, [machine, token.clone()]);
+    let listed = ops_token_list(tx).await?;
+    assert_eq!(listed[..1], [machine]);
+    assert_eq!(listed.len(), 4);
     assert!(ops_token_revoke(tx, token.id, after(1)).await?);
     assert!(!ops_token_revoke(tx, token.id, after(2)).await?);
     let revoked = ops_token_authenticate(tx, &[1; 32]).await?;

@@ -10,6 +10,7 @@ mod jobs;
 mod keys;
 mod ledger;
 mod lines;
+mod notices;
 mod rate_usage;
 mod replays;
 mod reseal;

@@ -3,6 +3,7 @@
 use nimbus_core::{
     access::{Environment, Profile, Scopes},
     ids::{ClinicId, EventId, PartnerId},
+    network::Networks,
     phi::Phi,
     rate::KeyRates,
     time::{Date, Ts, parse_date},
@@ -64,6 +65,8 @@ pub(crate) fn clinic_of(partner: PartnerId) -> Clinic {
         partner_id: partner,
         name: "Clinic".to_owned(),
         created_at: now(),
+        updated_at: now(),
+        version: 1,
         deleted_at: None,
         clock_ahead_us: 0,
     }
@@ -91,6 +94,8 @@ pub(crate) fn key(clinic: ClinicId) -> Key {
         revoked_at: None,
         last_used_at: None,
         rates: KeyRates::default(),
+        networks: Networks::parse("192.0.2.0/24 2001:db8::/32").unwrap(),
+        successor_id: None,
     }
 }
 

@@ -82,6 +82,7 @@ impl Kind {
         match self {
             Self::Partner | Self::Integration => &[
                 ("Clinic", "The clinic that the key belongs to"),
+                ("Keys", "The clinic's keys: which there are, rotation, and where they work from"),
                 ("Practitioners", "Prescribers, from registration to activation"),
                 ("Patients", "Patients of the clinic"),
                 ("Medication Requests", "Medication orders, their medication requests and prescriptions"),
@@ -109,7 +110,8 @@ impl Kind {
                 ("Practitioners", "Activation of practitioners"),
                 ("Formulary", "What each clinic may order"),
                 ("Licenses", "What the pharmacy may send to which state"),
-                ("Clinics", "What is agreed with a clinic"),
+                ("Partners", "Who integrates, their approval and the agreements with them"),
+                ("Clinics", "The clinics of partners, and what is agreed with each"),
                 ("Keys", "API keys of clinics"),
                 ("Webhooks", "Webhooks of clinics, what was sent to them, and sending it again"),
                 ("Rules", "The rules pack in force, and the thresholds of clinics"),

@@ -71,6 +71,14 @@ pub(super) fn headers() -> Map<String, Value> {
             "RateLimitReset",
             header("When the next minute begins, in seconds since 1970.", false, number(1_768_473_060)),
         ),
+        (
+            "KeyExpires",
+            header(
+                "When the API key ends by itself, if that is within 30 days.",
+                false,
+                json!({"type": "string", "format": "date-time", "examples": ["2026-01-15T10:30:00.000Z"]}),
+            ),
+        ),
         ("RetryAfter", header("Seconds to wait before the next attempt.", true, number(1))),
         (
             "RetryAfterInUse",
@@ -128,6 +136,9 @@ fn common(facts: &Facts<'_>) -> Vec<(&'static str, &'static str)> {
     let mut headers = ALWAYS.to_vec();
     if !facts.is_open() {
         headers.extend(LIMITED);
+    }
+    if facts.needs.credential() == Some(Credential::ApiKey) {
+        headers.push(("Nimbus-Key-Expires", "KeyExpires"));
     }
     headers
 }

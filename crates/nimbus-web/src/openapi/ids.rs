@@ -1,8 +1,9 @@
 //! The ids of examples: for each kind of resource one, the same wherever a document names it.
 
 use nimbus_core::ids::{
-    ClinicId, DeliveryId, EndpointId, EventId, HoldId, KeyId, LicenseId, LineId, LotId, MoveId, OrderId,
-    PartnerId, PatientId, PractitionerId, PrescriptionId, RefillId, ReplayId, ShipmentId, base62,
+    BaaId, ClinicId, DeliveryId, EndpointId, EventId, HoldId, KeyId, LicenseId, LineId, LotId, MoveId,
+    NoticeId, OrderId, PartnerId, PatientId, PractitionerId, PrescriptionId, RefillId, ReplayId, ShipmentId,
+    base62,
 };
 use uuid::Uuid;
 
@@ -14,7 +15,7 @@ const FIRST: u128 = 0x0194_68f2_3b1c_7d5e_9a60_4f1e_2b3c_4d00;
 /// The words that name a kind in fields and paths, the prefix of its ids, and the kind's number.
 const KINDS: &[(&[&str], &str)] = &[
     (&["clinic", "assigned_clinic", "clinics"], ClinicId::PREFIX),
-    (&["partner"], PartnerId::PREFIX),
+    (&["partner", "partners"], PartnerId::PREFIX),
     (&["practitioner", "practitioners"], PractitionerId::PREFIX),
     (&["patient", "patients", "clinic_row"], PatientId::PREFIX),
     (&["prescription", "prescriptions"], PrescriptionId::PREFIX),
@@ -31,6 +32,9 @@ const KINDS: &[(&[&str], &str)] = &[
     (&["lot", "inventory"], LotId::PREFIX),
     (&["move"], MoveId::PREFIX),
     (&["replay"], ReplayId::PREFIX),
+    (&["baa"], BaaId::PREFIX),
+    (&["notice"], NoticeId::PREFIX),
+    (&["successor"], KeyId::PREFIX),
 ];
 
 fn kind(noun: &str) -> Option<(usize, &'static str)> {

@@ -264,6 +264,8 @@ fn noun(path: &str) -> Option<&'static str> {
                 "events" => "Event",
                 "clinics" => "Clinic",
                 "keys" => "API key",
+                "partners" => "Partner",
+                "baa" => "Agreement",
                 _ => "Resource",
             });
         }

@@ -3,6 +3,7 @@
 use nimbus_app::{
     Detail, Error, RefusalCode,
     events::{cursor_expired, expired},
+    key_rotation::rotated_before,
     replays::running_already,
 };
 use nimbus_core::{
@@ -31,6 +32,11 @@ pub(super) fn of(operation_id: &str) -> Vec<(&'static str, Error)> {
         }
         "getEvent" | "getOrderEvent" => vec![("event_expired", expired())],
         "createWebhook" => vec![("clinic_not_found", clinic_not_found("clinic_id"))],
+        "rotateKey" => vec![("invalid_status_transition", rotated_before())],
+        "rotateOwnKey" => {
+            vec![("invalid_status_transition", rotated_before()), ("key_may_more", Error::Forbidden)]
+        }
+        "revokeOwnKey" | "confineOwnKey" => vec![("key_may_more", Error::Forbidden)],
         "createPractitioner" => vec![("clinic_not_found", clinic_not_found("assigned_clinic"))],
         "createRefillRequest" => {
             vec![("refill_not_eligible", too_soon()), ("refill_exists", refill_exists())]

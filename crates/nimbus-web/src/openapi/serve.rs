@@ -57,6 +57,6 @@ open_documents! {
     security(("OpsToken" = ["super_admin", "pharmacist", "technician", "support", "auditor", "clinic_admin"])),
     responses((status = 200, description = "The document", body = inline(AnyObject))))]
 pub(crate) async fn operations(State(web): State<Web>, request: Incoming) -> Answer {
-    web.staff(&request, Role::ALL).await?;
+    web.any_staff(&request).await?.reach(Role::ALL)?;
     Ok(web.documents.reply(Kind::Operations))
 }

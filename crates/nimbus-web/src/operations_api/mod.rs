@@ -3,6 +3,7 @@
 //! The partner API's envelope and errors.
 
 pub mod carrier_events;
+pub mod clinics;
 pub mod feeds;
 pub mod formulary;
 pub mod free_shipping;
@@ -10,9 +11,11 @@ pub mod inventory;
 pub mod keys;
 pub mod label_purchases;
 pub mod licenses;
+pub mod notices;
 pub mod orders;
 pub mod originals;
 pub mod papers;
+pub mod partners;
 pub mod practitioners;
 pub mod prescriptions;
 pub mod refills;
@@ -68,6 +71,20 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(practitioners::activate))
         .routes(routes!(practitioners::suspend))
         .routes(routes!(practitioners::deactivate))
+        .routes(routes!(partners::list, partners::create))
+        .routes(routes!(partners::show))
+        .routes(routes!(partners::approve))
+        .routes(routes!(partners::suspend))
+        .routes(routes!(partners::list_baas, partners::record_baa))
+        .routes(routes!(partners::end_baa))
+        .routes(routes!(notices::list))
+        .routes(routes!(clinics::list, clinics::create))
+        .routes(routes!(clinics::show, clinics::update, clinics::delete))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::show))
+        .routes(routes!(keys::rotate))
+        .routes(routes!(keys::revoke))
+        .routes(routes!(keys::confine))
         .routes(routes!(keys::limit))
         .routes(routes!(rules::show))
         .routes(routes!(rules::thresholds, rules::put_thresholds))

@@ -7,7 +7,13 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::envelope::{self, Success};
-use crate::{Web, body::Incoming, failure::Answer, wire::Time, words};
+use crate::{
+    Web,
+    body::Incoming,
+    failure::Answer,
+    wire::{Day, Time},
+    words,
+};
 
 #[derive(Serialize, ToSchema)]
 pub struct ClinicView {
@@ -21,6 +27,11 @@ pub struct ClinicView {
     pub environment: &'static str,
     /// Whether a business associate agreement is in force.
     pub baa_in_force: bool,
+    /// Its last day, in UTC; null if it has no end.
+    pub baa_ends_on: Option<Day>,
+    /// When the key that asks ends by itself; null if it does not. Within 30 days of it every reply says so in
+    /// `Nimbus-Key-Expires`.
+    pub key_expires_at: Option<Time>,
     pub created_at: Time,
     /// The partner's other clinics.
     pub other_clinics: Vec<OtherClinic>,
@@ -48,6 +59,8 @@ impl From<&ClinicOverview> for ClinicView {
             partner_status: overview.partner.status.as_str(),
             environment: overview.environment.as_str(),
             baa_in_force: overview.baa_in_force,
+            baa_ends_on: overview.baa_ends_on.map(Day),
+            key_expires_at: overview.key_expires_at.map(Time),
             created_at: Time(overview.clinic.created_at),
             other_clinics: overview.other_clinics.iter().map(OtherClinic::from).collect(),
         }

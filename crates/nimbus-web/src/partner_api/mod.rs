@@ -5,6 +5,7 @@ pub mod clinic;
 pub mod envelope;
 pub mod error;
 pub mod events;
+pub mod keys;
 pub mod orders;
 pub mod patients;
 pub mod people;
@@ -25,6 +26,10 @@ pub(crate) const ROOT: &str = "/api/external";
 pub(crate) fn routes() -> OpenApiRouter<Web> {
     OpenApiRouter::new()
         .routes(routes!(clinic::show))
+        .routes(routes!(keys::list))
+        .routes(routes!(keys::rotate))
+        .routes(routes!(keys::revoke))
+        .routes(routes!(keys::confine))
         .routes(routes!(practitioners::create, practitioners::list))
         .routes(routes!(practitioners::show, practitioners::update))
         .routes(routes!(practitioners::clinics::assign, practitioners::clinics::end))

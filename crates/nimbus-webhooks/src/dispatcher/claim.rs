@@ -11,6 +11,7 @@ use nimbus_store::{
     deliveries::{self, Claim, Claimed, LANES_MAX, Lease},
     endpoints::{self, AfterDeadLetter, EndpointStatus},
     fault::{self, Point},
+    tenants::Gate,
 };
 use uuid::Uuid;
 
@@ -26,6 +27,7 @@ const LEAST: usize = 4;
 pub(super) struct Terms {
     pub(super) policy: AddressPolicy,
     pub(super) deadline: Deadline,
+    pub(super) gate: Gate,
     /// Wall time.
     pub(super) now: Ts,
 }
@@ -56,10 +58,10 @@ pub(super) async fn claim(
     mut rooms: HashMap<EndpointId, usize>,
     node_room: usize,
 ) -> Result<Haul, Error> {
-    let Terms { policy, deadline, now } = terms;
+    let Terms { policy, deadline, gate, now } = terms;
     let (longest, faults) = (deadline.longest_lease(now), fault::here());
     fault::point(Point::Look).await?;
-    let due = db.read(move |tx| Box::pin(deliveries::lanes_due(tx, after, now, longest))).await?;
+    let due = db.read(move |tx| Box::pin(deliveries::lanes_due(tx, after, now, longest, gate))).await?;
     let rest_after = due.last().copied().filter(|_| due.len() >= LANES_MAX);
     let share = (node_room / due.len().max(1)).max(LEAST);
     let mut lanes = Vec::with_capacity(due.len());
@@ -85,7 +87,7 @@ pub(super) async fn claim(
             tx.plan_by_arguments();
             let mut claimed = Vec::with_capacity(lanes.len());
             for &(endpoint, room) in lanes.iter() {
-                let known = target(tx, policy, endpoint, now).await?;
+                let known = target(tx, policy, gate, endpoint, now).await?;
                 let Some(ready) = known.filter(|ready| ready.target.status == EndpointStatus::Active) else {
                     continue;
                 };
@@ -138,6 +140,7 @@ pub(super) type Targets = Vec<(EndpointId, Option<Arc<Ready>>)>;
 pub(super) async fn targets(
     db: &Db,
     policy: AddressPolicy,
+    gate: Gate,
     now: Ts,
     endpoints: BTreeSet<EndpointId>,
 ) -> Result<Targets, Error> {
@@ -148,7 +151,7 @@ pub(super) async fn targets(
         Box::pin(async move {
             let mut known = Vec::with_capacity(endpoints.len());
             for &endpoint in endpoints.iter() {
-                known.push((endpoint, target(tx, policy, endpoint, now).await?));
+                known.push((endpoint, target(tx, policy, gate, endpoint, now).await?));
             }
             Ok::<_, Error>(known)
         })
@@ -159,9 +162,10 @@ pub(super) async fn targets(
 async fn target(
     tx: &mut Tx,
     policy: AddressPolicy,
+    gate: Gate,
     endpoint: EndpointId,
     now: Ts,
 ) -> Result<Option<Arc<Ready>>, Error> {
-    let target = endpoints::endpoint_target(tx, endpoint, now).await?;
+    let target = endpoints::endpoint_target(tx, endpoint, now, gate).await?;
     Ok(target.map(|target| Arc::new(Ready::new(target, policy))))
 }

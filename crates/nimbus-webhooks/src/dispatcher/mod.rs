@@ -21,7 +21,7 @@ use std::{
 
 use futures_util::FutureExt as _;
 use nimbus_core::{ids::EndpointId, time::Ts};
-use nimbus_store::{Db, Error};
+use nimbus_store::{Db, Error, tenants::Gate};
 use tokio::{
     sync::mpsc,
     task::{JoinError, JoinSet},
@@ -67,6 +67,8 @@ const STOP_WITHIN: Duration = Duration::from_secs(10);
 pub struct Settings {
     pub policy: AddressPolicy,
     pub retry_scale: RetryScale,
+    /// What is asked of partners before anything is sent to them.
+    pub gate: Gate,
 }
 
 /// Sends what is due. One runs on each node that works deliveries.
@@ -265,7 +267,8 @@ impl Dispatcher {
     /// Claims for every lane with room, in one transaction.
     fn start_claim(&mut self, reports: mpsc::Sender<Report>) {
         let (now, at_ms, handover) = ((self.now)(), self.now_ms(), Arc::clone(&self.handover));
-        let terms = Terms { policy: self.settings.policy, deadline: handover.deadline(), now };
+        let Settings { policy, gate, .. } = self.settings;
+        let terms = Terms { policy, deadline: handover.deadline(), gate, now };
         let room =
             |(&endpoint, lane): (&EndpointId, &Lane)| (endpoint, lane.may_hold(handover.room(endpoint)));
         let rooms = self.lanes.iter().map(room).collect();
@@ -279,9 +282,9 @@ impl Dispatcher {
 
     fn start_read(&mut self, reports: mpsc::Sender<Report>) {
         let (endpoints, now, at_ms) = (std::mem::take(&mut self.unknown), (self.now)(), self.now_ms());
-        let (db, policy) = (self.db.clone(), self.settings.policy);
+        let (db, Settings { policy, gate, .. }) = (self.db.clone(), self.settings);
         tokio::spawn(async move {
-            let known = caught(claim::targets(&db, policy, now, endpoints.clone())).await;
+            let known = caught(claim::targets(&db, policy, gate, now, endpoints.clone())).await;
             let known = known.unwrap_or(Err(FAILED)).map_err(|error| (error, endpoints));
             let _ = reports.send(Report::Known(known, at_ms)).await;
         });

@@ -169,6 +169,8 @@ struct Useful {
     only: Vec<(Scope, String)>,
     all_but: Vec<(Scope, String)>,
     tokens: Vec<(Role, String)>,
+    /// Of who administers another clinic.
+    other_admin: String,
 }
 
 impl Useful {
@@ -182,14 +184,18 @@ impl Useful {
         };
         let others =
             |scope: Scope| -> Vec<Scope> { Scope::ALL.iter().copied().filter(|it| *it != scope).collect() };
-        let token = |role: Role| {
-            let args = ["admin", "token", "issue", role.as_str(), "--roles", role.as_str()];
-            (role, text(&store.json(&args)["token"]))
+        let token = |role: Role, clinic: &str| {
+            let mut args = vec!["admin", "token", "issue", role.as_str(), "--roles", role.as_str()];
+            if role == Role::ClinicAdmin {
+                args.extend(["--clinic", clinic]);
+            }
+            text(&store.json(&args)["token"])
         };
         Self {
             only: Scope::ALL.iter().map(|&scope| (scope, key(&[scope]))).collect(),
             all_but: Scope::ALL.iter().map(|&scope| (scope, key(&others(scope)))).collect(),
-            tokens: Role::ALL.iter().map(|&role| token(role)).collect(),
+            tokens: Role::ALL.iter().map(|&role| (role, token(role, &seed.clinic_id))).collect(),
+            other_admin: token(Role::ClinicAdmin, &seed.other_clinic_id),
         }
     }
 }
@@ -268,6 +274,7 @@ impl Matrix {
             sign(&self.server, &self.world.seed);
             self.world.license = license(&self.server, &self.world.seed, self.webhooks);
             list_drug(&self.server, &self.world.seed);
+            self.world.clinic = clinic(&self.server, &self.world.seed, &self.world.partner);
         }
     }
 
@@ -340,6 +347,14 @@ impl Matrix {
             match roles.contains(&role) {
                 true => self.let_in(operation, role.as_str(), &[("authorization", &bearer)]),
                 false => self.forbidden(operation, role.as_str(), &[("authorization", &bearer)]),
+            }
+        }
+        if roles.contains(&Role::ClinicAdmin) && operation.template.contains("/clinics/{id}") {
+            let bearer = format!("Bearer {}", self.useful.other_admin);
+            for path in [self.world.path(operation), unknown_ids(operation, &self.world)] {
+                let reply = self.send(operation, &path, &[("authorization", &bearer)]);
+                let message = &reply.refused(404, "NOT_FOUND")["message"];
+                assert_eq!(message, "Clinic not found", "{} with another clinic's admin", operation.name);
             }
         }
     }

@@ -2,6 +2,7 @@
 
 mod support;
 
+mod administration;
 mod audit;
 mod authorisation;
 mod caching;
@@ -32,6 +33,7 @@ mod metrics;
 mod orders_api;
 mod parcels_once;
 mod partner_api;
+mod partner_gate;
 mod people;
 mod privacy;
 mod races;
@@ -41,6 +43,7 @@ mod retention;
 mod rules;
 mod rules_on_record;
 mod sandbox;
+mod sealing_keys;
 mod shutdown;
 mod tenancy;
 mod tracking;

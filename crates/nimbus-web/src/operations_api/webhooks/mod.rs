@@ -8,10 +8,12 @@ pub mod types;
 
 use axum::extract::State;
 use nimbus_app::{
-    actor::SENDERS,
+    actor::{CLINIC_SENDERS, SENDERS},
     endpoints::{self, EndpointStatus, ListAny, Of, Whose},
     webhook_stats::{self, Ask},
 };
+
+use nimbus_core::ids::ClinicId;
 
 use self::types::AnyWebhook;
 use crate::{
@@ -32,8 +34,8 @@ use crate::{
 };
 
 /// The webhook that a path names, of the clinic that it names before.
-fn named(request: &Incoming) -> Result<Of, Failure> {
-    Ok(Of::Clinic(request.id("id", "Clinic")?, request.id("webhookId", NOUN)?))
+fn named(request: &Incoming, clinic: ClinicId) -> Result<Of, Failure> {
+    Ok(Of::Clinic(clinic, request.id("webhookId", NOUN)?))
 }
 
 fn read_list(f: &mut Fields<'_>, of: Whose) -> Option<ListAny> {
@@ -61,14 +63,13 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
 
 /// Those of both partner APIs, newest first.
 #[utoipa::path(get, path = "/admin/clinics/{id}/webhooks", tag = "Webhooks", operation_id = "listClinicWebhooks",
-    security(("OpsToken" = ["super_admin", "pharmacist", "support"])),
+    security(("OpsToken" = ["super_admin", "pharmacist", "support", "clinic_admin"])),
     params(("id" = String, Path, description = "The clinic's id"),
         PageParams,
         ("status" = Option<words::WebhookStatus>, Query, description = "Only those of this status")),
     responses((status = 200, description = "A page of webhooks", body = List<AnyWebhook>)))]
 pub(crate) async fn list_of_clinic(State(web): State<Web>, request: Incoming) -> Answer {
-    let call = web.staff(&request, SENDERS).await?;
-    let clinic = request.id("id", "Clinic")?;
+    let (call, clinic) = web.staff_of_clinic(&request, CLINIC_SENDERS).await?;
     let query = request.query(|f| read_list(f, Whose::Clinic(clinic)))?;
     let found = endpoints::list_any(&web.app, &call, query).await?;
     Ok(envelope::page(&found, |endpoint| endpoint.id.0, |item| AnyWebhook::from(item)))
@@ -76,14 +77,14 @@ pub(crate) async fn list_of_clinic(State(web): State<Web>, request: Incoming) ->
 
 #[utoipa::path(get, path = "/admin/clinics/{id}/webhooks/{webhookId}", tag = "Webhooks",
     operation_id = "getClinicWebhook",
-    security(("OpsToken" = ["super_admin", "pharmacist", "support"])),
+    security(("OpsToken" = ["super_admin", "pharmacist", "support", "clinic_admin"])),
     params(
         ("id" = String, Path, description = "The clinic's id"),
         ("webhookId" = String, Path, description = "The webhook's id")),
     responses((status = 200, description = "The webhook", body = Success<AnyWebhook>)))]
 pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
-    let call = web.staff(&request, SENDERS).await?;
-    let found = endpoints::get(&web.app, &call, named(&request)?).await?;
+    let (call, clinic) = web.staff_of_clinic(&request, CLINIC_SENDERS).await?;
+    let found = endpoints::get(&web.app, &call, named(&request, clinic)?).await?;
     Ok(envelope::found(AnyWebhook::from(&found)))
 }
 
@@ -91,15 +92,15 @@ pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
 /// accepted.
 #[utoipa::path(get, path = "/admin/clinics/{id}/webhooks/{webhookId}/stats", tag = "Webhooks",
     operation_id = "getClinicWebhookStats",
-    security(("OpsToken" = ["super_admin", "pharmacist", "support"])),
+    security(("OpsToken" = ["super_admin", "pharmacist", "support", "clinic_admin"])),
     params(
         ("id" = String, Path, description = "The clinic's id"),
         ("webhookId" = String, Path, description = "The webhook's id"),
         ("window" = Option<words::StatsWindow>, Query, description = "How far back is looked; a day, if not given")),
     responses((status = 200, description = "How the webhook does", body = Success<WebhookStats>)))]
 pub(crate) async fn stats(State(web): State<Web>, request: Incoming) -> Answer {
-    let call = web.staff(&request, SENDERS).await?;
-    let of = named(&request)?;
+    let (call, clinic) = web.staff_of_clinic(&request, CLINIC_SENDERS).await?;
+    let of = named(&request, clinic)?;
     let window = request.query(read_window)?;
     let found = webhook_stats::stats(&web.app, &call, Ask { of, window }).await?;
     Ok(envelope::found(WebhookStats::from(&found)))

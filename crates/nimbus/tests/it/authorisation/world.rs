@@ -27,7 +27,12 @@ pub(super) struct World {
     /// A replay of each webhook.
     pub(super) replay: String,
     pub(super) orders_replay: String,
+    /// A key that may do nothing, so that every key of its clinic manages it; it is revoked on the way.
     pub(super) key: String,
+    /// A partner of its own that may come to any end, with an agreement and a clinic.
+    pub(super) partner: String,
+    pub(super) baa: String,
+    pub(super) clinic: String,
     pub(super) license: String,
     pub(super) lot: String,
     /// An event of each shape that needs no scope but that of the log itself.
@@ -46,8 +51,13 @@ impl World {
         let orders_webhook = orders_webhook(server, &seed, 1);
         let (replay, orders_replay) = replays(server, &seed, &webhook, &orders_webhook);
         sign(server, &seed);
-        let keys = server.store().json(&["admin", "key", "list", "--clinic", &seed.clinic_id]);
-        let key = text(&keys[0]["id"]);
+        let key = ["admin", "key", "issue", "--clinic", &seed.clinic_id, "--scopes", ""];
+        let key = text(&server.store().json(&key)["id"]);
+        let staff = server.staff(&seed);
+        let partner = text(&staff.post("/admin/partners", &json!({"name": "Another"})).data()["partner_id"]);
+        let baa = json!({"effective_on": "2026-01-01", "document_hash": "00".repeat(32)});
+        let baa = text(&staff.post(&format!("/admin/partners/{partner}/baa"), &baa).data()["baa_id"]);
+        let clinic = clinic(server, &seed, &partner);
         let (event, orders_event) = disabled_events(server, &seed);
         let orders_delivery = orders_delivery(server, &seed, &orders_webhook, &orders_event);
         let links = signed(server, &seed, &shipment);
@@ -68,6 +78,9 @@ impl World {
             event,
             orders_event,
             key,
+            partner,
+            baa,
+            clinic,
             license,
             lot,
         }
@@ -99,7 +112,12 @@ impl World {
             "deliveries" => &self.delivery,
             "replay" if operation.is_of_orders() => &self.orders_replay,
             "replay" => &self.replay,
+            "clinics" if operation.method == Method::DELETE && operation.template.ends_with("{id}") => {
+                &self.clinic
+            }
             "clinics" => &self.seed.clinic_id,
+            "partners" => &self.partner,
+            "baa" => &self.baa,
             "carriers" if operation.template.ends_with("/events") => "ups",
             "carriers" => "se-11226",
             "keys" => &self.key,
@@ -136,6 +154,12 @@ impl World {
         }
         format!("{}?{}", path.join("/"), query.join("&"))
     }
+}
+
+/// A new clinic.
+pub(super) fn clinic(server: &Server, seed: &Seed, partner: &str) -> String {
+    let body = json!({"partner_id": partner, "name": "Another"});
+    text(&server.staff(seed).post("/admin/clinics", &body).data()["clinic_id"])
 }
 
 /// A hold on another order; what is sent about it here is not read that far.
