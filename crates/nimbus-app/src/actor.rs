@@ -151,3 +151,5 @@ pub const ADMINISTRATORS: &[Role] = &[Role::SuperAdmin];
 pub const MANAGERS: &[Role] = &[Role::SuperAdmin, Role::Pharmacist];
 /// The roles that see to webhooks: how they do, what was sent to them, and sending it again.
 pub const SENDERS: &[Role] = &[Role::SuperAdmin, Role::Pharmacist, Role::Support];
+/// The roles that read the audit log.
+pub const AUDITORS: &[Role] = &[Role::SuperAdmin, Role::Auditor];
