@@ -181,3 +181,5 @@ pub const OVERSEERS: &[Role] = &[Role::SuperAdmin, Role::Support];
 pub const KEY_READERS: &[Role] = &[Role::SuperAdmin, Role::Support, Role::ClinicAdmin];
 /// The roles that issue the keys of a clinic, rotate and revoke them.
 pub const KEY_MANAGERS: &[Role] = &[Role::SuperAdmin, Role::ClinicAdmin];
+/// The roles that read the audit log.
+pub const AUDITORS: &[Role] = &[Role::SuperAdmin, Role::Auditor];

@@ -3,6 +3,7 @@
 
 pub mod export;
 pub mod file;
+pub mod look;
 pub mod verify;
 
 use std::time::Duration;

@@ -241,19 +241,6 @@ pub async fn told_rows(db: &Db) -> Vec<i64> {
     read.await.expect("rows are counted")
 }
 
-/// Deletes a clinic, and its webhooks if they are to go as well.
-pub async fn clinic_goes(db: &Db, clinic: ClinicId, webhooks: bool) {
-    let written = db.write(move |tx: &mut Tx| {
-        Box::pin(async move {
-            let now = Ts::from_micros(jiff::Timestamp::now().as_microsecond());
-            crate::tenants::clinic_delete_soft(tx, clinic, now).await?;
-            let sql = "update webhook_endpoints set deleted_at = created_at where clinic_id = $1";
-            if webhooks { tx.execute(sql, &[clinic.into()]).await.map(drop) } else { Ok(()) }
-        })
-    });
-    written.await.map_err(|error: crate::Error| error).expect("it goes");
-}
-
 /// Has a clinic's keys been made so many days before now.
 pub async fn clinic_keys_age(db: &Db, clinic: ClinicId, days: i64) {
     let written = db.write(move |tx: &mut Tx| {

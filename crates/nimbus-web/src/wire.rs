@@ -163,6 +163,8 @@ file_schema! {
     Html: None;
     /// Events as they come, in the format of `text/event-stream` (HTML standard, section 9.2).
     EventStream: None;
+    /// JSON objects, one a line.
+    Lines: None;
 }
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");

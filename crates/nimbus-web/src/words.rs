@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use nimbus_app::{
+    audit::verify::Wrong,
     endpoints::{AfterDeadLetter, DeliveryState, EndpointStatus as Endpoint, Payload, Shape, Signing},
     inventory::Change,
     notices::NoticeKind,
@@ -73,6 +74,8 @@ macro_rules! sets {
 }
 
 sets! {
+    /// In what the audit log and its chain differ.
+    AuditWrong: Wrong::ALL, Wrong::as_str;
     /// The status of a medication order, and of a medication request.
     OrderStatus: FillStatus::ALL, FillStatus::read_word;
     /// The same in the words of the orders API.

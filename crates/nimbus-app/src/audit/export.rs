@@ -78,6 +78,11 @@ pub async fn begin(app: &App, wanted: Wanted) -> Result<Export> {
 }
 
 impl Export {
+    /// How many links are left to write.
+    pub fn length(&self) -> i64 {
+        self.end.as_ref().map_or(0, |(checkpoint, _)| checkpoint.sequence - self.after)
+    }
+
     /// The next lines; none when all are written. An export of a log without a checkpoint has one line.
     pub async fn next(&mut self, app: &App) -> Result<Vec<Line>> {
         if let Some(begin) = self.begin.take() {

@@ -114,6 +114,7 @@ impl Kind {
                 ("Clinics", "The clinics of partners, and what is agreed with each"),
                 ("Keys", "API keys of clinics"),
                 ("Webhooks", "Webhooks of clinics, what was sent to them, and sending it again"),
+                ("Audit", "Who did what to which record, and the proof that it is what was written"),
                 ("Rules", "The rules pack in force, and the thresholds of clinics"),
                 ("Sandbox", "Controls that only a sandbox has"),
                 ("Inbound", "What machines report: the pharmacy system and the onboarding robot"),

@@ -297,6 +297,8 @@ pub(super) fn parameter(facts: &Facts<'_>, samples: &Samples<'_>, parameter: &mu
     let name = parameter["name"].as_str().unwrap_or_default().to_owned();
     let noun = match (name.as_str(), &parameter["in"]) {
         ("id", _) => segment_before(facts.path, "{id}").to_owned(),
+        // An HTTP request's, not a medication request's.
+        ("request_id", _) => String::new(),
         (other, _) => snake(other).strip_suffix("_id").unwrap_or_default().to_owned(),
     };
     let noun = noun.replace('-', "_");

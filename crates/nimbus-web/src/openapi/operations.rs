@@ -44,9 +44,11 @@ impl Facts<'_> {
         self.method == "get"
     }
 
-    /// Whether the reply has a tag, so that what has not changed is not sent again. A stream has no end to be tagged.
+    /// Whether the reply has a tag, so that what has not changed is not sent again. A stream has no end to be tagged, and
+    /// an export is not held to be.
     pub(super) fn is_conditional(&self) -> bool {
-        self.is_read() && Surface::is_api(self.path) && !self.path.ends_with("/stream")
+        let is_streamed = self.path.ends_with("/stream") || self.path.ends_with("/export");
+        self.is_read() && Surface::is_api(self.path) && !is_streamed
     }
 
     /// Documents and health are open to everybody, and answer no refusals of their own.

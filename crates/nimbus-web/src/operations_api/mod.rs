@@ -2,6 +2,7 @@
 //!
 //! The partner API's envelope and errors.
 
+pub mod audit;
 pub mod carrier_events;
 pub mod clinics;
 pub mod feeds;
@@ -108,6 +109,9 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(webhooks::deliveries::dead_letters))
         .routes(routes!(webhooks::replays::start))
         .routes(routes!(webhooks::replays::show, webhooks::replays::cancel))
+        .routes(routes!(audit::search))
+        .routes(routes!(audit::verify))
+        .routes(routes!(audit::export))
         .routes(routes!(sandbox::fixtures))
         .routes(routes!(sandbox::clock))
         .routes(routes!(sandbox::advance))

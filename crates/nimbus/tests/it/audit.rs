@@ -6,9 +6,20 @@ use nimbus_store::{
     Db, MasterKey,
     testing::{block_on, faults::audit_row_edited},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{Engine, Server, Store, eventually, two_engines, webhooks::Scene};
+use crate::support::{Engine, Server, Staff, Store, eventually, story::text, two_engines, webhooks::Scene};
+
+/// Staff of one role.
+fn staff(server: &Server, role: &str) -> Staff {
+    let token = server.store().json(&["admin", "token", "issue", role, "--roles", role]);
+    Staff::new(&server.url(), token["token"].as_str().expect("a token"))
+}
+
+/// The actions of a page.
+fn actions(page: &Value) -> Vec<String> {
+    page["data"].as_array().expect("a list").iter().map(|entry| text(&entry["action"])).collect()
+}
 
 /// What `nimbus audit verify` reports, and whether it ended well.
 fn verify(store: &Store, more: &[&str]) -> (bool, Value) {
@@ -140,6 +151,73 @@ two_engines! {
             fs::write(path, lines.join("\n")).expect("a file");
             refused(&server, &["--file", path], expected);
         }
+    }
+}
+
+two_engines! {
+    fn auditors_search_the_log_and_take_it_along(engine) {
+        let Scene { server, seed, partner, .. } = Scene::start(engine);
+        let order = partner.order(&seed);
+        let read = partner.get(&format!("/medication-order/{}", order.id));
+        let request = read.header("x-request-id").expect("an id").to_owned();
+        partner.get(&format!("/medication-order/{}", order.id)).data();
+        chained(server.store());
+        let auditor = staff(&server, "auditor");
+        let search = |query: &str| auditor.get(&format!("/admin/audit?{query}")).resource(200).clone();
+        let of_order = search(&format!("subject_id={}", order.id));
+        assert_eq!(actions(&of_order), ["order.read", "order.read", "order.create"]);
+        assert_eq!((&of_order["has_more"], &of_order["next_cursor"]), (&json!(false), &Value::Null));
+        let first = &of_order["data"][1];
+        assert_eq!((text(&first["request_id"]), text(&first["actor_kind"])), (request.clone(), "key".to_owned()));
+        assert_eq!((text(&first["clinic_id"]), text(&first["address"])), (seed.clinic_id.clone(), "127.0.0.1".to_owned()));
+        // A page after the other.
+        let page = search(&format!("subject_id={}&limit=1", order.id));
+        let next = search(&format!("subject_id={}&limit=2&cursor={}", order.id, text(&page["next_cursor"])));
+        assert_eq!((page["data"][0].clone(), next["data"][0].clone()), (of_order["data"][0].clone(), first.clone()));
+        assert_eq!(actions(&next), ["order.read", "order.create"]);
+        // Each filter, alone and with others.
+        assert_eq!(search(&format!("request_id={request}"))["data"], json!([first]));
+        let key = text(&first["actor"]);
+        assert_eq!(search(&format!("actor={key}&action=order.create"))["data"][0], of_order["data"][2]);
+        let clinic = search(&format!("clinic_id={}&subject=order", seed.clinic_id));
+        assert_eq!(actions(&clinic)[..3], ["order.read", "order.read", "order.create"]);
+        let (oldest, newest) = (text(&of_order["data"][2]["at"]), text(&of_order["data"][0]["at"]));
+        let until = search(&format!("subject_id={}&from={oldest}&until={newest}", order.id));
+        assert!(actions(&until).contains(&"order.create".to_owned()) && actions(&until).len() < 3);
+        assert_eq!(search("until=2020-01-01T00:00:00Z")["data"], json!([]));
+        assert_eq!(search("from=2200-01-01T00:00:00Z")["data"], json!([]));
+        for query in ["cursor=x", "limit=101", "subject_id=x", "from=yesterday"] {
+            auditor.get(&format!("/admin/audit?{query}")).refused(400, "VALIDATION_ERROR");
+        }
+        // Who looked is on record as well.
+        chained(server.store());
+        assert!(actions(&search("subject=audit")).contains(&"audit.search".to_owned()));
+
+        let compared = auditor.get("/admin/audit/verify").data().clone();
+        assert_eq!((&compared["intact"], &compared["finished"]), (&json!(true), &json!(true)));
+        assert_eq!(auditor.get("/admin/audit/verify?from=3").data()["from"], 3);
+        let reply = auditor.get(&format!("/admin/audit/export?clinic_id={}", seed.clinic_id));
+        assert_eq!(reply.header("content-type"), Some("application/x-ndjson"));
+        let path = server.store().data_dir().join("export.ndjson");
+        fs::write(&path, &reply.bytes).expect("a file");
+        let (ok, proven) = verify(server.store(), &["--file", path.to_str().expect("a path")]);
+        assert!(ok && proven["rows"].as_u64() >= Some(3), "{proven}");
+        // Nobody else may.
+        for role in ["pharmacist", "technician", "support", "clinic_admin"] {
+            let staff = staff(&server, role);
+            for path in ["/admin/audit", "/admin/audit/verify", "/admin/audit/export"] {
+                staff.get(path).refused(403, "FORBIDDEN");
+            }
+        }
+        staff(&server, "super_admin").get("/admin/audit").data();
+        let (_, _, store) = server.stop();
+        tamper(&store, 2);
+        let server = store.serve();
+        let auditor = staff(&server, "auditor");
+        let compared = auditor.get("/admin/audit/verify").data().clone();
+        assert_eq!((&compared["intact"], &compared["count"]), (&json!(false), &json!(1)));
+        assert_eq!(compared["differences"][0]["wrong"], "row_changed");
+        assert_eq!(compared["differences"][0]["sequence"], 2);
     }
 }
 

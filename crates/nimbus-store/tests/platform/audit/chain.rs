@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use nimbus_core::ids::AuditId;
+use nimbus_core::ids::{AuditId, ClinicId};
 use nimbus_store::{
     Db, Engine, Error, Tx,
     audit::{
-        BEFORE_FIRST, audit_public_keys, audit_statements, chain_advance, chain_head, chain_lease,
-        chain_lease_end, chain_standing, chain_step, checkpoint_last, checkpoint_over, link_hash, row_hash,
-        walk_on_record, walk_write,
+        AuditEntry, BEFORE_FIRST, Search, audit_public_keys, audit_search, audit_statements, chain_advance,
+        chain_head, chain_lease, chain_lease_end, chain_standing, chain_step, checkpoint_last,
+        checkpoint_over, link_hash, row_hash, walk_on_record, walk_write,
     },
     testing::{Place, TestDb, audited, block_on, master_key},
     two_engines,
@@ -201,5 +201,101 @@ fn rows_from_before_the_chain_are_linked_first() {
             })
         });
         assert_eq!(linked.await.unwrap(), ids);
+    });
+}
+
+/// What was found, oldest first, and how many pages that took.
+async fn searched(db: &Db, search: Search) -> (Vec<i64>, usize) {
+    let (mut found, mut pages, mut before) = (Vec::new(), 0, search.before);
+    loop {
+        let asked = Search { before, ..search.clone() };
+        let page = db.read(move |tx: &mut Tx| {
+            let asked = asked.clone();
+            Box::pin(async move { audit_search(tx, &asked).await })
+        });
+        let page = page.await.unwrap();
+        pages += 1;
+        found.extend(page.items.iter().map(|(sequence, _)| *sequence));
+        assert!(page.items.iter().all(|(_, row)| row.action == "patient.read"));
+        before = page.before;
+        if before.is_none() {
+            assert!(found.is_sorted_by(|one, next| one > next), "newest first, and none twice");
+            found.reverse();
+            return (found, pages);
+        }
+    }
+}
+
+two_engines! {
+    async fn rows_are_found_by_whom_and_what_they_are_about_and_when(db: Db) {
+        let (clinic, subject): (ClinicId, Uuid) = (id(), id());
+        // Signed by the twenty, the last ten not at all; every fourth is about the subject, every second of the clinic.
+        for second in 0..70i64 {
+            let about = if second % 4 == 0 { subject } else { id() };
+            let of = Some(clinic).filter(|_| second % 2 == 0);
+            let asked = Some(format!("req_{second}"));
+            record(&db, vec![AuditEntry { request_id: asked, ..entry(of, about, second) }]).await;
+            if second % 20 == 19 {
+                linked(&db, second + 1).await;
+                sign(&db, second).await.unwrap();
+            }
+        }
+        linked(&db, 70).await;
+        let by = Search { limit: 7, ..Search::default() };
+        let every = |step: usize| (1..=70).step_by(step).collect::<Vec<i64>>();
+        assert_eq!(searched(&db, by.clone()).await, (every(1), 10));
+        assert_eq!(searched(&db, Search { subject_id: Some(subject), ..by.clone() }).await.0, every(4));
+        assert_eq!(searched(&db, Search { clinic_id: Some(clinic), ..by.clone() }).await.0, every(2));
+        let both = Search { clinic_id: Some(clinic), subject_id: Some(subject), ..by.clone() };
+        assert_eq!(searched(&db, both.clone()).await.0, every(4));
+        assert_eq!(searched(&db, Search { clinic_id: Some(id()), ..both }).await, (Vec::new(), 1));
+        assert_eq!(searched(&db, Search { request_id: Some("req_33".to_owned()), ..by.clone() }).await.0, [34]);
+        let other = Search { action: Some("patient.write".to_owned()), ..by.clone() };
+        assert_eq!(searched(&db, other).await, (Vec::new(), 1));
+        // Whatever is signed, and what is not, from any time to any other.
+        for (from, until) in [(0, 70), (0, 20), (19, 21), (20, 40), (35, 65), (60, 70), (64, 66), (65, 90), (80, 90)] {
+            let within = Search { from: Some(after(from)), until: Some(after(until)), ..by.clone() };
+            let expected: Vec<i64> = (from + 1..=until.min(70)).collect();
+            assert_eq!(searched(&db, within.clone()).await.0, expected, "{from} to {until}");
+            let about = Search { subject_id: Some(subject), ..within };
+            let expected: Vec<i64> = expected.into_iter().filter(|sequence| sequence % 4 == 1).collect();
+            assert_eq!(searched(&db, about).await.0, expected, "{from} to {until}");
+        }
+    }
+}
+
+/// On SQLite; PostgreSQL reads tables of seventy rows whole, and rightly.
+#[test]
+fn a_search_reads_the_index_of_what_it_looks_for_and_the_rows_it_finds() {
+    block_on(async {
+        let test = TestDb::migrated(Engine::Sqlite).await;
+        recorded(&test.db, 3).await;
+        linked(&test.db, 3).await;
+        for (search, index) in [
+            (
+                Search { subject_id: Some(id()), ..Search::default() },
+                "audit_links_by_subject (subject_id=? AND sequence>",
+            ),
+            (
+                Search { clinic_id: Some(id()), ..Search::default() },
+                "audit_links_by_clinic (clinic_id=? AND sequence>",
+            ),
+            (Search::default(), "INTEGER PRIMARY KEY (rowid>"),
+        ] {
+            let read = test.db.read(move |tx: &mut Tx| {
+                let search = search.clone();
+                Box::pin(async move {
+                    tx.keep_plans();
+                    audit_search(tx, &search).await?;
+                    Ok::<_, Error>(tx.take_plans())
+                })
+            });
+            let plans = read.await.unwrap();
+            let (_, plan) =
+                plans.iter().find(|(sql, _)| sql.contains("from audit_links where")).expect("it is read");
+            assert!(plan.contains(index), "{plan}");
+            assert!(plan.contains("SEARCH a USING INTEGER PRIMARY KEY (rowid=?)"), "{plan}");
+            assert!(!plan.contains("SCAN a"), "{plan}");
+        }
     });
 }
