@@ -1,10 +1,18 @@
 //! The command line.
 
+mod admin;
+mod keys;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use nimbus_core::network::Network;
 
+pub(crate) use self::{
+    admin::{
+        AdminCommand, BaaCommand, ClinicCommand, KeyCommand, LicenseCommand, PartnerCommand, TokenCommand,
+    },
+    keys::{ClinicKeyCommand, KeysCommand, MasterKeyCommand, NewMasterKey},
+};
 use crate::config_shipping::ShippingArgs;
 
 /// A pharmacy-operations platform: partner API, signed webhooks and the pharmacy's workflow.
@@ -219,66 +227,6 @@ pub(crate) enum Command {
 }
 
 #[derive(Subcommand)]
-pub(crate) enum KeysCommand {
-    /// Which master keys open the store
-    Status,
-    /// The key over all keys
-    #[command(subcommand)]
-    Master(MasterKeyCommand),
-    /// The keys that seal a clinic's patient data
-    #[command(subcommand)]
-    Clinic(ClinicKeyCommand),
-}
-
-#[derive(Subcommand)]
-pub(crate) enum MasterKeyCommand {
-    /// Have another master key take the place of the one in use; until that is retired, both open the store
-    Rotate(NewMasterKey),
-    /// Let a master key go that another one has taken the place of
-    Retire {
-        /// As status shows it
-        key_id: String,
-    },
-}
-
-#[derive(Args)]
-pub(crate) struct NewMasterKey {
-    /// File with the new key, made if it is not there
-    #[arg(long, conflicts_with = "new_vault_key")]
-    pub(crate) new_key_file: Option<PathBuf>,
-    /// Mount and name of the new key in a Vault, as transit/nimbus; the token is that of the settings
-    #[arg(long)]
-    pub(crate) new_vault_key: Option<String>,
-    /// Address of that Vault, if it is not that of the settings
-    #[arg(long, requires = "new_vault_key")]
-    pub(crate) new_vault_url: Option<String>,
-}
-
-#[derive(Subcommand)]
-pub(crate) enum ClinicKeyCommand {
-    /// The data keys of a clinic
-    List { clinic: String },
-    /// Give a clinic a new data key, which seals from now on
-    Rotate { clinic: String },
-    /// Seal anew what older data keys have sealed
-    Reseal {
-        clinic: String,
-        /// Only count it
-        #[arg(long)]
-        dry_run: bool,
-    },
-    /// Destroy the data keys but the newest, which nothing is sealed by any more
-    Prune { clinic: String },
-    /// Destroy all keys of a deleted clinic: its patient data cannot be read again, in backups either
-    Destroy {
-        clinic: String,
-        /// The clinic's id once more
-        #[arg(long)]
-        confirm: String,
-    },
-}
-
-#[derive(Subcommand)]
 pub(crate) enum RetentionCommand {
     /// Let go of what is past its age now, as workers do every hour
     Run {
@@ -405,200 +353,4 @@ pub(crate) struct ServeOptions {
     /// What this process does
     #[arg(long, value_enum, default_value = "all", env = "NIMBUS_ROLE")]
     pub(crate) role: ServeRole,
-}
-
-#[derive(Subcommand)]
-pub(crate) enum AdminCommand {
-    /// Companies that integrate
-    #[command(subcommand)]
-    Partner(PartnerCommand),
-    /// Business associate agreements on record
-    #[command(subcommand)]
-    Baa(BaaCommand),
-    /// Clinics of partners
-    #[command(subcommand)]
-    Clinic(ClinicCommand),
-    /// API keys of clinics
-    #[command(subcommand)]
-    Key(KeyCommand),
-    /// Operations tokens
-    #[command(subcommand)]
-    Token(TokenCommand),
-    /// The pharmacy's licenses in the states
-    #[command(subcommand)]
-    License(LicenseCommand),
-}
-
-#[derive(Subcommand)]
-pub(crate) enum LicenseCommand {
-    /// Record a license
-    Add {
-        /// Two letters
-        #[arg(long)]
-        state: String,
-        /// retail, compounding, controlled or veterinary
-        #[arg(long)]
-        category: String,
-        #[arg(long)]
-        number: String,
-        /// Last day on which it holds, YYYY-MM-DD
-        #[arg(long)]
-        expires: String,
-    },
-    List {
-        /// Only those of this state
-        #[arg(long)]
-        state: Option<String>,
-    },
-    Remove {
-        id: String,
-    },
-}
-
-#[derive(Subcommand)]
-pub(crate) enum PartnerCommand {
-    Create { name: String },
-    List,
-    Approve { id: String },
-    Suspend { id: String },
-}
-
-#[derive(Subcommand)]
-pub(crate) enum BaaCommand {
-    /// Put a signed agreement on record
-    Record {
-        #[arg(long)]
-        partner: String,
-        /// First day in force, YYYY-MM-DD
-        #[arg(long)]
-        effective: String,
-        /// Last day in force, YYYY-MM-DD
-        #[arg(long)]
-        ends: Option<String>,
-        /// SHA-256 of the signed document, in hexadecimal
-        #[arg(long)]
-        document_hash: String,
-    },
-    /// End an agreement: the day is its last in force
-    End {
-        id: String,
-        #[arg(long)]
-        on: String,
-    },
-    List {
-        #[arg(long)]
-        partner: String,
-    },
-}
-
-#[derive(Subcommand)]
-pub(crate) enum ClinicCommand {
-    Create {
-        #[arg(long)]
-        partner: String,
-        name: String,
-    },
-    List {
-        #[arg(long)]
-        partner: Option<String>,
-    },
-    Rename {
-        id: String,
-        name: String,
-    },
-    /// Delete a clinic: its keys stop, and its webhooks are deleted with what waits for them; records stay
-    Delete {
-        id: String,
-    },
-    /// Set when a refill is too soon, in hundredths of a fill's days; what is left out is the deployment's
-    RefillThresholds {
-        id: String,
-        #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
-        percent: Option<u32>,
-        /// For controlled drugs
-        #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
-        controlled_percent: Option<u32>,
-    },
-}
-
-#[derive(Subcommand)]
-pub(crate) enum KeyCommand {
-    /// Issue a key; its text is shown this once
-    Issue {
-        #[arg(long)]
-        clinic: String,
-        #[arg(long, default_value = "default")]
-        name: String,
-        /// pharmacy_partner or integration
-        #[arg(long, default_value = "pharmacy_partner")]
-        profile: String,
-        /// Scopes instead of a profile, separated by commas
-        #[arg(long)]
-        scopes: Option<String>,
-        /// When it stops working, RFC 3339
-        #[arg(long)]
-        expires: Option<String>,
-        /// Where it works from: addresses and networks such as 203.0.113.0/24, separated by commas
-        #[arg(long, value_delimiter = ',')]
-        networks: Vec<Network>,
-    },
-    List {
-        #[arg(long)]
-        clinic: String,
-    },
-    Revoke {
-        id: String,
-    },
-    /// Change where a key works from: addresses and networks such as 203.0.113.0/24; none is from anywhere
-    Networks {
-        id: String,
-        networks: Vec<Network>,
-    },
-    /// Issue a key in place of another, which works on for a while; its text is shown this once
-    Rotate {
-        id: String,
-        /// Hours that both work, 0 to 168
-        #[arg(long, default_value_t = 24)]
-        overlap_hours: u32,
-    },
-    /// Change how many requests a minute a key may make: a number, or default
-    Limits {
-        id: String,
-        #[arg(long, value_parser = limit, required_unless_present = "writes")]
-        reads: Option<Limit>,
-        #[arg(long, value_parser = limit)]
-        writes: Option<Limit>,
-    },
-}
-
-/// A limit of a key; none is the deployment's default.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Limit(pub(crate) Option<u32>);
-
-fn limit(text: &str) -> Result<Limit, &'static str> {
-    match text {
-        "default" => Ok(Limit(None)),
-        number => number.parse().map(|number| Limit(Some(number))).map_err(|_| "a number, or default"),
-    }
-}
-
-#[derive(Subcommand)]
-pub(crate) enum TokenCommand {
-    /// Issue a token; its text is shown this once
-    Issue {
-        name: String,
-        /// Roles, separated by commas
-        #[arg(long)]
-        roles: String,
-        /// The clinic that it reaches, for the role clinic_admin
-        #[arg(long)]
-        clinic: Option<String>,
-        /// When it stops working, RFC 3339
-        #[arg(long)]
-        expires: Option<String>,
-    },
-    List,
-    Revoke {
-        id: String,
-    },
 }
