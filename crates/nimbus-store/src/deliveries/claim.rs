@@ -22,8 +22,8 @@ use crate::{
 pub const LANES_MAX: usize = 1000;
 
 /// Active endpoints that have a delivery due and not leased, of clinics whose partner passes the gate, in the order of
-/// their ids from the one after `after`, at most [`LANES_MAX`]. The index is read once for each endpoint with a backlog, not once for each row of it. For
-/// `longest` see [`Claim`].
+/// their ids from the one after `after`, at most [`LANES_MAX`]. The index is read once for each endpoint with a backlog,
+/// not once for each row of it. For `longest` see [`Claim`].
 pub async fn lanes_due(
     tx: &mut Tx,
     after: Option<EndpointId>,
@@ -250,8 +250,8 @@ async fn read_claimed(tx: &mut Tx, rows: &[Row], token: Uuid, now: Ts) -> Result
     Ok((claimed, broken))
 }
 
-/// A payload, or `None` if it is gone, is not what was sealed, or its clinic's keys were destroyed. A key that is not known here yet is an error: the
-/// next claim knows it.
+/// A payload, or `None` if it is gone, is not what was sealed, or its clinic's keys were destroyed. A key that is not
+/// known here yet is an error: the next claim knows it.
 async fn open_body(
     tx: &mut Tx,
     clinic: ClinicId,

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use crate::support::{Engine, Server, Staff, Store, eventually, story::text, two_engines, webhooks::Scene};
 
-/// Staff of one role.
-fn staff(server: &Server, role: &str) -> Staff {
-    let token = server.store().json(&["admin", "token", "issue", role, "--roles", role]);
+/// Staff of one role; of one clinic, if that is named besides.
+fn staff(server: &Server, role: &str, more: &[&str]) -> Staff {
+    let token = server.store().json(&[&["admin", "token", "issue", role, "--roles", role], more].concat());
     Staff::new(&server.url(), token["token"].as_str().expect("a token"))
 }
 
@@ -162,7 +162,7 @@ two_engines! {
         let request = read.header("x-request-id").expect("an id").to_owned();
         partner.get(&format!("/medication-order/{}", order.id)).data();
         chained(server.store());
-        let auditor = staff(&server, "auditor");
+        let auditor = staff(&server, "auditor", &[]);
         let search = |query: &str| auditor.get(&format!("/admin/audit?{query}")).resource(200).clone();
         let of_order = search(&format!("subject_id={}", order.id));
         assert_eq!(actions(&of_order), ["order.read", "order.read", "order.create"]);
@@ -203,17 +203,20 @@ two_engines! {
         let (ok, proven) = verify(server.store(), &["--file", path.to_str().expect("a path")]);
         assert!(ok && proven["rows"].as_u64() >= Some(3), "{proven}");
         // Nobody else may.
-        for role in ["pharmacist", "technician", "support", "clinic_admin"] {
-            let staff = staff(&server, role);
+        let of_clinic = ["--clinic", seed.clinic_id.as_str()];
+        let others: [(&str, &[&str]); 4] =
+            [("pharmacist", &[]), ("technician", &[]), ("support", &[]), ("clinic_admin", &of_clinic)];
+        for (role, more) in others {
+            let staff = staff(&server, role, more);
             for path in ["/admin/audit", "/admin/audit/verify", "/admin/audit/export"] {
                 staff.get(path).refused(403, "FORBIDDEN");
             }
         }
-        staff(&server, "super_admin").get("/admin/audit").data();
+        staff(&server, "super_admin", &[]).get("/admin/audit").data();
         let (_, _, store) = server.stop();
         tamper(&store, 2);
         let server = store.serve();
-        let auditor = staff(&server, "auditor");
+        let auditor = staff(&server, "auditor", &[]);
         let compared = auditor.get("/admin/audit/verify").data().clone();
         assert_eq!((&compared["intact"], &compared["count"]), (&json!(false), &json!(1)));
         assert_eq!(compared["differences"][0]["wrong"], "row_changed");
