@@ -188,6 +188,7 @@ mod tests {
         "refill_thresholds.rs",
         "retention.rs",
         "sandbox.rs",
+        "sealing.rs",
         "shipments.rs",
         "signatures.rs",
         "tenancy.rs",
