@@ -46,7 +46,7 @@ pub(crate) async fn serve(settings: &Settings, options: &ServeOptions) -> Result
         running.push(tokio::spawn(wake_others(app.clone(), stop.workers.clone())));
     }
     if let Some(address) = options.admin_listen {
-        let listener = TcpListener::bind(address).await?;
+        let listener = listen(address).await?;
         tracing::info!(address = %listener.local_addr()?, "admin listens");
         running.push(tokio::spawn(serve_router(
             listener,

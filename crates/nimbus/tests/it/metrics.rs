@@ -36,16 +36,8 @@ const WORDS: [&str; 16] = [
 fn start(store: Store) -> (Scene, Anonymous) {
     let scene =
         Scene::of(store.with("NIMBUS_ADMIN_LISTEN", "127.0.0.1:0").with("NIMBUS_RETRY_SCALE", "0.00001"));
-    let log = scene.server.log();
-    let line = log.lines().find(|line| line.contains("admin listens")).expect("it says where");
-    let port: String = line
-        .rsplit("127.0.0.1:")
-        .next()
-        .expect("an address")
-        .chars()
-        .take_while(char::is_ascii_digit)
-        .collect();
-    (scene, Anonymous::new(&format!("http://127.0.0.1:{port}"), ""))
+    let admin = scene.server.admin();
+    (scene, admin)
 }
 
 /// Every sample, by its name and labels as they are written.

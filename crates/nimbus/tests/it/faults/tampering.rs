@@ -1,6 +1,6 @@
 //! Deliveries that go, or come, behind the server's back: the ledger tells of them everywhere.
 
-use std::{net::TcpListener, time::Duration};
+use std::time::Duration;
 
 use nimbus_core::ids::DeliveryId;
 use nimbus_store::{
@@ -11,6 +11,7 @@ use nimbus_store::{
     },
 };
 use serde_json::json;
+use ureq::http::Method;
 
 use crate::support::{
     Engine, Partner, Server, Store, eventually, receiver::Receiver, two_engines, webhooks::Endpoint,
@@ -20,8 +21,7 @@ two_engines! {
     fn a_delivery_that_was_deleted_or_doubled_raises_every_alarm(engine) {
         let store = Store::sandbox(engine);
         let seed = store.seed();
-        let (admin, flags) = admin_port();
-        let server = store.serve_with(&["--admin-listen", &flags]);
+        let server = store.serve_with(&["--admin-listen", "127.0.0.1:0"]);
         let (partner, receiver) = (server.partner(&seed), Receiver::start());
         let paused = |number: usize| {
             let options = json!({"event_types": ["medication:filled"]});
@@ -33,14 +33,14 @@ two_engines! {
         for _ in 0..4 {
             partner.post("/sandbox/trigger", &json!({"event_type": "medication:filled"})).data();
         }
-        assert_eq!(difference(admin), 0);
+        assert_eq!(difference(&server), 0);
         let report = doctor(&server);
         assert_eq!(report["ok"], true, "{report}");
 
         tamper(&server, engine, &partner, &endpoints);
         let report = eventually("the doctor finds it", || {
             let report = doctor(&server);
-            (report["ok"] == false && difference(admin) == 2).then_some(report)
+            (report["ok"] == false && difference(&server) == 2).then_some(report)
         });
         let message = ledger_check(&report);
         for (endpoint, words) in [(&endpoints[0], "a difference of 1"), (&endpoints[1], "a difference of -1")] {
@@ -52,7 +52,7 @@ two_engines! {
         // The server finds it by itself, and says so in its log; again when it starts anew.
         let (status, _, store) = server.stop();
         assert!(status.success());
-        let server = store.serve_with(&["--admin-listen", &flags]);
+        let server = store.serve_with(&["--admin-listen", "127.0.0.1:0"]);
         eventually("the alarm", || {
             let log = server.log();
             let told = |id: &str| log.lines().any(|line| {
@@ -61,7 +61,7 @@ two_engines! {
             (told(&endpoints[0].id) && told(&endpoints[1].id)).then_some(())
         });
         assert!(!server.log().contains(&endpoints[2].id));
-        assert_eq!(difference(admin), 2);
+        assert_eq!(difference(&server), 2);
     }
 }
 
@@ -104,17 +104,10 @@ fn ledger_check(report: &serde_json::Value) -> String {
     found["message"].as_str().expect("a message").to_owned()
 }
 
-/// A port that is free now, and the flag for it.
-fn admin_port() -> (u16, String) {
-    let port =
-        TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address").port();
-    (port, format!("127.0.0.1:{port}"))
-}
-
 /// The metric of what is unaccounted for.
-fn difference(admin: u16) -> i64 {
-    let mut reply = ureq::get(format!("http://127.0.0.1:{admin}/metrics")).call().expect("metrics");
-    let metrics = reply.body_mut().read_to_string().expect("text");
+fn difference(server: &Server) -> i64 {
+    let reply = server.admin().send(Method::GET, "/metrics", &[], None);
+    let metrics = String::from_utf8(reply.bytes).expect("text");
     let line =
         metrics.lines().find_map(|line| line.strip_prefix("nimbus_ledger_difference ")).expect("the metric");
     line.parse().expect("a number")

@@ -281,6 +281,15 @@ impl Server {
         Anonymous::new(&self.url(), "")
     }
 
+    /// The admin listener, which is told to take a free port: its log says which.
+    pub(crate) fn admin(&self) -> Anonymous {
+        let log = self.log();
+        let line = log.lines().find(|line| line.contains("admin listens")).expect("it says where");
+        let after = line.rsplit("127.0.0.1:").next().expect("an address");
+        let port: String = after.chars().take_while(char::is_ascii_digit).collect();
+        Anonymous::new(&format!("http://127.0.0.1:{port}"), "")
+    }
+
     /// The store, for commands beside the server.
     pub(crate) fn store(&self) -> &Store {
         self.store.as_ref().expect("the store is there while the server runs")
