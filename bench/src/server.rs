@@ -185,6 +185,7 @@ pub(crate) fn command(nimbus: &Path, data: &Path, database: &Database) -> Comman
     }
     command
         .env("NIMBUS_DATA_DIR", data)
+        .env("NIMBUS_ADMIN_LISTEN", "off")
         .env("NIMBUS_ALLOW_LOCAL_WEBHOOKS", "true")
         .env("NIMBUS_RATE_LIMIT_WRITES", RATE.to_string())
         .env("NIMBUS_RATE_LIMIT_READS", RATE.to_string())

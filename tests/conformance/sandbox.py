@@ -39,6 +39,8 @@ class Sandbox:
             "RATE_LIMIT_READS": "0",
             "RATE_LIMIT_UNAUTHENTICATED": "0",
             "LOG": "warn",
+            # Its usual port is one for all the processes of a machine.
+            "ADMIN_LISTEN": "off",
         }
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("NIMBUS_")}
         self.environment = inherited | {f"NIMBUS_{name}": str(value) for name, value in own.items()}

@@ -4,7 +4,6 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use axum::extract::ConnectInfo;
 use bytes::Bytes;
 use http::{Extensions, HeaderMap, Method, header::AUTHORIZATION};
 use nimbus_app::{
@@ -26,6 +25,7 @@ use crate::{
     failure::{Credential, Failure},
     meta::{RequestId, Slot},
     operations_api::carrier_events::signature_of,
+    transport::Connected,
 };
 
 const API_KEY: &str = "X-API-Key";
@@ -209,15 +209,16 @@ impl Web {
         self.address(extensions, headers).unwrap_or(NOWHERE)
     }
 
-    /// The caller's network address: the connection's, or what our proxy says it is.
+    /// The caller's network address: the connection's, or if that is a proxy of ours, what the proxy says it is. What
+    /// stands before the last in the list is the caller's own word.
     fn address(&self, extensions: &Extensions, headers: &HeaderMap) -> Option<IpAddr> {
-        let connected = extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
-        if !self.settings.behind_proxy {
-            return connected;
+        let connected = extensions.get::<Connected>()?.address.ip();
+        if !self.settings.proxies.iter().any(|proxy| proxy.contains(connected)) {
+            return Some(connected);
         }
         let forwarded = headers.get_all("X-Forwarded-For").iter().next_back();
         let last = forwarded.and_then(|value| value.to_str().ok()).and_then(|text| text.rsplit(',').next());
-        last.and_then(forwarded_address).or(connected)
+        Some(last.and_then(forwarded_address).unwrap_or(connected))
     }
 }
 

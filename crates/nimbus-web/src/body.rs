@@ -24,6 +24,7 @@ use crate::{
     caching,
     failure::Failure,
     fields::{self, Fields},
+    unread::TooSlow,
 };
 
 /// The largest body that a route reads, in bytes and in words.
@@ -121,6 +122,7 @@ impl Incoming {
             Err(error) if error.is::<LengthLimitError>() => {
                 return Err(Failure::PayloadTooLarge(limit.words));
             }
+            Err(error) if is_too_slow(error.as_ref()) => return Err(Failure::Timeout),
             Err(_) => return Err(Error::unreadable("$", "The body broke off.").into()),
         };
         if self.parts.method == Method::PATCH {
@@ -131,6 +133,11 @@ impl Incoming {
             .map(|key| Idempotency { key, fingerprint: fingerprint(&self.parts, &bytes) });
         Ok(bytes)
     }
+}
+
+/// Whether a body ended because its time did.
+fn is_too_slow(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<TooSlow>())
 }
 
 /// A query that names a parameter more than once.

@@ -14,6 +14,7 @@ mod event_feed;
 mod event_stream;
 mod failure;
 mod fields;
+mod headers;
 mod images;
 mod links;
 mod meta;
@@ -21,6 +22,7 @@ mod pages;
 mod replays;
 mod surface;
 mod tracking_page;
+mod transport;
 mod unread;
 mod webhook_keys;
 mod webhooks;
@@ -38,20 +40,19 @@ pub mod partner_api;
 pub mod sandbox;
 pub mod wire;
 
-use std::{future::Future, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use axum::{Router, middleware, serve::ListenerExt};
+use axum::{Router, middleware};
 use http::HeaderValue;
 use nimbus_app::{App, Call};
-use nimbus_core::{access::Environment, time::Date};
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use nimbus_core::{access::Environment, network::Network, time::Date};
 
 use crate::lifecycle::{Retirement, Retiring};
 
 pub use brand::Brand;
 pub use openapi::api_document;
 pub use operations_api::shipments::parcel_reply;
+pub use transport::{CertificateError, Certificates, Counts, Limits, Reload, Transport, serve, serve_by};
 
 /// Asks whether this process can serve: the database answers and migrations are current. `Err` says what is
 /// missing, in a word for the operator.
@@ -63,9 +64,11 @@ pub type Readiness =
 pub struct WebSettings {
     /// A request that takes longer is answered 503.
     pub request_timeout: Duration,
-    /// Whether a proxy that we trust stands before us: the caller's address is then the last one in
-    /// `X-Forwarded-For`.
-    pub behind_proxy: bool,
+    /// A body that takes longer to come is given up, and its request answered 503.
+    pub body_timeout: Duration,
+    /// Where the proxies are that stand before us, if any do: the caller's address is then the last one in their
+    /// `X-Forwarded-For`. Nobody else is asked.
+    pub proxies: Vec<Network>,
     pub ready: Readiness,
     /// The origins whose pages may call, or `*` for any; none, if it is empty.
     pub cors_origins: Vec<HeaderValue>,
@@ -75,12 +78,13 @@ pub struct WebSettings {
 }
 
 impl WebSettings {
-    /// The usual settings: 30 seconds for a request, no proxy, the published names.
+    /// The usual settings: 30 seconds for a request, of them 20 for its body, no proxy, the published names.
     pub fn new(ready: Readiness) -> Self {
         Self {
             brand: Brand::default(),
             request_timeout: Duration::from_secs(30),
-            behind_proxy: false,
+            body_timeout: Duration::from_secs(20),
+            proxies: Vec::new(),
             ready,
             cors_origins: Vec::new(),
             retiring: lifecycle::retirements(),
@@ -118,29 +122,18 @@ fn surrounded(app: App, settings: WebSettings, routes: Router<Web>) -> Router {
     let cors = (!settings.cors_origins.is_empty()).then(|| cors::layer(&settings.cors_origins));
     let retiring = Arc::new(Retiring::new(&settings.retiring));
     let documents = openapi::serve::Documents::new(&settings);
+    let proxies: Arc<[Network]> = settings.proxies.clone().into();
     let web = Web { app, settings: Arc::new(settings), retiring, documents };
     let router = routes
         .fallback(failure::unknown_path)
+        .layer(middleware::from_fn(headers::one_authority))
         .layer(middleware::from_fn_with_state(web.clone(), meta::around))
         .layer(compression::layer())
         .layer(middleware::from_fn(compression::around))
         .with_state(web);
-    match cors {
+    let router = match cors {
         Some(cors) => router.layer(middleware::from_fn_with_state(cors, cors::around)),
         None => router,
-    }
-}
-
-/// Serves until it is stopped; requests under way are finished.
-///
-/// # Errors
-/// Of the listener.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> std::io::Result<()> {
-    // A reply that hyper writes in two parts would wait for the client's delayed acknowledgement.
-    let listener = listener.tap_io(|stream| {
-        // It fails on a connection that is gone already.
-        let _ = stream.set_nodelay(true);
-    });
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).with_graceful_shutdown(async move { stop.cancelled().await }).await
+    };
+    router.layer(middleware::from_fn_with_state(proxies, headers::strict))
 }

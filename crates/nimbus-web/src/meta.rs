@@ -86,7 +86,8 @@ pub(crate) async fn around(State(web): State<Web>, mut request: Request, next: N
     let caller = web.caller(request.extensions(), request.headers());
     request.extensions_mut().insert(id.clone());
     request.extensions_mut().insert(slot.clone());
-    let request = request.map(|body| Body::new(Unread(body)));
+    let body_timeout = web.settings.body_timeout;
+    let request = request.map(|body| Body::new(Unread::new(body, body_timeout)));
 
     async move {
         let work = AssertUnwindSafe(next.run(request)).catch_unwind();

@@ -142,7 +142,7 @@ fn practitioner(clinic: &str) -> Value {
 }
 
 fn request(method: Method, path: &str, body: Option<Value>, headers: &[(&str, &str)]) -> Request<Body> {
-    let mut builder = Request::builder().method(method).uri(path);
+    let mut builder = Request::builder().method(method).uri(path).header("Host", "nimbus.test");
     for (name, value) in headers {
         builder = builder.header(*name, *value);
     }
@@ -209,7 +209,8 @@ fn bodies_are_json_bounded_and_told_of_all_faults() {
     on_sqlite(|world| async move {
         let path = "/api/external/practitioner";
         let send = async |kind: &str, body: String| {
-            let request = Request::post(path).header("X-API-Key", &world.key).header("Content-Type", kind);
+            let request = Request::post(path).header("Host", "nimbus.test").header("X-API-Key", &world.key);
+            let request = request.header("Content-Type", kind);
             let (status, _, body) = world.send(request.body(Body::from(body)).unwrap()).await;
             (status, body)
         };

@@ -13,7 +13,7 @@ pub(crate) use self::{
     },
     keys::{ClinicKeyCommand, KeysCommand, MasterKeyCommand, NewMasterKey},
 };
-use crate::config_shipping::ShippingArgs;
+use crate::{config_shipping::ShippingArgs, config_transport::TransportArgs, transport::AdminListen};
 
 /// A pharmacy-operations platform: partner API, signed webhooks and the pharmacy's workflow.
 #[derive(Parser)]
@@ -30,6 +30,8 @@ pub(crate) struct Cli {
 pub(crate) struct SettingsArgs {
     #[command(flatten)]
     pub(crate) shipping: ShippingArgs,
+    #[command(flatten)]
+    pub(crate) transport: TransportArgs,
     /// TOML file with settings, named as the environment variables without NIMBUS_ and in lower case
     #[arg(long, env = "NIMBUS_CONFIG", global = true)]
     pub(crate) config: Option<PathBuf>,
@@ -70,7 +72,7 @@ pub(crate) struct SettingsArgs {
     /// must be the same for all processes on one database; less is for a sandbox only
     #[arg(long, env = "NIMBUS_WEBHOOK_DEADLINE", global = true)]
     pub(crate) webhook_deadline: Option<u32>,
-    /// A proxy before this server ends TLS; production needs it
+    /// A proxy stands before this server; production needs it, or a certificate
     #[arg(long, env = "NIMBUS_BEHIND_PROXY", global = true, num_args = 0..=1, default_missing_value = "true")]
     pub(crate) behind_proxy: Option<bool>,
     /// Time zone of the pharmacy, whose days are fill dates
@@ -344,9 +346,12 @@ pub(crate) struct ServeOptions {
     /// Address of the API; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:8080", env = "NIMBUS_LISTEN")]
     pub(crate) listen: SocketAddr,
-    /// Address of health and metrics, for operators alone
+    /// Address of health and metrics, for operators alone, or off (default 127.0.0.1:9464, if it is free)
     #[arg(long, env = "NIMBUS_ADMIN_LISTEN")]
-    pub(crate) admin_listen: Option<SocketAddr>,
+    pub(crate) admin_listen: Option<AdminListen>,
+    /// Lets that address be one that other machines reach, in production
+    #[arg(long, env = "NIMBUS_ADMIN_REMOTE", num_args = 0..=1, default_missing_value = "true", default_value_t = false)]
+    pub(crate) admin_remote: bool,
     /// File to write the API's port to once it listens
     #[arg(long)]
     pub(crate) port_file: Option<PathBuf>,

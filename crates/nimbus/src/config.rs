@@ -18,7 +18,9 @@ use nimbus_app::{
     rules::{self, Source},
 };
 use nimbus_carriers::provider::Shipping;
-use nimbus_core::{access::Environment, eligibility::OwnThresholds, formulary::Formulary, rules::Packs};
+use nimbus_core::{
+    access::Environment, eligibility::OwnThresholds, formulary::Formulary, network::Network, rules::Packs,
+};
 use nimbus_store::{MasterKey, custody::Custodian};
 use nimbus_web::Brand;
 use nimbus_webhooks::{deadline::Deadline, guard::AddressPolicy, schedule::RetryScale};
@@ -27,6 +29,7 @@ use self::origins::is_local;
 use crate::{
     Failure,
     config_shipping::ShippingArgs,
+    config_transport::TransportArgs,
     vault::{Token, Vault, VaultSettings},
 };
 
@@ -70,6 +73,7 @@ pub(crate) struct Settings {
     /// Seconds between two steps of an order in a sandbox; 0 is off.
     sandbox_auto_advance: u32,
     shipping: ShippingArgs,
+    pub(crate) transport: TransportArgs,
     /// Origins whose pages may call; checked.
     cors_origins: Vec<String>,
     pub(crate) brand: Brand,
@@ -87,6 +91,7 @@ impl Settings {
         self.allow_local_webhooks = true;
         self.sandbox_auto_advance = 0;
         (self.names_sandbox, self.behind_proxy) = (false, false);
+        self.transport = TransportArgs { proxy_networks: None, ..self.transport.without_tls() };
         self.data_dir = self.data_dir.join("demo");
         self
     }
@@ -106,8 +111,13 @@ impl Settings {
                 "a master key must be given (NIMBUS_MASTER_KEY_FILE, NIMBUS_MASTER_KEY or NIMBUS_VAULT_URL)",
             ),
             (
-                !self.behind_proxy,
-                "this server speaks plain HTTP: a proxy that ends TLS must be declared (NIMBUS_BEHIND_PROXY=true)",
+                !self.behind_proxy && !self.transport.has_tls(),
+                "this server speaks plain HTTP: give it a certificate (NIMBUS_TLS_CERT_FILE and NIMBUS_TLS_KEY_FILE), or \
+                 declare the proxy that ends TLS (NIMBUS_BEHIND_PROXY=true)",
+            ),
+            (
+                self.transport.trusts_everybody(),
+                "proxy_networks must be those of the proxy: from everywhere, any caller can claim any address",
             ),
             (
                 self.pharmacy.is_none(),
@@ -235,15 +245,23 @@ impl Settings {
             Environment::Production => return format!("https://{}", self.brand.production_host),
             Environment::Sandbox => &self.brand.sandbox_host,
         };
+        let scheme = if self.transport.has_tls() { "https" } else { "http" };
         match listens.filter(|_| !self.names_sandbox && !self.behind_proxy) {
-            Some(address) if address.ip().is_unspecified() => format!("http://localhost:{}", address.port()),
-            Some(address) => format!("http://{address}"),
+            Some(address) if address.ip().is_unspecified() => {
+                format!("{scheme}://localhost:{}", address.port())
+            }
+            Some(address) => format!("{scheme}://{address}"),
             None => {
                 let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
                 let is_local = is_local(name) || is_local(host);
-                format!("{}://{host}", if is_local { "http" } else { "https" })
+                format!("{}://{host}", if is_local { scheme } else { "https" })
             }
         }
+    }
+
+    /// Where the proxies before this server are; none, if there is none.
+    pub(crate) fn proxies(&self) -> Result<Vec<Network>, Failure> {
+        self.transport.proxies(self.behind_proxy)
     }
 
     /// Who makes labels, what parcels cost, and where they come from.

@@ -19,24 +19,24 @@ const SECRETS: [&str; 5] = [
     "shipengine_api_key",
 ];
 
-/// The file's settings: those of `names` as an `A`, all others as a `B`.
+/// The file's settings: those of the first names as an `A`, of the second as a `B`, all others as a `C`.
 ///
 /// # Errors
 /// A file that cannot be read, is no TOML, or has a setting that nobody knows or of another type.
-pub(crate) fn read<A: DeserializeOwned, B: DeserializeOwned>(
+pub(crate) fn read<A: DeserializeOwned, B: DeserializeOwned, C: DeserializeOwned>(
     path: &Path,
-    names: &[&str],
-) -> Result<(A, B), Failure> {
+    names: [&[&str]; 2],
+) -> Result<(A, B, C), Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("the configuration {} cannot be read: {error}", path.display()))?;
     Ok(parse(&path.display().to_string(), &text, names)?)
 }
 
-fn parse<A: DeserializeOwned, B: DeserializeOwned>(
+fn parse<A: DeserializeOwned, B: DeserializeOwned, C: DeserializeOwned>(
     file: &str,
     text: &str,
-    names: &[&str],
-) -> Result<(A, B), String> {
+    names: [&[&str]; 2],
+) -> Result<(A, B, C), String> {
     let whole = DeTable::parse(text).map_err(|error| told(file, text, error.span(), error.message()))?;
     let wrong = |error: Error| {
         let at = error.span();
@@ -46,10 +46,18 @@ fn parse<A: DeserializeOwned, B: DeserializeOwned>(
             None => told(file, text, at, error.message()),
         }
     };
-    let (mut own, mut others) = (DeTable::new(), whole.get_ref().clone());
-    own.extend(names.iter().filter_map(|name| others.remove_entry(*name)));
+    let mut others = whole.get_ref().clone();
+    let [first, second] = names.map(|names| {
+        let mut own = DeTable::new();
+        own.extend(names.iter().filter_map(|name| others.remove_entry(*name)));
+        own
+    });
     let table = |table| Deserializer::from(Spanned::new(whole.span(), table));
-    Ok((A::deserialize(table(own)).map_err(wrong)?, B::deserialize(table(others)).map_err(wrong)?))
+    Ok((
+        A::deserialize(table(first)).map_err(wrong)?,
+        B::deserialize(table(second)).map_err(wrong)?,
+        C::deserialize(table(others)).map_err(wrong)?,
+    ))
 }
 
 fn told(file: &str, text: &str, at: Option<Range<usize>>, reason: impl Display) -> String {
@@ -80,20 +88,27 @@ mod tests {
 
     #[derive(Debug, Default, Deserialize, PartialEq)]
     #[serde(deny_unknown_fields, default)]
+    struct Transport {
+        connections: Option<u32>,
+    }
+
+    #[derive(Debug, Default, Deserialize, PartialEq)]
+    #[serde(deny_unknown_fields, default)]
     struct Others {
         log: Option<String>,
         link_hours: Option<u32>,
         pharmacy_feed_secret: Option<String>,
     }
 
-    fn read(text: &str) -> Result<(Own, Others), String> {
-        parse("nimbus.toml", text, &["ups_account"])
+    fn read(text: &str) -> Result<(Own, Transport, Others), String> {
+        parse("nimbus.toml", text, [&["ups_account"], &["connections"]])
     }
 
     #[test]
     fn settings_go_to_whom_they_belong() {
-        let (own, others) = read("log = \"info\"\nups_account = \"A1B2C3\"\n").unwrap();
-        assert_eq!(own.ups_account.as_deref(), Some("A1B2C3"));
+        let text = "log = \"info\"\nconnections = 7\nups_account = \"A1B2C3\"\n";
+        let (own, transport, others) = read(text).unwrap();
+        assert_eq!((own.ups_account.as_deref(), transport.connections), (Some("A1B2C3"), Some(7)));
         assert_eq!(others, Others { log: Some("info".to_owned()), ..Others::default() });
     }
 

@@ -10,7 +10,7 @@ use nimbus_core::time::Ts;
 use nimbus_store::migrate;
 use serde_json::json;
 
-use crate::{Failure, boot, config::Settings, rules::as_on_record};
+use crate::{Failure, boot, config::Settings, rules::as_on_record, transport};
 
 /// One check: its name, and what is wrong, if anything is.
 type Check = (&'static str, Result<String, String>);
@@ -19,6 +19,7 @@ pub(crate) async fn doctor(settings: &Settings, as_json: bool) -> Result<(), Fai
     let mut checks: Vec<Check> = Vec::new();
     let safe = settings.refuse_unsafe().map(|()| format!("environment {}", settings.environment));
     checks.push(("settings", safe.map_err(|failure| failure.to_string())));
+    checks.push(("tls", served(settings)));
     match boot::connect(settings).await {
         Err(failure) => checks.push(("database", Err(describe(&failure)))),
         Ok(db) => {
@@ -61,6 +62,16 @@ pub(crate) async fn doctor(settings: &Settings, as_json: bool) -> Result<(), Fai
         }
     }
     if sound { Ok(()) } else { Err("something is wrong".into()) }
+}
+
+/// Whether what the files hold can be served, and for how long.
+fn served(settings: &Settings) -> Result<String, String> {
+    match transport::certificates(settings) {
+        Err(failure) => Err(describe(&failure)),
+        Ok(Some(certificates)) => transport::standing(certificates.ends(), wall()),
+        Ok(None) if settings.behind_proxy => Ok("a proxy ends it".to_owned()),
+        Ok(None) => Ok("off: plain HTTP".to_owned()),
+    }
 }
 
 /// Workers look every hour for what is past its age. A day without one is wrong, but on a store that is new.

@@ -7,6 +7,7 @@ mod cli;
 mod config;
 mod config_file;
 mod config_shipping;
+mod config_transport;
 mod demo;
 mod doctor;
 mod keys;
@@ -16,6 +17,7 @@ mod retention;
 mod rules;
 mod seed;
 mod serve;
+mod transport;
 mod vault;
 mod webhook;
 

@@ -2,7 +2,10 @@
 //!
 //! Labels are of closed sets: no ids, addresses or names of anybody.
 
-use std::fmt::{Display, Write as _};
+use std::{
+    fmt::{Display, Write as _},
+    sync::Arc,
+};
 
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use nimbus_app::{
@@ -13,24 +16,37 @@ use nimbus_app::{
     retention,
 };
 use nimbus_core::time::Ts;
+use nimbus_web::{Certificates, Counts, Transport};
 
-pub(crate) fn router(app: App) -> Router {
-    Router::new().route("/metrics", get(metrics)).route("/health", get(health)).with_state(app)
+/// What is told of.
+#[derive(Clone)]
+struct Told {
+    app: App,
+    connections: Arc<Counts>,
+    certificates: Option<Arc<Certificates>>,
 }
 
-async fn health(State(app): State<App>) -> StatusCode {
+/// The routes of the listener, which tell of the API's connections as well.
+pub(crate) fn router(app: App, transport: &Transport) -> Router {
+    let (connections, certificates) = (Arc::clone(&transport.counts), transport.certificates.clone());
+    let told = Told { app, connections, certificates };
+    Router::new().route("/metrics", get(metrics)).route("/health", get(health)).with_state(told)
+}
+
+async fn health(State(Told { app, .. }): State<Told>) -> StatusCode {
     match operations::readiness(&app).await {
         Ok(()) => StatusCode::OK,
         Err(_) => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
-async fn metrics(State(app): State<App>) -> Result<String, StatusCode> {
+async fn metrics(State(told): State<Told>) -> Result<String, StatusCode> {
+    let app = &told.app;
     let unavailable = |_| StatusCode::SERVICE_UNAVAILABLE;
-    let checked = ledger::check(&app).await.map_err(unavailable)?;
-    let waiting = operations::waiting(&app).await.map_err(unavailable)?;
-    let retention = retention::last_run(&app).await.map_err(unavailable)?;
-    let chain = audit::standing(&app).await.map_err(unavailable)?;
+    let checked = ledger::check(app).await.map_err(unavailable)?;
+    let waiting = operations::waiting(app).await.map_err(unavailable)?;
+    let retention = retention::last_run(app).await.map_err(unavailable)?;
+    let chain = audit::standing(app).await.map_err(unavailable)?;
     let mut text = Text::default();
     text.ledger(&checked);
     text.chain(&chain, wall());
@@ -41,6 +57,7 @@ async fn metrics(State(app): State<App>) -> Result<String, StatusCode> {
     text.sample(name, &[], retention.map_or(0, |at| at.seconds()));
     text.family("nimbus_event_readers", "gauge", "Requests that wait for events, or stream them.");
     text.sample("nimbus_event_readers", &[], app.news().waiting());
+    text.transport(&told);
     Ok(text.0)
 }
 
@@ -105,6 +122,17 @@ impl Text {
         let help = "When the audit log was last compared with its chain as a whole; 0 if it never was.";
         self.family(name, "gauge", help);
         self.sample(name, &[], standing.walked_at.map_or(0, Ts::seconds));
+    }
+
+    fn transport(&mut self, told: &Told) {
+        self.family("nimbus_connections", "gauge", "Connections to the API.");
+        self.sample("nimbus_connections", &[], told.connections.open());
+        let name = "nimbus_connections_refused_total";
+        self.family(name, "counter", "Connections to the API that found no place.");
+        self.sample(name, &[], told.connections.refused());
+        let name = "nimbus_tls_certificate_expires_timestamp_seconds";
+        self.family(name, "gauge", "When the certificate that the API serves ends; 0 if it serves none.");
+        self.sample(name, &[], told.certificates.as_ref().map_or(0, |served| served.ends().seconds()));
     }
 
     fn waiting(&mut self, waiting: &[Waiting], now: Ts) {

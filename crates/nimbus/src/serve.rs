@@ -9,7 +9,7 @@ use nimbus_app::{
     signals::{hear_others, wake_others},
 };
 use nimbus_store::Db;
-use nimbus_web::WebSettings;
+use nimbus_web::{Transport, WebSettings};
 use nimbus_webhooks::dispatcher::{Dispatcher, Settings as DispatchSettings};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -19,6 +19,7 @@ use crate::{
     cli::{ServeOptions, ServeRole},
     config::Settings,
     metrics,
+    transport::{self, Keeper, listen},
 };
 
 /// A stop takes at most this long.
@@ -35,6 +36,12 @@ pub(crate) async fn serve(settings: &Settings, options: &ServeOptions) -> Result
         ServeRole::Worker => None,
         ServeRole::All | ServeRole::Api => Some(listen(options.listen).await?),
     };
+    let admin = transport::admin_listener(settings.environment, options).await?;
+    let transport = match options.role {
+        ServeRole::Worker => Transport::default(),
+        ServeRole::All | ServeRole::Api => transport::of_api(settings)?,
+    };
+    let keeper = Keeper::new(settings, &transport)?;
     // What a worker tells leads to the server beside it.
     let listens = listener.as_ref().map_or(Ok(options.listen), TcpListener::local_addr)?;
     let app = boot::start(settings, &db, Some(listens)).await?;
@@ -45,20 +52,19 @@ pub(crate) async fn serve(settings: &Settings, options: &ServeOptions) -> Result
     } else {
         running.push(tokio::spawn(wake_others(app.clone(), stop.workers.clone())));
     }
-    if let Some(address) = options.admin_listen {
-        let listener = listen(address).await?;
+    if let Some(listener) = admin {
         tracing::info!(address = %listener.local_addr()?, "admin listens");
-        running.push(tokio::spawn(serve_router(
-            listener,
-            metrics::router(app.clone()),
-            stop.workers.clone(),
-        )));
+        let router = metrics::router(app.clone(), &transport);
+        running.push(tokio::spawn(nimbus_web::serve(listener, router, stop.workers.clone())));
+    }
+    if let Some(keeper) = keeper {
+        running.push(tokio::spawn(keeper.run(stop.workers.clone())));
     }
     let mut api = None;
     if let Some(listener) = listener {
         tracing::info!(address = %listens, environment = %settings.environment, engine = ?db.engine(), "the API listens");
         let router = nimbus_web::router(app.clone(), web_settings(settings, &app)?);
-        api = Some(tokio::spawn(serve_router(listener, router, stop.api.clone())));
+        api = Some(tokio::spawn(nimbus_web::serve_by(listener, router, transport, stop.api.clone())));
         running.push(tokio::spawn(limits::run(app.clone(), stop.workers.clone())));
         if let Some(path) = &options.port_file {
             write_port(path, listens)?;
@@ -86,11 +92,6 @@ pub(crate) async fn serve(settings: &Settings, options: &ServeOptions) -> Result
     Ok(())
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
-    let bound = TcpListener::bind(address).await;
-    Ok(bound.map_err(|error| format!("cannot listen on {address}: {error}"))?)
-}
-
 /// What the surfaces need to know of this deployment.
 pub(crate) fn web_settings(settings: &Settings, app: &App) -> Result<WebSettings, Failure> {
     let app = app.clone();
@@ -101,7 +102,8 @@ pub(crate) fn web_settings(settings: &Settings, app: &App) -> Result<WebSettings
         ready
     };
     let mut web = WebSettings::new(Arc::new(ready));
-    web.behind_proxy = settings.behind_proxy;
+    web.proxies = settings.proxies()?;
+    web.body_timeout = settings.transport.body_timeout()?;
     web.cors_origins = settings.cors_origins()?;
     web.brand = settings.brand.clone();
     Ok(web)
@@ -156,13 +158,6 @@ async fn upkeep(db: Db, stop: CancellationToken) {
                 UPKEEP_AGAIN
             }
         };
-    }
-}
-
-/// Serves until it is stopped; requests under way are finished.
-pub(crate) async fn serve_router(listener: TcpListener, router: axum::Router, stop: CancellationToken) {
-    if let Err(error) = nimbus_web::serve(listener, router, stop).await {
-        tracing::error!(%error, "the listener failed");
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
     cli::SettingsArgs,
     config_file,
     config_shipping::{self, ShippingArgs},
+    config_transport::{self, TransportArgs},
 };
 
 /// The TOML file.
@@ -137,11 +138,11 @@ fn pharmacy(args: &SettingsArgs, file: &File) -> Option<Pharmacy> {
 
 impl Settings {
     pub(crate) fn load(args: &SettingsArgs) -> Result<Self, Failure> {
-        let (shipping, file): (ShippingArgs, File) = match &args.config {
-            Some(path) => config_file::read(path, &config_shipping::NAMES)?,
+        let (shipping, transport, file): (ShippingArgs, TransportArgs, File) = match &args.config {
+            Some(path) => config_file::read(path, [&config_shipping::NAMES, &config_transport::NAMES])?,
             None => Default::default(),
         };
-        let shipping = args.shipping.or(shipping);
+        let (shipping, transport) = (args.shipping.or(shipping), args.transport.or(transport));
         let (brand, pharmacy) = (brand(args, &file), pharmacy(args, &file));
         let retention = retention(args, &file)?;
         let names_sandbox = args.sandbox_host.as_ref().or(file.sandbox_host.as_ref());
@@ -204,6 +205,7 @@ impl Settings {
                 environment,
             )?,
             shipping,
+            transport,
             brand,
             names_sandbox,
             log: args.log.clone().or(file.log),

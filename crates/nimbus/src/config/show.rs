@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf};
 
 use super::Settings;
-use crate::Failure;
+use crate::{Failure, transport};
 
 impl fmt::Display for Settings {
     /// Every setting, secrets only as set or not.
@@ -57,6 +57,9 @@ impl fmt::Display for Settings {
         for (name, value) in self.shipping.shown() {
             writeln!(f, "{name:<26} = {value}")?;
         }
+        for (name, value) in self.transport.shown() {
+            writeln!(f, "{name:<26} = {value}")?;
+        }
         writeln!(f, "{:<26} = {}", "cors_origins", self.cors_origins.join(","))?;
         writeln!(f, "brand_name                 = {}", self.brand.name)?;
         writeln!(f, "integration_name           = {}", self.brand.integration_name)?;
@@ -81,5 +84,9 @@ pub(crate) fn check(settings: &Settings) -> Result<(), Failure> {
     settings.webhook_deadline()?;
     settings.labels(None)?;
     settings.carrier_feeds()?;
+    settings.proxies()?;
+    settings.transport.limits()?;
+    settings.transport.body_timeout()?;
+    transport::certificates(settings)?;
     settings.refuse_unsafe()
 }

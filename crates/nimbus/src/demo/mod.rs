@@ -15,7 +15,7 @@ use self::{client::Client, receiver::Receiver, story::Story, tour::Tour};
 use crate::{
     Failure, boot,
     config::Settings,
-    serve::{Stop, serve_router, signalled, start_workers, web_settings},
+    serve::{Stop, signalled, start_workers, web_settings},
 };
 
 /// Where the demo likes to serve; another free port if it is taken.
@@ -43,7 +43,7 @@ pub(crate) async fn demo(settings: Settings, once: bool) -> Result<(), Failure> 
     let base = format!("http://{listens}");
     let stop = Stop::default();
     let router = nimbus_web::router(app.clone(), web_settings(&settings, &app)?);
-    let api = tokio::spawn(serve_router(listener, router, stop.api.clone()));
+    let api = tokio::spawn(nimbus_web::serve(listener, router, stop.api.clone()));
     let workers = start_workers(&settings, &app, &stop.workers)?;
     let receiver = Receiver::start(seed.integration_key.clone(), stop.workers.clone()).await?;
 

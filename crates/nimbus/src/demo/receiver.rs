@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Failure, serve::serve_router};
+use crate::Failure;
 
 /// Deliveries that nobody read yet, at most.
 const INBOX: usize = 1024;
@@ -51,7 +51,7 @@ impl Receiver {
         let secret = Arc::new(Mutex::new(None));
         let checks = Checks { secret: Arc::clone(&secret), key: key.into(), inbox: sender };
         let router = Router::new().route("/webhooks", post(receive)).with_state(checks);
-        tokio::spawn(serve_router(listener, router, stop));
+        tokio::spawn(nimbus_web::serve(listener, router, stop));
         Ok(Self { url: format!("http://{address}/webhooks"), inbox, secret })
     }
 

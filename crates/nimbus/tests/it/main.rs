@@ -47,4 +47,5 @@ mod sealing_keys;
 mod shutdown;
 mod tenancy;
 mod tracking;
+mod transport;
 mod webhook_verify;

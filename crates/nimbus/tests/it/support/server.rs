@@ -93,6 +93,8 @@ impl Store {
             .with("NIMBUS_RATE_LIMIT_WRITES", "0")
             .with("NIMBUS_RATE_LIMIT_READS", "0")
             .with("NIMBUS_RATE_LIMIT_UNAUTHENTICATED", "0")
+            // Its usual port is one for all the processes of a machine.
+            .with("NIMBUS_ADMIN_LISTEN", "off")
     }
 
     /// An empty store for a production deployment behind a proxy, with a master key file.
@@ -310,15 +312,19 @@ impl Server {
 
     /// Kills the server while others still talk to it; [`Self::kill`] then gives its store.
     pub(crate) fn kill_now(&self) {
+        self.signal("KILL");
+    }
+
+    /// Sends the server a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
         let id = self.child.as_ref().expect("the server runs").id().to_string();
-        let killed = Command::new("kill").args(["-KILL", &id]).status();
-        assert!(killed.expect("kill runs").success(), "the server was gone before it was killed");
+        let sent = Command::new("kill").args([&format!("-{name}"), &id]).status();
+        assert!(sent.expect("kill runs").success(), "the server was gone before it got a signal");
     }
 
     /// Asks the server to stop, with `SIGTERM`, without waiting for it.
-    pub(crate) fn ask_to_stop(&mut self) {
-        let asked = Command::new("kill").args(["-TERM", &self.child().id().to_string()]).status();
-        assert!(asked.expect("kill runs").success(), "the server was gone before it was asked to stop");
+    pub(crate) fn ask_to_stop(&self) {
+        self.signal("TERM");
     }
 
     /// Asks the server to stop and waits for its end: how it ended, after how long, and its store.

@@ -19,7 +19,7 @@ const DOCUMENTS: [(&str, &str); 4] =
 /// Headers that no document has to name: those of HTTP itself, those that tell a browser or a proxy what it may do with
 /// a reply, and those that depend on the settings of a deployment (the committed documents retire nothing; a served one
 /// says `deprecated`).
-const HEADERS_OF_ANY_REPLY: [&str; 19] = [
+const HEADERS_OF_ANY_REPLY: [&str; 21] = [
     "access-control-allow-origin",
     "access-control-expose-headers",
     "allow",
@@ -30,10 +30,12 @@ const HEADERS_OF_ANY_REPLY: [&str; 19] = [
     "content-length",
     "content-security-policy",
     "content-type",
+    "cross-origin-resource-policy",
     "date",
     "deprecation",
     "link",
     "referrer-policy",
+    "strict-transport-security",
     "sunset",
     "transfer-encoding",
     "vary",
