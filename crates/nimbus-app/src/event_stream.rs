@@ -81,10 +81,12 @@ pub async fn has_news(app: &App, call: &Call, following: &mut Following) -> Resu
         )
     });
     let (found, settled) = read.await?;
-    if found.items.is_empty() {
+    // One that cannot be opened is news as well: the reader goes on beyond it, and that is put on record.
+    let is_any = found.last.is_some();
+    if !is_any {
         following.settled = Some(settled);
     }
-    Ok(!found.items.is_empty())
+    Ok(is_any)
 }
 
 /// What comes next, in order, [`AT_ONCE`] at most.
@@ -99,15 +101,14 @@ pub async fn next(app: &App, call: &Call, following: &mut Following) -> Result<V
                 None => None,
             };
             let found = store::event_feed(tx, clinic, feed).await?.ok_or_else(cursor_expired)?;
+            let last = found.last.map(EventId);
             let told = found.items.into_iter().map(|event| tell(cx, endpoint.as_ref(), feed.shape, event));
             let told = told.collect::<Result<Vec<_>>>()?;
-            Ok((told, vec![cx.audit(Some(clinic), "event.stream", "event", None)]))
+            Ok(((told, last), vec![cx.audit(Some(clinic), "event.stream", "event", None)]))
         })
     });
-    let told = told.await?;
-    if let Some(last) = told.last() {
-        following.list.after = Some(last.id);
-    }
+    let (told, last) = told.await?;
+    following.list.after = last.or(following.list.after);
     Ok(told)
 }
 

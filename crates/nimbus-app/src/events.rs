@@ -73,7 +73,7 @@ pub async fn is_any(app: &App, call: &Call, list: List) -> Result<bool> {
         Box::pin(async move {
             // That it cannot be told is told as well.
             let found = store::event_feed(tx, clinic, &feed).await?;
-            Ok::<_, Error>(found.is_none_or(|found| !found.items.is_empty()))
+            Ok::<_, Error>(found.is_none_or(|found| found.last.is_some()))
         })
     });
     read.await

@@ -155,12 +155,13 @@ pub async fn list(app: &App, call: &Call, list: List) -> Result<Slice<Followed>>
         Box::pin(async move {
             let clinic = cx.call.partner(Scope::OrdersRead)?.clinic_id;
             let List { standings, patient, page } = list;
-            let found = store::order_list_by_standing(tx, clinic, standings, *patient, page).await?;
+            let mut found = store::order_list_by_standing(tx, clinic, standings, *patient, page).await?;
             let ids: Vec<OrderId> = found.items.iter().map(|order| order.id).collect();
             let parcels = shipments::shipments_of_orders(tx, clinic, &ids).await?;
-            let items = found.items.into_iter().map(|order| Followed::new(order, &parcels)).collect();
+            found.leave_out(&parcels.unreadable, |order| order.id.0);
+            let found = found.map(|order| Followed::new(order, &parcels.shipments));
             let audit = cx.audit(Some(clinic), "order.list", "order", None);
-            Ok((Slice { items, has_more: found.has_more }, vec![audit]))
+            Ok((found, vec![audit]))
         })
     })
     .await

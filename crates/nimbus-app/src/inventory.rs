@@ -71,8 +71,7 @@ pub async fn list(app: &App, call: &Call, list: List) -> Result<Slice<LotView>> 
             let found =
                 store::lot_list(tx, list.drug_id.as_deref(), list.in_stock, list.expires_before, &list.page)
                     .await?;
-            let items = found.items.into_iter().map(|lot| LotView::new(cx, lot)).collect();
-            Ok((Slice { items, has_more: found.has_more }, Vec::new()))
+            Ok((found.map(|lot| LotView::new(cx, lot)), Vec::new()))
         })
     })
     .await

@@ -79,7 +79,8 @@ pub(crate) async fn seen_page<T>(
     page: Slice<T>,
     id: fn(&T) -> Uuid,
 ) -> Result<Slice<Seen<T>>> {
-    Ok(Slice { items: seen(tx, clinic, page.items, id).await?, has_more: page.has_more })
+    let Slice { items, last, has_more, unreadable } = page;
+    Ok(Slice { items: seen(tx, clinic, items, id).await?, last, has_more, unreadable })
 }
 
 /// The clinics that a request names, each once.

@@ -158,21 +158,25 @@ pub async fn get(app: &App, call: &Call, id: RefillId) -> Result<Planned> {
 }
 
 async fn planned(tx: &mut Tx, cx: &Cx, refill: Refill) -> Result<Planned> {
-    let clinic = refill.clinic_id;
-    let mut planned = plan(tx, cx, clinic, vec![refill]).await?;
-    planned.pop().ok_or(Error::Internal("a refill has no plan"))
+    let Some(order) = refill.order_id else { return Ok(Planned::new(cx, refill, &[])) };
+    let parcels = shipments::shipments_of_order(tx, refill.clinic_id, order).await?;
+    let requested = order_store::cancellations_requested(tx, refill.clinic_id, &[order]).await?;
+    let at = requested.first().map(|(_, at)| *at);
+    Ok(Planned { cancellation_requested_at: at, ..Planned::new(cx, refill, &parcels) })
 }
 
 /// What is planned of a page of refills.
-async fn plan(tx: &mut Tx, cx: &Cx, clinic: ClinicId, refills: Vec<Refill>) -> Result<Vec<Planned>> {
-    let orders: Vec<OrderId> = refills.iter().filter_map(|refill| refill.order_id).collect();
+async fn plan(tx: &mut Tx, cx: &Cx, clinic: ClinicId, mut page: Slice<Refill>) -> Result<Slice<Planned>> {
+    let orders: Vec<OrderId> = page.items.iter().filter_map(|refill| refill.order_id).collect();
     let parcels = shipments::shipments_of_orders(tx, clinic, &orders).await?;
     let requested = order_store::cancellations_requested(tx, clinic, &orders).await?;
-    let planned = refills.into_iter().map(|refill| {
+    let is_of = |refill: &&Refill| refill.order_id.is_some_and(|order| parcels.unreadable.contains(&order.0));
+    let unreadable: Vec<Uuid> = page.items.iter().filter(is_of).map(|refill| refill.id.0).collect();
+    page.leave_out(&unreadable, |refill| refill.id.0);
+    Ok(page.map(|refill| {
         let at = requested.iter().find(|(order, _)| refill.order_id == Some(*order)).map(|(_, at)| *at);
-        Planned { cancellation_requested_at: at, ..Planned::new(cx, refill, &parcels) }
-    });
-    Ok(planned.collect())
+        Planned { cancellation_requested_at: at, ..Planned::new(cx, refill, &parcels.shipments) }
+    }))
 }
 
 /// The refill requests of the key's clinic, newest first.
@@ -182,9 +186,9 @@ pub async fn list(app: &App, call: &Call, list: List) -> Result<Slice<Planned>> 
         Box::pin(async move {
             let clinic = cx.call.partner(Scope::RefillsRead)?.clinic_id;
             let found = store::refill_list(tx, Some(clinic), list.status, list.patient, &list.page).await?;
-            let items = plan(tx, cx, clinic, found.items).await?;
+            let planned = plan(tx, cx, clinic, found).await?;
             let audit = cx.audit(Some(clinic), "refill.list", "refill", None);
-            Ok((Slice { items, has_more: found.has_more }, vec![audit]))
+            Ok((planned, vec![audit]))
         })
     })
     .await

@@ -12,7 +12,7 @@ use nimbus_core::{
     time::{Date, Ts},
 };
 use nimbus_store::{
-    BoxFuture, Error as StoreError, Tx,
+    BoxFuture, Error as StoreError, Place, Tx,
     audit::{AuditEntry, audit_append, audit_statements},
     fault::{self, Point},
     idempotency,
@@ -207,6 +207,13 @@ impl Cx {
     /// This call acting on an order.
     pub(crate) fn act(&self, reason: Option<String>, note: Option<String>) -> Act {
         Act { now: self.now, today: self.today, by: self.by(), reason, note, new_id: Uuid::now_v7 }
+    }
+
+    /// A row for the audit log: this call met a sealed value that was altered. The log tells of it as well.
+    fn unreadable(&self, place: Place) -> AuditEntry {
+        tracing::error!(%place, request_id = %self.call.request_id, "a sealed value was altered");
+        let clinic = Some(place.clinic).filter(|clinic| *clinic != PLATFORM);
+        self.audit(clinic, "record.unreadable", place.table, Some(place.row))
     }
 
     /// A row for the audit log.
@@ -417,7 +424,7 @@ impl App {
                 Ok::<_, Error>(outcome)
             })
         });
-        let outcome = outcome.await?;
+        let outcome = self.told(call, outcome.await).await?;
         fault::point(Point::Published).await?;
         unit.0.committed();
         fault::point(Point::HandedOver).await?;
@@ -435,8 +442,8 @@ impl App {
         C: Send + Sync + 'static,
         T: Send + 'static,
     {
-        let found = self.db().read(reading(self, call, command, job)).await?;
-        self.recorded(found).await
+        let found = self.db().read(reading(self, call, command, job)).await;
+        self.recorded(self.told(call, found).await?).await
     }
 
     /// As [`App::read`], of one record by its key: see [`nimbus_store::Db::look_up`].
@@ -450,8 +457,18 @@ impl App {
         C: Send + Sync + 'static,
         T: Send + 'static,
     {
-        let found = self.db().look_up(reading(self, call, command, job)).await?;
-        self.recorded(found).await
+        let found = self.db().look_up(reading(self, call, command, job)).await;
+        self.recorded(self.told(call, found).await?).await
+    }
+
+    /// Puts on record that a call met a value that was altered, which is why it fails.
+    async fn told<T>(&self, call: &Call, result: Result<T>) -> Result<T> {
+        if let Err(Error::Store(error)) = &result
+            && let Some(place) = error.unreadable()
+        {
+            audit_append(self.db(), &[Cx::new(self, call).unreadable(place)]).await?;
+        }
+        result
     }
 
     async fn recorded<T>(&self, (found, entries): (T, Vec<AuditEntry>)) -> Result<T> {
@@ -499,8 +516,8 @@ fn reading<C, T>(
     app: &App,
     call: &Call,
     command: C,
-    job: Job<C, T>,
-) -> impl for<'a> Fn(&'a mut Tx) -> BoxFuture<'a, Result<T>> + Send + Sync + 'static
+    job: Job<C, (T, Vec<AuditEntry>)>,
+) -> impl for<'a> Fn(&'a mut Tx) -> BoxFuture<'a, Result<(T, Vec<AuditEntry>)>> + Send + Sync + 'static
 where
     C: Send + Sync + 'static,
     T: Send + 'static,
@@ -508,7 +525,11 @@ where
     let (cx, command) = (Arc::new(Cx::new(app, call)), Arc::new(command));
     move |tx| {
         let (cx, command) = (Arc::clone(&cx), Arc::clone(&command));
-        Box::pin(async move { job(tx, &cx, &command).await })
+        Box::pin(async move {
+            let (found, mut entries) = job(tx, &cx, &command).await?;
+            entries.extend(tx.take_unreadable().into_iter().map(|place| cx.unreadable(place)));
+            Ok((found, entries))
+        })
     }
 }
 

@@ -25,7 +25,9 @@ use crate::{
 };
 
 pub use claim::{Claim, LANES_MAX, deliveries_claim, lanes_due, line_claim};
-pub use reads::{AttemptView, DeliveryRow, attempts_of, backlog, deliveries_of_endpoint, delivery_get};
+pub use reads::{
+    AttemptView, DeliveryRow, attempts_listed, attempts_of, backlog, deliveries_of_endpoint, delivery_get,
+};
 pub(crate) use reads::{first_id_at, ids_made_within};
 pub use record::{AttemptRow, AttemptTimes, Next, Outcome, delivery_record};
 pub use resend::{deliveries_dead, delivery_of_event};

@@ -13,7 +13,7 @@ use crate::{
     error::{Error, Result},
     keys,
     page::{Page, Slice, page_end_any, page_where_any},
-    rows::{changed_one, read_opt, read_rows, word},
+    rows::{changed_one, list_rows, read_opt, word},
     seal::{ClinicKeys, SealedAt},
     tenants::{Gate, clinic_passes},
 };
@@ -393,7 +393,7 @@ pub async fn endpoint_list(
     );
     let (shape, status) = (shape.map(Shape::as_str), status.map(EndpointStatus::as_str));
     let rows = tx.query(sql, &page.args_any([clinic.into(), shape.into(), status.into()])).await?;
-    Ok(page.slice(read_rows(tx, rows, read).await?))
+    list_rows(tx, rows, page, read).await
 }
 
 /// The endpoints of every clinic that are not deleted, newest first, for staff.
@@ -419,7 +419,7 @@ pub async fn endpoint_list_any(
         Some(status) => tx.query(list!("status = $7 and "), &page.args_any([status.as_str().into()])).await?,
         None => tx.query(list!(""), &page.args_any([])).await?,
     };
-    Ok(page.slice(read_rows(tx, rows, read).await?))
+    list_rows(tx, rows, page, read).await
 }
 
 macro_rules! subscriptions {

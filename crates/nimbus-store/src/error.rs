@@ -1,6 +1,9 @@
 //! What can go wrong in the store, without a word of the data that was in the statement.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
+
+use nimbus_core::ids::ClinicId;
+use uuid::Uuid;
 
 /// The cause kept for the log. Shared, because one failed commit is told to every job that was in it.
 pub type Source = Arc<dyn std::error::Error + Send + Sync>;
@@ -34,12 +37,16 @@ pub enum Error {
 /// Why a value could not be sealed or opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
+    /// A wrapped key or a value of the master key's.
     #[error("the value does not authenticate")]
     Authentication,
     #[error("the value is not in a known format")]
     Format,
-    #[error("the key version of the value is unknown or destroyed")]
-    UnknownVersion,
+    /// It was altered, or belongs elsewhere.
+    #[error("the sealed value of {0} was altered")]
+    Altered(Place),
+    #[error("the key version of {0} is unknown or destroyed")]
+    UnknownVersion(Place),
     #[error("the clinic has no keys, or they were destroyed")]
     NoKeys,
     #[error("the master key is not the one this database was sealed with: it needs {}", needed.join(" or "))]
@@ -55,6 +62,22 @@ pub enum SealError {
     MasterKeyFile(std::io::ErrorKind),
     #[error("the system's random source failed")]
     Random,
+}
+
+/// Where a sealed value is. It can be printed on a wall.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    pub clinic: ClinicId,
+    pub table: &'static str,
+    pub column: &'static str,
+    /// The row's id.
+    pub row: Uuid,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{} of {} (clinic {})", self.table, self.column, self.row, self.clinic)
+    }
 }
 
 impl From<SealError> for Error {
@@ -86,7 +109,15 @@ impl Error {
 
     /// Whether the same job may succeed if it is run again, on newer rows or newer keys.
     pub(crate) fn is_retryable(&self) -> bool {
-        matches!(self, Self::Conflict | Self::Seal(SealError::UnknownVersion | SealError::UnknownRoot))
+        matches!(self, Self::Conflict | Self::Seal(SealError::UnknownVersion(_) | SealError::UnknownRoot))
+    }
+
+    /// Where the sealed value is that could not be opened as it stands.
+    pub const fn unreadable(&self) -> Option<Place> {
+        match self {
+            Self::Seal(SealError::Altered(place) | SealError::UnknownVersion(place)) => Some(*place),
+            _ => None,
+        }
     }
 
     /// The error for a service thread or pool that has shut down.

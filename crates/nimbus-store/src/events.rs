@@ -12,8 +12,8 @@ use crate::{
     engine::{Engine, Insert, Row, Statement, Tx, Value, With, insert_into},
     error::{Error, Result},
     page::{EARLIEST, LATEST, Page, Slice},
-    rows::word,
-    seal::SealedAt,
+    rows::{entry, word},
+    seal::{ClinicKeys, SealedAt},
 };
 
 /// An event to be written. It has no `Debug`: the body may be patient data.
@@ -267,14 +267,12 @@ async fn page_from(
         if page.as_ref().is_none_or(|page| page.has_more) {
             return Ok(page);
         }
-        let Some((first, last)) = range(tx, clinic, feed).await? else { return Ok(Some(NOTHING)) };
+        let Some((first, last)) = range(tx, clinic, feed).await? else { return Ok(Some(Slice::empty())) };
         let start = start.max((first, Uuid::nil()));
         return walk(tx, clinic, feed, start, end.min(last.saturating_add(1))).await;
     }
     walk(tx, clinic, feed, start, end).await
 }
-
-const NOTHING: Slice<FeedEvent> = Slice { items: Vec::new(), has_more: false };
 
 /// The position of the thousandth event from a place on, if there are so many.
 async fn thousandth(
@@ -329,16 +327,22 @@ async fn walk(
         page.limit_and_one(),
     ];
     let rows = tx.query(sql, &args).await?;
-    let keys = tx.keys(clinic).await?;
-    let read = |row: &Row| {
+    let mut entries = Vec::with_capacity(rows.len());
+    for row in &rows {
         let mut columns = row.columns();
-        let (id, name, type_) = (columns.take()?, columns.take()?, columns.take()?);
+        let (id, name, type_): (EventId, String, String) =
+            (columns.take()?, columns.take()?, columns.take()?);
         let sealed: Vec<u8> = columns.take()?;
-        let opened = || keys.open(body_at(id), &sealed).map(|body| FeedEvent { id, name, type_, body });
-        (!sealed.is_empty()).then(opened).transpose()
-    };
-    let items: Option<Vec<FeedEvent>> = rows.iter().map(read).collect::<Result<_>>()?;
-    Ok(items.map(|items| page.slice(items)))
+        if sealed.is_empty() {
+            return Ok(None);
+        }
+        let read = |keys: &ClinicKeys| {
+            let body = keys.open(body_at(id), &sealed)?;
+            Ok(FeedEvent { id, name: name.clone(), type_: type_.clone(), body })
+        };
+        entries.push((id.0, entry(tx, clinic, read).await?));
+    }
+    Ok(Some(page.slice(entries)))
 }
 
 /// The place after which a feed goes on: the last event seen, or the last one of which the body went. `None` if what

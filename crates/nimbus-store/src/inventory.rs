@@ -17,7 +17,7 @@ use crate::{
     error::{Error, Result},
     keyring::PLATFORM,
     page::{Page, Slice, page_end_any, page_where_any},
-    rows::{changed_one, quantity, word, word_opt},
+    rows::{changed_one, entry, quantity, word, word_opt},
     seal::{ClinicKeys, SealedAt},
 };
 
@@ -321,7 +321,7 @@ pub async fn lot_list(
         (None, Some(false)) => (LOTS_USED_UP, page.args_any([by])),
     };
     let rows = tx.query(sql, &args).await?;
-    Ok(page.slice(rows.iter().map(read).collect::<Result<_>>()?))
+    Ok(page.slice_plain(rows.iter().map(read).collect::<Result<_>>()?, |lot| lot.id.0))
 }
 
 /// Whether only few lots expire by a day, so that sorting them beats looking for them on a walk.
@@ -384,9 +384,12 @@ pub async fn move_list(tx: &mut Tx, lot: LotId, page: &Page) -> Result<Slice<Mov
             and created_at >= $5 and created_at < $6
         order by id desc limit $1";
     let rows = tx.query(sql, &page.args_any([lot.into()])).await?;
-    let keys = tx.keys(PLATFORM).await?;
-    let items = rows.iter().map(|row| read_move(row, lot, &keys)).collect::<Result<_>>()?;
-    Ok(page.slice(items))
+    let mut entries = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let id = row.columns().take()?;
+        entries.push((id, entry(tx, PLATFORM, |keys| read_move(row, lot, keys)).await?));
+    }
+    Ok(page.slice(entries))
 }
 
 fn read_move(row: &Row, lot_id: LotId, keys: &ClinicKeys) -> Result<MoveRow> {

@@ -175,7 +175,8 @@ pub async fn key_page(tx: &mut Tx, clinic: ClinicId, page: &Page) -> Result<Slic
         page_end_any!()
     );
     let rows = tx.query(sql, &page.args_any([clinic.into()])).await?;
-    Ok(page.slice(rows.iter().map(|row| read_key(&mut row.columns())).collect::<Result<_>>()?))
+    let keys = rows.iter().map(|row| read_key(&mut row.columns())).collect::<Result<_>>()?;
+    Ok(page.slice_plain(keys, |key: &Key| key.id.0))
 }
 
 /// Revokes a key; whether there was one that was not revoked.

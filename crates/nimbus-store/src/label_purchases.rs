@@ -15,7 +15,7 @@ use crate::{
     error::{Error, Result},
     idempotency::idempotency_release,
     page::{Page, Slice, page_end_any, page_where_any},
-    rows::{changed_one, list_columns, read_opt, word},
+    rows::{changed_one, list_columns, list_rows, read_opt, word},
     seal::{ClinicKeys, SealedAt},
 };
 
@@ -259,9 +259,6 @@ pub async fn label_purchases_needing_attention(
     page: &Page,
 ) -> Result<Slice<LabelPurchase>> {
     let args = page.args_any([clinic.into(), now.plus_days(-LOOKED_AT_DAYS).into()]);
-    let mut found = Vec::new();
-    for row in tx.query(NEEDING_ATTENTION, &args).await? {
-        found.extend(read_opt(tx, Some(row), read).await?);
-    }
-    Ok(page.slice(found))
+    let rows = tx.query(NEEDING_ATTENTION, &args).await?;
+    list_rows(tx, rows, page, read).await
 }

@@ -54,5 +54,5 @@ pub use engine::{
     BoxFuture, Cell, Channel, Columns, Db, Engine, FromColumn, Row, Statement, Tx, Value,
     partitions::{ensure_partitions, partition_boundary, partitions_drop, partitions_tidy},
 };
-pub use error::{Error, JobError, Result, SealError, Source};
+pub use error::{Error, JobError, Place, Result, SealError, Source};
 pub use seal::{ClinicKeys, MasterKey, SealedAt};

@@ -123,7 +123,7 @@ pub async fn notice_page(tx: &mut Tx, kind: Option<NoticeKind>, page: &Page) -> 
             and (n.kind = $7 or $7 is null)
         order by n.id desc limit $1";
     let rows = tx.query(sql, &page.args_any([kind.map(NoticeKind::as_str).into()])).await?;
-    Ok(page.slice(rows.iter().map(read).collect::<Result<_>>()?))
+    Ok(page.slice_plain(rows.iter().map(read).collect::<Result<_>>()?, |notice| notice.id.0))
 }
 
 fn read(row: &Row) -> Result<Notice> {

@@ -18,7 +18,9 @@ use crate::{
     rows::changed_one,
     seal::ClinicKeys,
 };
-use columns::{hold_args, hold_columns, line_args, line_columns, order_args, order_columns, read_whole};
+use columns::{
+    hold_args, hold_columns, line_args, line_columns, list_whole, order_args, order_columns, read_whole,
+};
 
 pub use file::{OrderFile, order_and_parcels, order_file};
 pub use find::{
@@ -193,7 +195,7 @@ pub async fn order_list(
     };
     let args = page.args(tx, LISTED, clinic, own).await?;
     let rows = tx.query(sql, &args).await?;
-    Ok(page.slice(read_whole(tx, rows).await?))
+    list_whole(tx, &rows, page).await
 }
 
 /// Orders of all clinics, for staff: oldest first, `page.before` being the id to go on after. `hold` asks for
@@ -244,5 +246,5 @@ pub async fn order_queue(
         controlled.into(),
     ]);
     let rows = tx.query(sql, &args).await?;
-    Ok(page.slice(read_whole(tx, rows).await?))
+    list_whole(tx, &rows, page).await
 }

@@ -253,20 +253,72 @@ impl Page {
         Ok(row.columns().take::<i64>()? <= FEW)
     }
 
-    /// Cuts off the row that was asked for beyond the limit.
-    pub(crate) fn slice<T>(&self, mut items: Vec<T>) -> Slice<T> {
+    /// Cuts off the row that was asked for beyond the limit. Each entry comes with the id that a cursor names it by.
+    pub(crate) fn slice<T>(&self, mut entries: Vec<(Uuid, Entry<T>)>) -> Slice<T> {
         let limit = self.limit() as usize;
-        let has_more = items.len() > limit;
-        items.truncate(limit);
-        Slice { items, has_more }
+        let has_more = entries.len() > limit;
+        entries.truncate(limit);
+        let last = entries.last().map(|(id, _)| *id);
+        let (mut items, mut unreadable) = (Vec::with_capacity(entries.len()), Vec::new());
+        for (id, entry) in entries {
+            match entry {
+                Entry::Whole(item) => items.push(item),
+                Entry::Unreadable => unreadable.push(id),
+                Entry::Erased => {}
+            }
+        }
+        Slice { items, last, has_more, unreadable }
     }
+
+    /// [`Page::slice`] of rows that hold nothing sealed.
+    pub(crate) fn slice_plain<T>(&self, items: Vec<T>, id: fn(&T) -> Uuid) -> Slice<T> {
+        self.slice(items.into_iter().map(|item| (id(&item), Entry::Whole(item))).collect())
+    }
+}
+
+/// What became of a row of a list.
+pub(crate) enum Entry<T> {
+    Whole(T),
+    /// A sealed value in it was altered.
+    Unreadable,
+    /// The keys of its clinic were destroyed.
+    Erased,
 }
 
 /// One page of a list.
 #[derive(Debug, Clone)]
 pub struct Slice<T> {
     pub items: Vec<T>,
+    /// The last record of the page, an unreadable or erased one too, by its id.
+    pub last: Option<Uuid>,
     pub has_more: bool,
+    /// The records that belong on this page and cannot be opened, by their ids.
+    pub unreadable: Vec<Uuid>,
+}
+
+impl<T> Slice<T> {
+    /// Nothing, and nothing after it.
+    pub(crate) const fn empty() -> Self {
+        Self { items: Vec::new(), last: None, has_more: false, unreadable: Vec::new() }
+    }
+
+    /// The id that the next page begins after, if there is one.
+    pub fn next(&self) -> Option<Uuid> {
+        self.last.filter(|_| self.has_more)
+    }
+
+    /// The same page of what was made of its items.
+    pub fn map<U>(self, view: impl FnMut(T) -> U) -> Slice<U> {
+        let items = self.items.into_iter().map(view).collect();
+        Slice { items, last: self.last, has_more: self.has_more, unreadable: self.unreadable }
+    }
+
+    /// Moves items to the unreadable ones, as what belongs to them is.
+    pub fn leave_out(&mut self, ids: &[Uuid], id: fn(&T) -> Uuid) {
+        let gone = |item: &T| ids.contains(&id(item));
+        self.unreadable.extend(self.items.iter().filter(|item| gone(item)).map(id));
+        self.items.retain(|item| !gone(item));
+    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::{
     engine::{Columns, Row, Statement, Tx, Value},
     error::Result,
     page::{Listed, Page, Slice, listed, page_end, page_few, page_where},
-    rows::{changed_one, read_opt, read_rows, word, word_opt},
+    rows::{changed_one, list_rows, read_opt, read_rows, word, word_opt},
     seal::{ClinicKeys, SealedAt},
 };
 
@@ -159,5 +159,5 @@ pub async fn patient_list(
     };
     let args = page.args(tx, LISTED, clinic, own).await?;
     let rows = tx.query(sql, &args).await?;
-    Ok(page.slice(read_rows(tx, rows, read).await?))
+    list_rows(tx, rows, page, read).await
 }

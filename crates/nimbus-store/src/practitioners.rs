@@ -11,7 +11,7 @@ use crate::{
     engine::{Columns, Row, Statement, Tx, Value},
     error::Result,
     page::{Listed, Page, Slice, listed, page_end, page_end_any, page_few, page_where, page_where_any},
-    rows::{changed_one, read_opt, read_rows, word, word_opt},
+    rows::{changed_one, list_rows, read_opt, word, word_opt},
     seal::{ClinicKeys, SealedAt},
 };
 
@@ -192,5 +192,5 @@ pub async fn practitioner_list(
         }
     };
     let rows = tx.query(sql, &args).await?;
-    Ok(page.slice(read_rows(tx, rows, read).await?))
+    list_rows(tx, rows, page, read).await
 }

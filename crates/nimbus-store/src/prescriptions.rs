@@ -14,7 +14,7 @@ use crate::{
     engine::{Columns, Row, Statement, Tx, Value},
     error::{Error, Result},
     page::{Listed, Page, Slice, listed, page_end, page_few, page_where},
-    rows::{changed_one, quantity, read_opt, read_rows, word},
+    rows::{changed_one, list_rows, quantity, read_opt, read_rows, word},
     seal::{ClinicKeys, SealedAt},
 };
 
@@ -240,5 +240,5 @@ pub async fn prescription_list(
     };
     let args = page.args(tx, LISTED, clinic, own).await?;
     let rows = tx.query(sql, &args).await?;
-    Ok(page.slice(read_rows(tx, rows, read).await?))
+    list_rows(tx, rows, page, read).await
 }

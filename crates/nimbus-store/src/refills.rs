@@ -11,7 +11,7 @@ use crate::{
     engine::{Columns, Tx, Value},
     error::Result,
     page::{Listed, Page, Slice, listed, page_end, page_end_any, page_few, page_where, page_where_any},
-    rows::{changed_one, quantity, read_opt, read_rows, word},
+    rows::{changed_one, list_rows, quantity, read_opt, word},
     seal::{ClinicKeys, SealedAt},
 };
 
@@ -194,5 +194,5 @@ pub async fn refill_list(
         }
     };
     let rows = tx.query(sql, &args).await?;
-    Ok(page.slice(read_rows(tx, rows, read).await?))
+    list_rows(tx, rows, page, read).await
 }

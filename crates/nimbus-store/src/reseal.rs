@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::{
     engine::{Row, Tx},
-    error::{Error, Result, SealError},
+    error::Result,
     seal::SealedAt,
 };
 
@@ -17,8 +17,8 @@ const ROWS_MAX: i64 = 200;
 pub struct Sealed {
     pub table: &'static str,
     pub column: &'static str,
-    read: &'static str,
-    write: &'static str,
+    pub(crate) read: &'static str,
+    pub(crate) write: &'static str,
 }
 
 macro_rules! sealed {
@@ -98,9 +98,7 @@ pub async fn reseal_step(
                 // Whoever has written it meanwhile has sealed it by the newest key.
                 tx.execute(sealed.write, &args).await?;
             }
-            Err(Error::Seal(SealError::Authentication | SealError::Format | SealError::UnknownVersion)) => {
-                step.unreadable += 1;
-            }
+            Err(error) if error.unreadable().is_some() => step.unreadable += 1,
             Err(error) => return Err(error),
         }
     }

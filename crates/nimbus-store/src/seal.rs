@@ -22,7 +22,7 @@ use nimbus_core::ids::ClinicId;
 use uuid::Uuid;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::error::{Result, SealError};
+use crate::error::{Place, Result, SealError};
 
 const FORMAT: u8 = 1;
 const HEADER_LEN: usize = 5;
@@ -199,16 +199,18 @@ impl ClinicKeys {
     /// Decrypts a value at its place.
     ///
     /// # Errors
-    /// [`SealError::Authentication`] if it was altered or belongs elsewhere, [`SealError::UnknownVersion`] if its
-    /// key is not among these, [`SealError::Format`] if it is no sealed value.
+    /// [`SealError::Altered`] if it was altered, belongs elsewhere or is no sealed value,
+    /// [`SealError::UnknownVersion`] if its key is not among these.
     pub fn open(&self, at: SealedAt, sealed: &[u8]) -> Result<Vec<u8>> {
-        let version = key_version(sealed).ok_or(SealError::Format)?;
+        let place = Place { clinic: self.clinic, table: at.table, column: at.column, row: at.row };
+        let version = key_version(sealed).ok_or(SealError::Altered(place))?;
         let Some((_, key)) = self.data.iter().find(|(known, _)| *known == version) else {
             // Another node may have rotated the key since these were read: the keyring reads them again.
             self.stale.store(true, Ordering::Relaxed);
-            return Err(SealError::UnknownVersion.into());
+            return Err(SealError::UnknownVersion(place).into());
         };
-        open(key, HEADER_LEN, &self.place(at, &sealed[..HEADER_LEN]), sealed)
+        let opened = open(key, HEADER_LEN, &self.place(at, &sealed[..HEADER_LEN]), sealed);
+        opened.map_err(|_| SealError::Altered(place).into())
     }
 
     /// Whether a value is sealed by an older key, so that its next writer should seal it anew.

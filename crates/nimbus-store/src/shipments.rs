@@ -10,16 +10,17 @@ use nimbus_core::{
     time::Ts,
 };
 pub use scans::{scan_insert, scan_list, scan_record, scans_of_order};
+use uuid::Uuid;
 
 use crate::{
     documents,
     engine::{Columns, Row, Statement, Tx, Value},
     error::Result,
     page::{
-        Listed, Page, Slice, listed, page_end, page_end_any, page_few, page_ids, page_ids_args, page_where,
-        page_where_any,
+        Entry, Listed, Page, Slice, listed, page_end, page_end_any, page_few, page_ids, page_ids_args,
+        page_where, page_where_any,
     },
-    rows::{changed_one, list_columns, word},
+    rows::{NO_ROWS, Whole, changed_one, entry, list_columns, word},
     seal::{ClinicKeys, SealedAt},
 };
 
@@ -79,12 +80,9 @@ fn args(shipment: &Shipment, keys: &ClinicKeys) -> Result<Vec<Value>> {
     ])
 }
 
-fn read(
-    columns: &mut Columns<'_>,
-    clinic_id: ClinicId,
-    id: ShipmentId,
-    keys: &ClinicKeys,
-) -> Result<Shipment> {
+fn read(columns: &mut Columns<'_>, keys: &ClinicKeys) -> Result<Shipment> {
+    let clinic_id = columns.take()?;
+    let id = columns.take()?;
     let at = |column| sealed_at(id, column);
     Ok(Shipment {
         id,
@@ -116,23 +114,34 @@ fn read(
     })
 }
 
-/// Puts shipments together from rows of a line and the shipment.
-pub(crate) async fn read_whole(tx: &mut Tx, rows: Vec<Row>) -> Result<Vec<Shipment>> {
-    let mut shipments: Vec<Shipment> = Vec::new();
-    for row in &rows {
+/// A shipment, of rows of a line in it and the shipment.
+const WHOLE: Whole<Shipment> = Whole {
+    record: |row| {
         let mut columns = row.columns();
-        let packed = Packed { order_id: columns.take()?, line_id: columns.take()? };
-        let clinic = columns.take()?;
-        let id = columns.take()?;
-        if shipments.last().is_none_or(|shipment| shipment.id != id) {
-            let keys = tx.keys(clinic).await?;
-            shipments.push(read(&mut columns, clinic, id, &keys)?);
-        }
-        if let Some(shipment) = shipments.last_mut() {
+        read_packed(&mut columns)?;
+        Ok((columns.take()?, columns.take()?))
+    },
+    read: |rows, keys| {
+        let mut shipment: Option<Shipment> = None;
+        for row in rows {
+            let mut columns = row.columns();
+            let packed = read_packed(&mut columns)?;
+            let shipment = match &mut shipment {
+                Some(shipment) => shipment,
+                none => none.insert(read(&mut columns, keys)?),
+            };
             shipment.packed.push(packed);
         }
-    }
-    Ok(shipments)
+        shipment.ok_or(NO_ROWS)
+    },
+};
+
+fn read_packed(columns: &mut Columns<'_>) -> Result<Packed> {
+    Ok(Packed { order_id: columns.take()?, line_id: columns.take()? })
+}
+
+pub(crate) async fn read_whole(tx: &mut Tx, rows: Vec<Row>) -> Result<Vec<Shipment>> {
+    WHOLE.read_all(tx, &rows).await
 }
 
 /// Adds a shipment with the lines in it, in one batch.
@@ -263,7 +272,7 @@ pub async fn shipment_list(
         }
     };
     let rows = tx.query(sql, &args).await?;
-    Ok(page.slice(read_whole(tx, rows).await?))
+    WHOLE.list(tx, &rows, page).await
 }
 
 /// What staff should look at: `$9` is the time after which a parcel under way should have been seen, `$10` the one
@@ -305,7 +314,7 @@ pub async fn shipments_needing_attention(
         now.plus_days(-LOOKED_AT_DAYS).into(),
     ]);
     let rows = tx.query(NEEDS_ATTENTION, &args).await?;
-    Ok(page.slice(read_whole(tx, rows).await?))
+    WHOLE.list(tx, &rows, page).await
 }
 
 const OF_ORDER: &str = whole_shipments!(
@@ -323,8 +332,22 @@ pub async fn shipments_of_order(tx: &mut Tx, clinic: ClinicId, order: OrderId) -
     read_whole(tx, rows).await
 }
 
-/// The same of several orders: the newest 1,000 in one query. At most [`Page::MAX`] orders: those of a page.
-pub async fn shipments_of_orders(tx: &mut Tx, clinic: ClinicId, orders: &[OrderId]) -> Result<Vec<Shipment>> {
+/// The shipments of the orders of a page.
+#[derive(Debug, Default)]
+pub struct ShipmentsOfOrders {
+    /// Newest first.
+    pub shipments: Vec<Shipment>,
+    /// The orders in a shipment that cannot be opened.
+    pub unreadable: Vec<Uuid>,
+}
+
+/// [`shipments_of_order`] of several orders: the newest 1,000 in one query. At most [`Page::MAX`] orders: those of a
+/// page.
+pub async fn shipments_of_orders(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    orders: &[OrderId],
+) -> Result<ShipmentsOfOrders> {
     let sql = whole_shipments!(
         "s.id desc";
         "clinic_id = $1
@@ -332,11 +355,22 @@ pub async fn shipments_of_orders(tx: &mut Tx, clinic: ClinicId, orders: &[OrderI
              where clinic_id = $1 and removed_at is null and order_id in (", page_ids!(), "))
          order by id desc limit 1000"
     );
+    let mut found = ShipmentsOfOrders::default();
     if orders.is_empty() {
-        return Ok(Vec::new());
+        return Ok(found);
     }
     let rows = tx.query(sql, &page_ids_args(clinic, orders)).await?;
-    read_whole(tx, rows).await
+    for (clinic, _, rows) in WHOLE.records(&rows)? {
+        match entry(tx, clinic, |keys| (WHOLE.read)(rows, keys)).await? {
+            Entry::Whole(shipment) => found.shipments.push(shipment),
+            Entry::Unreadable => {
+                let orders = rows.iter().map(|row| Ok(read_packed(&mut row.columns())?.order_id.0));
+                found.unreadable.extend(orders.collect::<Result<Vec<_>>>()?);
+            }
+            Entry::Erased => {}
+        }
+    }
+    Ok(found)
 }
 
 /// What [`shipments_of_order`] asks, for [`read_whole`].

@@ -204,7 +204,8 @@ pub async fn partner_page(tx: &mut Tx, status: Option<PartnerStatus>, page: &Pag
         page_end_any!()
     );
     let rows = tx.query(sql, &page.args_any([status.map(PartnerStatus::as_str).into()])).await?;
-    Ok(page.slice(rows.iter().map(|row| read_partner(&mut row.columns())).collect::<Result<_>>()?))
+    let partners = rows.iter().map(|row| read_partner(&mut row.columns())).collect::<Result<_>>()?;
+    Ok(page.slice_plain(partners, |partner: &Partner| partner.id.0))
 }
 
 /// Whether there is such a partner.
@@ -249,7 +250,7 @@ pub async fn baa_page(tx: &mut Tx, partner: PartnerId, page: &Page) -> Result<Sl
         page_end_any!()
     );
     let rows = tx.query(sql, &page.args_any([partner.into()])).await?;
-    Ok(page.slice(rows.iter().map(read_baa).collect::<Result<_>>()?))
+    Ok(page.slice_plain(rows.iter().map(read_baa).collect::<Result<_>>()?, |baa: &Baa| baa.id.0))
 }
 
 /// The newest 1,000 agreements of a partner, newest first.
@@ -313,7 +314,8 @@ pub async fn clinic_page(tx: &mut Tx, partner: Option<PartnerId>, page: &Page) -
         page_end_any!()
     );
     let rows = tx.query(sql, &page.args_any([partner.into()])).await?;
-    Ok(page.slice(rows.iter().map(|row| read_clinic(&mut row.columns())).collect::<Result<_>>()?))
+    let clinics = rows.iter().map(|row| read_clinic(&mut row.columns())).collect::<Result<_>>()?;
+    Ok(page.slice_plain(clinics, |clinic: &Clinic| clinic.id.0))
 }
 
 /// Writes the name of a clinic that was read at `clinic.version`.

@@ -57,7 +57,7 @@ pub(crate) async fn list_or_wait(
         false => Some(enter(web, call)?),
     };
     let found = events::list(&web.app, call, list.clone()).await?;
-    let Some(waiter) = waiter.as_mut().filter(|_| found.items.is_empty()) else { return Ok(found) };
+    let Some(waiter) = waiter.as_mut().filter(|_| found.last.is_none()) else { return Ok(found) };
     while let Ok(true) = tokio::time::timeout_at(until, waiter.wait()).await {
         web.still_partner(request, Scope::WebhooksRead).await?;
         if events::is_any(&web.app, call, list.clone()).await? {

@@ -80,12 +80,15 @@ pub async fn dead_letters(
 }
 
 async fn with_attempts(tx: &mut Tx, found: Slice<DeliveryRow>) -> Result<Slice<DeliveryView>> {
-    let mut items = Vec::with_capacity(found.items.len());
-    for delivery in found.items {
-        let attempts = store::attempts_of(tx, delivery.clinic_id, delivery.id).await?;
-        items.push(DeliveryView { delivery, attempts });
+    let Slice { items: deliveries, last, has_more, mut unreadable } = found;
+    let mut items = Vec::with_capacity(deliveries.len());
+    for delivery in deliveries {
+        match store::attempts_listed(tx, delivery.clinic_id, delivery.id).await? {
+            Some(attempts) => items.push(DeliveryView { delivery, attempts }),
+            None => unreadable.push(delivery.id.0),
+        }
     }
-    Ok(Slice { items, has_more: found.has_more })
+    Ok(Slice { items, last, has_more, unreadable })
 }
 
 /// What the owner of an endpoint can do about a failed attempt.

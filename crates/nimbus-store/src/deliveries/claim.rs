@@ -15,6 +15,7 @@ use crate::{
     error::{Error, Result, SealError},
     events::body_at,
     ledger::Moves,
+    rows::opened,
     tenants::{Gate, clinic_passes},
 };
 
@@ -250,8 +251,7 @@ async fn read_claimed(tx: &mut Tx, rows: &[Row], token: Uuid, now: Ts) -> Result
     Ok((claimed, broken))
 }
 
-/// A payload, or `None` if it is gone, is not what was sealed, or its clinic's keys were destroyed. A key that is not
-/// known here yet is an error: the next claim knows it.
+/// A payload, or `None` if it is gone, is not what was sealed, or its clinic's keys were destroyed.
 async fn open_body(
     tx: &mut Tx,
     clinic: ClinicId,
@@ -259,12 +259,10 @@ async fn open_body(
     sealed: Option<Vec<u8>>,
 ) -> Result<Option<Vec<u8>>> {
     let Some(sealed) = sealed else { return Ok(None) };
-    let opened = match tx.keys(clinic).await {
-        Ok(keys) => keys.open(body_at(event), &sealed),
-        Err(error) => Err(error),
-    };
-    match opened {
-        Err(Error::Seal(SealError::Authentication | SealError::Format | SealError::NoKeys)) => Ok(None),
+    match opened(tx, clinic, |keys| keys.open(body_at(event), &sealed)).await {
+        Err(Error::Seal(SealError::Altered(_) | SealError::UnknownVersion(_) | SealError::NoKeys)) => {
+            Ok(None)
+        }
         opened => opened.map(Some),
     }
 }

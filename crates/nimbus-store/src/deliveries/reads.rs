@@ -14,8 +14,9 @@ use crate::{
     engine::{Row, Tx, Value},
     error::{Error, Result},
     ledger::Ledger,
-    page::{Page, Slice},
-    rows::word,
+    page::{Entry, Page, Slice},
+    rows::{entry, opened, word},
+    seal::ClinicKeys,
 };
 
 /// A delivery as it is listed.
@@ -117,7 +118,7 @@ pub async fn deliveries_of_endpoint(
     let state = state.map(DeliveryState::as_str);
     args.extend([clinic.into(), endpoint.into(), first.into(), state.into()]);
     let items = tx.query(sql, &args).await?.iter().map(read).collect::<Result<Vec<_>>>()?;
-    Ok(page.slice(items))
+    Ok(page.slice_plain(items, |delivery| delivery.id.0))
 }
 
 /// `$1` to `$4` of a list of deliveries, and the least id that it can show: ids are in order of time, so that a range of
@@ -158,41 +159,59 @@ pub async fn delivery_get(tx: &mut Tx, clinic: ClinicId, id: DeliveryId) -> Resu
 
 /// The attempts of a delivery, oldest first, at most 100.
 pub async fn attempts_of(tx: &mut Tx, clinic: ClinicId, delivery: DeliveryId) -> Result<Vec<AttemptView>> {
+    let rows = attempt_rows(tx, clinic, delivery).await?;
+    opened(tx, clinic, |keys| rows.iter().map(|row| read_attempt(row, keys)).collect()).await
+}
+
+/// The same for a list of deliveries: `None` if one cannot be opened.
+pub async fn attempts_listed(
+    tx: &mut Tx,
+    clinic: ClinicId,
+    delivery: DeliveryId,
+) -> Result<Option<Vec<AttemptView>>> {
+    let rows = attempt_rows(tx, clinic, delivery).await?;
+    let read = |keys: &ClinicKeys| rows.iter().map(|row| read_attempt(row, keys)).collect();
+    match entry(tx, clinic, read).await? {
+        Entry::Whole(attempts) => Ok(Some(attempts)),
+        Entry::Unreadable | Entry::Erased => Ok(None),
+    }
+}
+
+async fn attempt_rows(tx: &mut Tx, clinic: ClinicId, delivery: DeliveryId) -> Result<Vec<Row>> {
     let sql = "select id, number, started_at, elapsed_ms, outcome, cause, status_code, response, dns_us,
             connect_us, tls_us, first_byte_us, reused, response_headers
         from attempts where clinic_id = $1 and delivery_id = $2 order by id limit 100";
-    let rows = tx.query(sql, &[clinic.into(), delivery.into()]).await?;
-    let keys = tx.keys(clinic).await?;
-    let view = |row: &Row| {
-        let mut columns = row.columns();
-        let id = columns.take()?;
-        Ok(AttemptView {
-            id,
-            number: columns.take()?,
-            started_at: columns.take()?,
-            elapsed_ms: columns.take()?,
-            outcome: columns.take()?,
-            cause: columns.take()?,
-            status_code: columns.take()?,
-            response: match columns.take::<Option<Vec<u8>>>()? {
-                Some(sealed) => keys.open(response_at(id), &sealed)?,
-                None => Vec::new(),
-            },
-            times: AttemptTimes {
-                dns_us: columns.take()?,
-                connect_us: columns.take()?,
-                tls_us: columns.take()?,
-                first_byte_us: columns.take()?,
-                reused: columns.take()?,
-            },
-            headers: match columns.take::<Option<Vec<u8>>>()? {
-                Some(sealed) => serde_json::from_slice(&keys.open(headers_at(id), &sealed)?)
-                    .map_err(|_| Error::Corrupt("attempts.response_headers"))?,
-                None => Vec::new(),
-            },
-        })
-    };
-    rows.iter().map(view).collect()
+    tx.query(sql, &[clinic.into(), delivery.into()]).await
+}
+
+fn read_attempt(row: &Row, keys: &ClinicKeys) -> Result<AttemptView> {
+    let mut columns = row.columns();
+    let id = columns.take()?;
+    Ok(AttemptView {
+        id,
+        number: columns.take()?,
+        started_at: columns.take()?,
+        elapsed_ms: columns.take()?,
+        outcome: columns.take()?,
+        cause: columns.take()?,
+        status_code: columns.take()?,
+        response: match columns.take::<Option<Vec<u8>>>()? {
+            Some(sealed) => keys.open(response_at(id), &sealed)?,
+            None => Vec::new(),
+        },
+        times: AttemptTimes {
+            dns_us: columns.take()?,
+            connect_us: columns.take()?,
+            tls_us: columns.take()?,
+            first_byte_us: columns.take()?,
+            reused: columns.take()?,
+        },
+        headers: match columns.take::<Option<Vec<u8>>>()? {
+            Some(sealed) => serde_json::from_slice(&keys.open(headers_at(id), &sealed)?)
+                .map_err(|_| Error::Corrupt("attempts.response_headers"))?,
+            None => Vec::new(),
+        },
+    })
 }
 
 /// How many deliveries there are in each state, counted one by one.

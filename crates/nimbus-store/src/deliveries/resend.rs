@@ -40,5 +40,5 @@ pub async fn deliveries_dead(tx: &mut Tx, clinic: ClinicId, page: &Page) -> Resu
     let (mut args, first) = page_args(page);
     args.extend([clinic.into(), first.into()]);
     let items = tx.query(sql, &args).await?.iter().map(read).collect::<Result<Vec<_>>>()?;
-    Ok(page.slice(items))
+    Ok(page.slice_plain(items, |delivery| delivery.id.0))
 }

@@ -13,7 +13,7 @@ use nimbus_core::ids::ClinicId;
 
 use super::{BoxFuture, Engine, Insert, Job, postgres::PgConn, row::Row, sqlite, value::Value};
 use crate::{
-    error::{Error, JobError, Result},
+    error::{Error, JobError, Place, Result},
     keyring::{self, KeyChanges, Keyring},
     seal::ClinicKeys,
 };
@@ -57,6 +57,8 @@ pub struct Tx {
     /// A statement is on its way; shared with whoever polls the job.
     in_flight: Arc<AtomicBool>,
     at_commit: Vec<Statement>,
+    /// What a list left out, as it cannot be opened.
+    unreadable: Vec<Place>,
     /// What the engine says it would do for each query, while a test asks for it.
     #[cfg(feature = "testing")]
     plans: Option<Vec<(&'static str, String)>>,
@@ -84,6 +86,7 @@ impl Tx {
             failure: None,
             in_flight: Arc::default(),
             at_commit: Vec::new(),
+            unreadable: Vec::new(),
             #[cfg(feature = "testing")]
             plans: None,
         }
@@ -331,10 +334,21 @@ impl Tx {
         self.settle(result)
     }
 
+    /// Notes what a list leaves out, as it cannot be opened.
+    pub(crate) fn leave_out(&mut self, place: Place) {
+        self.unreadable.push(place);
+    }
+
+    /// What lists have left out so far. Each place is told once.
+    pub fn take_unreadable(&mut self) -> Vec<Place> {
+        std::mem::take(&mut self.unreadable)
+    }
+
     fn reset(&mut self) {
         self.failure = None;
         self.in_flight.store(false, Ordering::Relaxed);
         self.at_commit.clear();
+        self.unreadable.clear();
     }
 
     /// Ends the transaction of a PostgreSQL write and returns the connection to its pool.

@@ -11,7 +11,8 @@ use crate::{
     documents,
     engine::{Columns, Row, Tx, Value},
     error::{Error, Result},
-    rows::{quantity, word, word_opt},
+    page::{Page, Slice},
+    rows::{NO_ROWS, Whole, quantity, word, word_opt},
     seal::{ClinicKeys, SealedAt},
 };
 
@@ -133,28 +134,42 @@ pub(super) fn hold_args(order: &Order, hold: &Hold, keys: &ClinicKeys) -> Vec<Va
     ]
 }
 
-/// Puts orders together from rows of a line, a hold and the order, the lines of an order in their order.
-pub(super) async fn read_whole(tx: &mut Tx, rows: Vec<Row>) -> Result<Vec<Order>> {
-    let mut orders: Vec<Order> = Vec::new();
-    for row in &rows {
+/// An order, of rows of a line, a hold and the order, the lines in their order.
+const WHOLE: Whole<Order> = Whole {
+    record: |row| {
         let mut columns = row.columns();
-        let clinic_id = columns.take()?;
-        let keys = tx.keys(clinic_id).await?;
-        let (order_id, line) = read_line(&mut columns)?;
-        let hold = read_hold(&mut columns, line.id, &keys)?;
-        if orders.last().is_none_or(|order| order.id != order_id) {
-            orders.push(read_order(&mut columns, clinic_id, &keys)?);
+        let clinic = columns.take()?;
+        columns.take::<LineId>()?;
+        Ok((clinic, columns.take()?))
+    },
+    read: |rows, keys| {
+        let mut order: Option<Order> = None;
+        for row in rows {
+            let mut columns = row.columns();
+            let clinic_id = columns.take()?;
+            let line = read_line(&mut columns)?;
+            let hold = read_hold(&mut columns, line.id, keys)?;
+            let order = match &mut order {
+                Some(order) => order,
+                none => none.insert(read_order(&mut columns, clinic_id, keys)?),
+            };
+            if order.lines.last().is_none_or(|last| last.id != line.id) {
+                order.lines.push(line);
+            }
+            order.holds.extend(hold);
         }
-        let Some(order) = orders.last_mut() else { continue };
-        if order.lines.last().is_none_or(|last| last.id != line.id) {
-            order.lines.push(line);
-        }
-        order.holds.extend(hold);
-    }
-    for order in &mut orders {
+        let mut order = order.ok_or(NO_ROWS)?;
         order.holds.sort_by_key(|hold| (hold.placed_at, hold.id));
-    }
-    Ok(orders)
+        Ok(order)
+    },
+};
+
+pub(super) async fn read_whole(tx: &mut Tx, rows: Vec<Row>) -> Result<Vec<Order>> {
+    WHOLE.read_all(tx, &rows).await
+}
+
+pub(super) async fn list_whole(tx: &mut Tx, rows: &[Row], page: &Page) -> Result<Slice<Order>> {
+    WHOLE.list(tx, rows, page).await
 }
 
 fn read_order(columns: &mut Columns<'_>, clinic_id: ClinicId, keys: &ClinicKeys) -> Result<Order> {
@@ -205,10 +220,11 @@ fn read_shipping(columns: &mut Columns<'_>) -> Result<Shipping> {
     }
 }
 
-fn read_line(columns: &mut Columns<'_>) -> Result<(OrderId, Line)> {
+fn read_line(columns: &mut Columns<'_>) -> Result<Line> {
     let id: LineId = columns.take()?;
-    let order_id = columns.take()?;
-    let line = Line {
+    // Its order, which it is joined by.
+    columns.take::<OrderId>()?;
+    Ok(Line {
         id,
         prescription_id: columns.take()?,
         position: columns.take()?,
@@ -222,8 +238,7 @@ fn read_line(columns: &mut Columns<'_>) -> Result<(OrderId, Line)> {
         rx_number: columns.take()?,
         pharmacy_word: columns.take()?,
         updated_at: columns.take()?,
-    };
-    Ok((order_id, line))
+    })
 }
 
 /// The hold of a row; none where the line has none.

@@ -7,7 +7,7 @@ use nimbus_core::{
 
 use super::{
     LISTED,
-    columns::{hold_columns, line_columns, order_columns, read_whole},
+    columns::{hold_columns, line_columns, list_whole, order_columns},
     list, order_list, whole_orders,
 };
 use crate::{
@@ -77,5 +77,5 @@ pub async fn order_list_by_standing(
     };
     let args = page.args(tx, LISTED, clinic, own).await?;
     let rows = tx.query(sql, &args).await?;
-    Ok(page.slice(read_whole(tx, rows).await?))
+    list_whole(tx, &rows, page).await
 }

@@ -1,10 +1,10 @@
 //! What tests of faults do to a store, or ask of it, behind the back of those who work on it.
 
-use nimbus_core::ids::{DeliveryId, EndpointId};
+use nimbus_core::ids::{ClinicId, DeliveryId, EndpointId};
 use tokio_postgres::NoTls;
 use uuid::Uuid;
 
-use crate::{Db, Error, Result, Row, Tx};
+use crate::{Db, Error, Result, Row, Tx, reseal::Sealed};
 
 /// Has the leases on jobs and on the ledger's walk run out, as time would.
 pub async fn leases_end(db: &Db) {
@@ -72,6 +72,30 @@ pub async fn tamper(db: &Db, gone: DeliveryId, doubled: DeliveryId) {
         })
     });
     assert_eq!(written.await.expect("the rows change"), (1, 1));
+}
+
+/// Flips one bit of a clinic's first value in a sealed column, `from_end` bytes before its last one; the row, and `None`
+/// where there is no value. What it did once it undoes when it is called again.
+pub async fn bit_flipped(
+    db: &Db,
+    clinic: ClinicId,
+    sealed: &'static Sealed,
+    from_end: usize,
+) -> Option<Uuid> {
+    let written = db.write(move |tx: &mut Tx| {
+        Box::pin(async move {
+            let args = [clinic.into(), Uuid::nil().into(), 1i64.into()];
+            let Some(row) = tx.query_opt(sealed.read, &args).await? else { return Ok(None) };
+            let mut columns = row.columns();
+            let (row, old): (Uuid, Vec<u8>) = (columns.take()?, columns.take()?);
+            let mut new = old.clone();
+            let at = new.len() - 1 - from_end.min(new.len() - 1);
+            new[at] ^= 1;
+            let args = [clinic.into(), row.into(), old.into(), new.into()];
+            Ok::<_, Error>((tx.execute(sealed.write, &args).await? == 1).then_some(row))
+        })
+    });
+    written.await.expect("the value changes")
 }
 
 /// Changes what the audit log says of one row; its link.

@@ -53,10 +53,13 @@ async fn told(tx: &mut Tx) -> Result<()> {
     assert_same(&shipments_of_order(tx, world.clinic, one.id).await?, &[&second, &parcel]);
     assert_same(&shipments_of_order(tx, world.clinic, two.id).await?, &[&parcel]);
     assert!(shipments_of_order(tx, other, two.id).await?.is_empty());
-    assert_same(&shipments_of_orders(tx, world.clinic, &[two.id, one.id]).await?, &[&second, &parcel]);
-    assert_same(&shipments_of_orders(tx, world.clinic, &[two.id]).await?, &[&parcel]);
-    assert!(shipments_of_orders(tx, world.clinic, &[]).await?.is_empty());
-    assert!(shipments_of_orders(tx, other, &[one.id, two.id]).await?.is_empty());
+    assert_same(
+        &shipments_of_orders(tx, world.clinic, &[two.id, one.id]).await?.shipments,
+        &[&second, &parcel],
+    );
+    assert_same(&shipments_of_orders(tx, world.clinic, &[two.id]).await?.shipments, &[&parcel]);
+    assert!(shipments_of_orders(tx, world.clinic, &[]).await?.shipments.is_empty());
+    assert!(shipments_of_orders(tx, other, &[one.id, two.id]).await?.shipments.is_empty());
 
     parcel.status = ShipmentStatus::Cancelled;
     parcel.cancellation_reason = Some(phi("wrong label"));
@@ -131,7 +134,7 @@ async fn unpacked(
     assert_same(&shipment_get(tx, world.clinic, parcel.id).await?.unwrap(), parcel);
     assert_eq!(orders_of_shipment(tx, world.clinic, parcel.id).await?, [two.id]);
     assert_eq!(shipments_of_order(tx, world.clinic, one.id).await?.len(), 1);
-    assert_eq!(shipments_of_orders(tx, world.clinic, &[one.id]).await?.len(), 1);
+    assert_eq!(shipments_of_orders(tx, world.clinic, &[one.id]).await?.shipments.len(), 1);
     Ok(())
 }
 

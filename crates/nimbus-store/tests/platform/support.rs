@@ -39,7 +39,7 @@ pub(crate) fn assert_conflict<T>(result: Result<T>) {
 }
 
 pub(crate) fn assert_not_authentic<T>(result: Result<T>) {
-    assert!(matches!(result, Err(Error::Seal(SealError::Authentication))));
+    assert!(matches!(result, Err(Error::Seal(SealError::Altered(_)))));
 }
 
 /// That a sealed column shows nothing of the text.

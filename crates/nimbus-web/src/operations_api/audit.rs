@@ -167,7 +167,8 @@ pub(crate) async fn search(State(web): State<Web>, request: Incoming) -> Answer 
     let Found { items, before } = look::search(&web.app, &call, wanted).await?;
     let data = items.iter().map(|(sequence, row)| AuditEntryView::of(*sequence, row)).collect();
     let next_cursor = before.and_then(|before| u128::try_from(before).ok()).map(base62);
-    let page = List { success: true, data, has_more: next_cursor.is_some(), next_cursor };
+    let has_more = next_cursor.is_some();
+    let page = List { success: true, data, has_more, next_cursor, unreadable: Vec::new() };
     Ok(json_response(StatusCode::OK, &page))
 }
 

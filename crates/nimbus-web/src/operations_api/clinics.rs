@@ -83,7 +83,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.staff(&request, OVERSEERS).await?;
     let (partner, page) = request.query(|f| Some((f.optional("partner_id", id), page(f))))?;
     let found = staff::clinic_page(&web.app, &call, partner, page).await?;
-    Ok(envelope::page(&found, |clinic| clinic.id.0, |clinic| AnyClinic::from(clinic)))
+    Ok(envelope::page(&found, |clinic| AnyClinic::from(clinic)))
 }
 
 #[utoipa::path(post, path = "/admin/clinics", tag = "Clinics", operation_id = "createClinic",

@@ -212,7 +212,7 @@ fn render(lot: &LotView) -> Rendered {
 pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.staff(&request, READERS).await?;
     let found = inventory::list(&web.app, &call, request.query(read_list)?).await?;
-    Ok(envelope::page(&found, |view| view.lot.id.0, |view| StockLot::from(view)))
+    Ok(envelope::page(&found, |view| StockLot::from(view)))
 }
 
 /// From the first lot of a drug on, its fills take from stock. More of a lot that is there is added to it.
@@ -246,7 +246,7 @@ pub(crate) async fn moves(State(web): State<Web>, request: Incoming) -> Answer {
     let lot = request.id("id", "Lot")?;
     let wanted = request.query(|f| Some(page(f)))?;
     let found = inventory::moves(&web.app, &call, lot, wanted).await?;
-    Ok(envelope::page(&found, |row| row.moved.id.0, |row| StockMove::from(row)))
+    Ok(envelope::page(&found, |row| StockMove::from(row)))
 }
 
 /// Which lots each medication request of an order got.

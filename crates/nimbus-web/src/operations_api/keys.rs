@@ -119,7 +119,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let (call, clinic) = web.staff_of_clinic(&request, KEY_READERS).await?;
     let page = request.query(|f| Some(page(f)))?;
     let found = staff::key_page(&web.app, &call, clinic, page).await?;
-    Ok(envelope::page(&found, |key| key.id.0, |key| ApiKey::from(key)))
+    Ok(envelope::page(&found, |key| ApiKey::from(key)))
 }
 
 /// A key of this deployment's environment. In production the partner must be approved and have an agreement in force,

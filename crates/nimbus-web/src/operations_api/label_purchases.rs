@@ -109,5 +109,5 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.staff(&request, READERS).await?;
     let query = request.query(|f| Some(Wanted { clinic: f.optional("clinic_id", id), page: page(f) }))?;
     let found = list_needing_attention(&web.app, &call, query).await?;
-    Ok(envelope::page(&found, |purchase| purchase.id.0, |item| LabelPurchaseView::from(item)))
+    Ok(envelope::page(&found, |item| LabelPurchaseView::from(item)))
 }

@@ -81,5 +81,5 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
         Some((kind, page(f)))
     })?;
     let found = notices::page(&web.app, &call, kind, page).await?;
-    Ok(envelope::page(&found, |notice| notice.id.0, |notice| NoticeView::from(notice)))
+    Ok(envelope::page(&found, |notice| NoticeView::from(notice)))
 }

@@ -129,7 +129,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.staff(&request, READERS).await?;
     let query = request.query(read_queue)?;
     let found = pharmacy::queue(&web.app, &call, query).await?;
-    Ok(envelope::page(&found, |order| order.id.0, OrderView::of_order))
+    Ok(envelope::page(&found, OrderView::of_order))
 }
 
 #[utoipa::path(get, path = "/pharmacy/orders/{id}", tag = "Orders", operation_id = "getQueuedOrder",

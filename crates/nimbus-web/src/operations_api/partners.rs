@@ -140,7 +140,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
         Some((status, page(f)))
     })?;
     let found = staff::partner_page(&web.app, &call, status, page).await?;
-    Ok(envelope::page(&found, |partner| partner.id.0, |partner| PartnerView::from(partner)))
+    Ok(envelope::page(&found, |partner| PartnerView::from(partner)))
 }
 
 /// It is pending, and nothing works for it, until it is approved.
@@ -198,7 +198,7 @@ pub(crate) async fn list_baas(State(web): State<Web>, request: Incoming) -> Answ
     let partner = request.id("id", NOUN)?;
     let page = request.query(|f| Some(page(f)))?;
     let found = staff::baa_page(&web.app, &call, partner, page).await?;
-    Ok(envelope::page(&found, |baa| baa.id.0, |baa| BaaView::from(baa)))
+    Ok(envelope::page(&found, |baa| BaaView::from(baa)))
 }
 
 /// In production nothing works for a partner but while one is in force (45 CFR 164.504(e)).

@@ -35,7 +35,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
         Some(ListAny { clinic: f.optional("clinic_id", id), status, page: page(f) })
     })?;
     let found = practitioners::list_any(&web.app, &call, query).await?;
-    Ok(envelope::page(&found, |practitioner| practitioner.id.0, |item| PractitionerView::from(item)))
+    Ok(envelope::page(&found, |item| PractitionerView::from(item)))
 }
 
 pub(super) fn render(practitioner: &Practitioner) -> Rendered {

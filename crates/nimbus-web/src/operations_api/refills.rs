@@ -72,7 +72,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
         Some(ListAny { clinic: f.optional("clinic_id", id), status, page: page(f) })
     })?;
     let found = refills::list_any(&web.app, &call, query).await?;
-    Ok(envelope::page(&found, |refill| refill.id.0, |item| RefillView::from(item)))
+    Ok(envelope::page(&found, |item| RefillView::from(item)))
 }
 
 #[utoipa::path(post, path = "/pharmacy/refill-requests/{id}/approve", tag = "Refills",

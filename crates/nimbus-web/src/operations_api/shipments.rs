@@ -144,7 +144,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
         Some(ListAny { clinic: f.optional("clinic_id", id), status, needs_attention, page: page(f) })
     })?;
     let found = shipments::list_any(&web.app, &call, query).await?;
-    Ok(envelope::page(&found, |shipment| shipment.id.0, |item| ShipmentView::from(item)))
+    Ok(envelope::page(&found, |item| ShipmentView::from(item)))
 }
 
 #[utoipa::path(get, path = "/pharmacy/shipments/{id}", tag = "Shipments", operation_id = "getAnyShipment",

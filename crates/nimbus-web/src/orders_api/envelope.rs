@@ -46,6 +46,24 @@ pub struct Page<T> {
     pub has_more: bool,
     /// What to send as `cursor` for the next page.
     pub next_cursor: Option<String>,
+    /// Only where there are any: the ids of records that belong on this page and that the server cannot read, as what
+    /// it has stored was altered. Tell support, with the request id.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub unreadable: Vec<String>,
+}
+
+impl<T> Page<T> {
+    /// A page of what a slice holds, which is written already.
+    pub(crate) fn new<S>(
+        slice: &Slice<S>,
+        id: fn(Uuid) -> String,
+        data: Vec<T>,
+        next_cursor: Option<String>,
+    ) -> Self {
+        let unreadable = slice.unreadable.iter().copied().map(id).collect();
+        Self { data, has_more: slice.has_more, next_cursor, unreadable }
+    }
 }
 
 /// Writes a resource that was created, and where it is.
@@ -68,9 +86,8 @@ pub(crate) fn found<T: Serialize>(resource: T) -> Response {
     json_response(StatusCode::OK, &resource)
 }
 
-/// Sends a page; `id` says what the cursor is made of.
-pub(crate) fn page<T, V: Serialize>(slice: &Slice<T>, id: fn(&T) -> Uuid, view: fn(&T) -> V) -> Response {
-    let next_cursor = slice.items.last().filter(|_| slice.has_more).map(|last| cursor_after(id(last)));
+/// Sends a page; `id` writes the id of a record.
+pub(crate) fn page<T, V: Serialize>(slice: &Slice<T>, id: fn(Uuid) -> String, view: fn(&T) -> V) -> Response {
     let data = slice.items.iter().map(view).collect();
-    json_response(StatusCode::OK, &Page { data, has_more: slice.has_more, next_cursor })
+    json_response(StatusCode::OK, &Page::new(slice, id, data, slice.next().map(cursor_after)))
 }

@@ -6,7 +6,7 @@ use nimbus_app::{
     events::{self, FeedEvent, Get, Shape},
     page::Slice,
 };
-use nimbus_core::access::Scope;
+use nimbus_core::{access::Scope, ids::EventId};
 use utoipa::IntoParams;
 
 use super::envelope::{self, Page};
@@ -97,8 +97,8 @@ pub(crate) async fn stream(State(web): State<Web>, request: Incoming) -> Answer 
 
 fn page(found: &Slice<FeedEvent>) -> Response {
     let data = found.items.iter().map(OrdersEvent::of).collect();
-    let next_cursor = found.items.last().filter(|_| found.has_more).map(|last| last.id.prefixed());
-    json_response(StatusCode::OK, &Page { data, has_more: found.has_more, next_cursor })
+    let id = |id| EventId(id).prefixed();
+    json_response(StatusCode::OK, &Page::new(found, id, data, found.next().map(id)))
 }
 
 #[utoipa::path(get, path = "/events/{eventId}", tag = "Events", operation_id = "getOrderEvent",

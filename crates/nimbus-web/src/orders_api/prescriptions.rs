@@ -100,7 +100,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
         Some(List { patient: f.optional("patientId", id), status, page: camel_case_page(f) })
     })?;
     let found = prescriptions::list(&web.app, &call, query).await?;
-    Ok(envelope::page(&found, |it| it.id.0, |it| Prescription::from(it)))
+    Ok(envelope::page(&found, |id| PrescriptionId(id).prefixed(), |it| Prescription::from(it)))
 }
 
 #[utoipa::path(get, path = "/prescriptions/{prescriptionId}", tag = "Prescriptions",

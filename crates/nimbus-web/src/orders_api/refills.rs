@@ -221,7 +221,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
         Some(List { status, patient: f.optional("patientId", id), page: camel_case_page(f) })
     })?;
     let found = refills::list(&web.app, &call, query).await?;
-    Ok(envelope::page(&found, |it| it.refill.id.0, |it| Refill::from(it)))
+    Ok(envelope::page(&found, |id| RefillId(id).prefixed(), |it| Refill::from(it)))
 }
 
 #[utoipa::path(get, path = "/refills/{refillId}", tag = "Refills", operation_id = "getRefill",

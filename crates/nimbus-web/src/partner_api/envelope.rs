@@ -33,6 +33,19 @@ pub struct List<T> {
     pub has_more: bool,
     /// What to send as `cursor` for the next page.
     pub next_cursor: Option<String>,
+    /// Only where there are any: the ids of records that belong on this page and that the server cannot read, as what
+    /// it has stored was altered. Tell support, with the request id.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub unreadable: Vec<Uuid>,
+}
+
+impl<T> List<T> {
+    /// A page of what a slice holds, which its surface has written already.
+    pub(crate) fn new<S>(slice: &Slice<S>, data: Vec<T>, next_cursor: Option<String>) -> Self {
+        let unreadable = slice.unreadable.clone();
+        Self { success: true, data, has_more: slice.has_more, next_cursor, unreadable }
+    }
 }
 
 /// The `data` of replies that have nothing to tell.
@@ -50,9 +63,8 @@ pub(crate) fn found<T: Serialize>(data: T) -> Response {
     json_response(StatusCode::OK, &Success { success: true, data, message: "OK" })
 }
 
-/// Sends a page; `id` says what the cursor is made of.
-pub(crate) fn page<T, V: Serialize>(slice: &Slice<T>, id: fn(&T) -> Uuid, view: fn(&T) -> V) -> Response {
-    let next_cursor = slice.items.last().filter(|_| slice.has_more).map(|last| cursor_after(id(last)));
+/// Sends a page.
+pub(crate) fn page<T, V: Serialize>(slice: &Slice<T>, view: fn(&T) -> V) -> Response {
     let data = slice.items.iter().map(view).collect();
-    json_response(StatusCode::OK, &List { success: true, data, has_more: slice.has_more, next_cursor })
+    json_response(StatusCode::OK, &List::new(slice, data, slice.next().map(cursor_after)))
 }

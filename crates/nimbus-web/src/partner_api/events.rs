@@ -99,8 +99,8 @@ pub(crate) async fn stream(State(web): State<Web>, request: Incoming) -> Answer 
 
 fn page(found: &Slice<FeedEvent>) -> Response {
     let data = found.items.iter().map(PartnerEvent::of).collect();
-    let next_cursor = found.items.last().filter(|_| found.has_more).map(|last| last.id.to_string());
-    json_response(StatusCode::OK, &List { success: true, data, has_more: found.has_more, next_cursor })
+    let next_cursor = found.next().map(|last| last.to_string());
+    json_response(StatusCode::OK, &List::new(found, data, next_cursor))
 }
 
 #[utoipa::path(get, path = "/events/{id}", tag = "Webhooks", operation_id = "getEvent",

@@ -24,7 +24,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.any_partner(&request).await?;
     let page = request.query(|f| Some(page(f)))?;
     let found = own_keys::list(&web.app, &call, page).await?;
-    Ok(envelope::page(&found, |key| key.id.0, |key| ApiKey::from(key)))
+    Ok(envelope::page(&found, |key| ApiKey::from(key)))
 }
 
 /// A key like it takes its place: of the same name, scopes, limits and networks, and for as long as it was issued. Both

@@ -310,7 +310,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
         Some(ListQuery { status, page: page(f) })
     })?;
     let found = practitioners::list(&web.app, &call, query).await?;
-    Ok(envelope::page(&found, |seen| seen.person.id.0, |item| PractitionerView::from(item)))
+    Ok(envelope::page(&found, |item| PractitionerView::from(item)))
 }
 
 #[utoipa::path(get, path = "/practitioner/{id}", tag = "Practitioners", operation_id = "getPractitioner",

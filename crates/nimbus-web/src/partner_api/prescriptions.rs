@@ -110,7 +110,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
         Some(ListQuery { patient: f.optional("patient_id", id), status, page: page(f) })
     })?;
     let found = prescriptions::list(&web.app, &call, query).await?;
-    Ok(envelope::page(&found, |prescription| prescription.id.0, |item| PrescriptionView::from(item)))
+    Ok(envelope::page(&found, |item| PrescriptionView::from(item)))
 }
 
 #[utoipa::path(get, path = "/prescription/{id}", tag = "Medication Requests", operation_id = "getPrescription",

@@ -186,7 +186,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
         Some(ListQuery { status, patient: f.optional("patient_id", id), page: page(f) })
     })?;
     let found = refills::list(&web.app, &call, query).await?;
-    Ok(envelope::page(&found, |refill| refill.id.0, |item| RefillView::from(item)))
+    Ok(envelope::page(&found, |item| RefillView::from(item)))
 }
 
 #[utoipa::path(get, path = "/refill-request/{id}", tag = "Refills", operation_id = "getRefillRequest",

@@ -3,6 +3,7 @@
 mod support;
 
 mod administration;
+mod altered;
 mod audit;
 mod authorisation;
 mod caching;

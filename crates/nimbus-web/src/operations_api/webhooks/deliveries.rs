@@ -41,7 +41,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
         Some(Deliveries { of, state, page: page(f) })
     })?;
     let found = endpoints::deliveries(&web.app, &call, query).await?;
-    Ok(envelope::page(&found, |view| view.delivery.id.0, |view| AnyDelivery::from(view)))
+    Ok(envelope::page(&found, |view| AnyDelivery::from(view)))
 }
 
 /// Deliveries whose last attempt failed, for whichever webhook of the clinic, newest first: for those that were deleted
@@ -55,7 +55,7 @@ pub(crate) async fn dead_letters(State(web): State<Web>, request: Incoming) -> A
     let (call, clinic) = web.staff_of_clinic(&request, CLINIC_SENDERS).await?;
     let wanted = request.query(|f| Some(page(f)))?;
     let found = endpoints::dead_letters(&web.app, &call, clinic, wanted).await?;
-    Ok(envelope::page(&found, |view| view.delivery.id.0, |view| AnyDelivery::from(view)))
+    Ok(envelope::page(&found, |view| AnyDelivery::from(view)))
 }
 
 /// Sends it now, under the same `webhook-id`; to a webhook that is paused or disabled when it is active again.

@@ -58,7 +58,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
         read_list(f, clinic.map_or(Whose::Any, Whose::Filtered))
     })?;
     let found = endpoints::list_any(&web.app, &call, query).await?;
-    Ok(envelope::page(&found, |endpoint| endpoint.id.0, |item| AnyWebhook::from(item)))
+    Ok(envelope::page(&found, |item| AnyWebhook::from(item)))
 }
 
 /// Those of both partner APIs, newest first.
@@ -72,7 +72,7 @@ pub(crate) async fn list_of_clinic(State(web): State<Web>, request: Incoming) ->
     let (call, clinic) = web.staff_of_clinic(&request, CLINIC_SENDERS).await?;
     let query = request.query(|f| read_list(f, Whose::Clinic(clinic)))?;
     let found = endpoints::list_any(&web.app, &call, query).await?;
-    Ok(envelope::page(&found, |endpoint| endpoint.id.0, |item| AnyWebhook::from(item)))
+    Ok(envelope::page(&found, |item| AnyWebhook::from(item)))
 }
 
 #[utoipa::path(get, path = "/admin/clinics/{id}/webhooks/{webhookId}", tag = "Webhooks",

@@ -55,7 +55,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
         Some(List { standings, patient: f.optional("patientId", id), page: camel_case_page(f) })
     })?;
     let found = fills::list(&web.app, &call, query).await?;
-    Ok(envelope::page(&found, |it| it.order.id.0, |it| Order::from(it)))
+    Ok(envelope::page(&found, |id| OrderId(id).prefixed(), |it| Order::from(it)))
 }
 
 #[utoipa::path(get, path = "/orders/{orderId}", tag = "Orders", operation_id = "getOrder",

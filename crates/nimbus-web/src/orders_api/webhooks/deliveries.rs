@@ -5,7 +5,7 @@ use nimbus_app::{
     Rendered,
     endpoints::{self, Of, ResendEvent, Resent, RetryDelivery},
 };
-use nimbus_core::access::Scope;
+use nimbus_core::{access::Scope, ids::DeliveryId};
 
 use super::{
     DIALECT, NOUN,
@@ -33,7 +33,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let of = Of::Own(DIALECT.one(request.id("webhookId", NOUN)?));
     let query = request.query(|f| Some(DIALECT.read_deliveries(f, of)))?;
     let found = endpoints::deliveries(&web.app, &call, query).await?;
-    Ok(envelope::page(&found, |it| it.delivery.id.0, |it| Delivery::from(it)))
+    Ok(envelope::page(&found, |id| DeliveryId(id).prefixed(), |it| Delivery::from(it)))
 }
 
 fn render_resent(resent: &Resent) -> Rendered {

@@ -10,7 +10,7 @@ use nimbus_app::{
     Rendered,
     endpoints::{self, Created, Endpoint, FieldNames, Of, Shape},
 };
-use nimbus_core::access::Scope;
+use nimbus_core::{access::Scope, ids::EndpointId};
 
 use self::types::{SecretRotation, Webhook, WebhookCreate, WebhookUpdate};
 use super::envelope::{self, ListParams, Page};
@@ -80,7 +80,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::WebhooksRead).await?;
     let query = request.query(|f| Some(DIALECT.read_list(f)))?;
     let found = endpoints::list(&web.app, &call, query).await?;
-    Ok(envelope::page(&found, |it| it.id.0, |it| Webhook::from(it)))
+    Ok(envelope::page(&found, |id| EndpointId(id).prefixed(), |it| Webhook::from(it)))
 }
 
 #[utoipa::path(get, path = "/webhooks/{webhookId}", tag = "Webhooks", operation_id = "getWebhookEndpoint",

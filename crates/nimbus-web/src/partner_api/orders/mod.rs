@@ -68,7 +68,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
         Some(ListQuery { status, patient: f.optional("patient_id", id), page: page(f) })
     })?;
     let found = orders::list(&web.app, &call, query).await?;
-    Ok(envelope::page(&found, |order| order.id.0, OrderView::of_order))
+    Ok(envelope::page(&found, OrderView::of_order))
 }
 
 #[utoipa::path(get, path = "/medication-order/{id}", tag = "Medication Requests", operation_id = "getMedicationOrder",

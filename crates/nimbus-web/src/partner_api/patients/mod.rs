@@ -55,7 +55,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::PatientsRead).await?;
     let query = request.query(|f| read_list(f, web.today(&call)))?;
     let found = patients::list(&web.app, &call, query).await?;
-    Ok(envelope::page(&found, |seen| seen.person.id.0, |item| PatientView::from(item)))
+    Ok(envelope::page(&found, |item| PatientView::from(item)))
 }
 
 #[utoipa::path(get, path = "/patient/{id}", tag = "Patients", operation_id = "getPatient",

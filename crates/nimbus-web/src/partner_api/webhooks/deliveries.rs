@@ -34,7 +34,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let of = Of::Own(DIALECT.one(request.id("id", NOUN)?));
     let query = request.query(|f| Some(DIALECT.read_deliveries(f, of)))?;
     let found = endpoints::deliveries(&web.app, &call, query).await?;
-    Ok(envelope::page(&found, |view| view.delivery.id.0, |view| DeliveryView::from(view)))
+    Ok(envelope::page(&found, |view| DeliveryView::from(view)))
 }
 
 pub(crate) fn render_retried(_: &Resent) -> Rendered {

@@ -68,7 +68,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.partner(&request, Scope::WebhooksRead).await?;
     let query = request.query(|f| Some(DIALECT.read_list(f)))?;
     let found = endpoints::list(&web.app, &call, query).await?;
-    Ok(envelope::page(&found, |endpoint| endpoint.id.0, |item| WebhookView::from(item)))
+    Ok(envelope::page(&found, |item| WebhookView::from(item)))
 }
 
 #[utoipa::path(get, path = "/webhook/{id}", tag = "Webhooks", operation_id = "getWebhook",
