@@ -1,8 +1,8 @@
-//! Who calls and what they may do: a partner through a key with scopes, or staff through a token with roles.
+//! Who calls and what they may do: a partner through a key with scopes, or staff through a token or a session with roles.
 
 use nimbus_core::{
     access::{By, Role, Scope, Scopes, SystemActor},
-    ids::{ClinicId, KeyId, OpsTokenId, PartnerId},
+    ids::{ClinicId, KeyId, OpsTokenId, PartnerId, SessionId, UserId},
     rate::KeyRates,
     time::Ts,
 };
@@ -26,13 +26,31 @@ pub struct PartnerActor {
     pub clock_ahead_us: i64,
 }
 
-/// A member of staff, or a machine of the pharmacy, through an operations token.
+/// A member of staff, through a session of their account, or a machine of the pharmacy, through an operations token.
 #[derive(Debug, Clone)]
 pub struct StaffActor {
-    pub token_id: OpsTokenId,
+    pub credential: StaffCredential,
     pub roles: Vec<Role>,
     /// The one clinic that it reaches, if it is bound to one.
     pub clinic_id: Option<ClinicId>,
+}
+
+/// What staff call with.
+#[derive(Debug, Clone)]
+pub enum StaffCredential {
+    Token(OpsTokenId),
+    Session(SessionOf),
+}
+
+/// A session that is in force, and whose it is.
+#[derive(Debug, Clone)]
+pub struct SessionOf {
+    pub user_id: UserId,
+    pub session_id: SessionId,
+    /// When a factor was given last; wall time.
+    pub confirmed_at: Ts,
+    /// Of its cookie, which another takes the place of at times.
+    pub(crate) hash: [u8; 32],
 }
 
 #[derive(Debug, Clone)]
@@ -46,7 +64,10 @@ impl Actor {
     pub const fn by(&self) -> By {
         match self {
             Self::Partner(partner) => By::Key(partner.key_id),
-            Self::Staff(staff) => By::Staff(staff.token_id),
+            Self::Staff(StaffActor { credential: StaffCredential::Token(token), .. }) => By::Staff(*token),
+            Self::Staff(StaffActor { credential: StaffCredential::Session(session), .. }) => {
+                By::User(session.user_id)
+            }
             Self::System(actor) => By::System(*actor),
         }
     }
@@ -64,7 +85,10 @@ impl Actor {
     pub(crate) fn owner(&self) -> Uuid {
         match self {
             Self::Partner(partner) => partner.key_id.0,
-            Self::Staff(staff) => staff.token_id.0,
+            Self::Staff(StaffActor { credential: StaffCredential::Token(token), .. }) => token.0,
+            Self::Staff(StaffActor { credential: StaffCredential::Session(session), .. }) => {
+                session.user_id.0
+            }
             // No key or token has such a small id.
             Self::System(actor) => Uuid::from_u128(1 + *actor as u128),
         }
@@ -125,6 +149,14 @@ impl Call {
         }
     }
 
+    /// The session that the call is made through. An operations token has no account.
+    pub fn session(&self) -> Result<&SessionOf> {
+        match &self.actor {
+            Actor::Staff(StaffActor { credential: StaffCredential::Session(session), .. }) => Ok(session),
+            _ => Err(Error::Forbidden),
+        }
+    }
+
     /// Passes staff with one of the roles, and the platform itself. Who is bound to one clinic has no business with what
     /// is of all.
     pub fn staff(&self, roles: &[Role]) -> Result<()> {
@@ -181,5 +213,7 @@ pub const OVERSEERS: &[Role] = &[Role::SuperAdmin, Role::Support];
 pub const KEY_READERS: &[Role] = &[Role::SuperAdmin, Role::Support, Role::ClinicAdmin];
 /// The roles that issue the keys of a clinic, rotate and revoke them.
 pub const KEY_MANAGERS: &[Role] = &[Role::SuperAdmin, Role::ClinicAdmin];
+/// The roles that manage the accounts of staff.
+pub const USER_MANAGERS: &[Role] = &[Role::SuperAdmin, Role::ClinicAdmin];
 /// The roles that read the audit log.
 pub const AUDITORS: &[Role] = &[Role::SuperAdmin, Role::Auditor];

@@ -14,7 +14,7 @@ use nimbus_store::{
 
 use crate::{
     App,
-    actor::{PartnerActor, StaffActor},
+    actor::{PartnerActor, StaffActor, StaffCredential},
     clock::wall,
     credentials,
     error::{Error, Result, Unauthorized},
@@ -78,11 +78,11 @@ impl Proven {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn has(&self, hash: &[u8; 32]) -> bool {
+    pub(crate) fn has(&self, hash: &[u8; 32]) -> bool {
         self.set().contains(hash)
     }
 
-    fn note(&self, hash: [u8; 32], works: bool) {
+    pub(crate) fn note(&self, hash: [u8; 32], works: bool) {
         let mut set = self.set();
         if !works {
             set.remove(&hash);
@@ -93,7 +93,7 @@ impl Proven {
 }
 
 /// Refuses a credential without a look-up where its address has sent too many that nobody has.
-fn spare_look_up(app: &App, is_proven: bool, address: IpAddr) -> Result<()> {
+pub(crate) fn spare_look_up(app: &App, is_proven: bool, address: IpAddr) -> Result<()> {
     if is_proven || app.limits().may_look_up(address) { Ok(()) } else { Err(REFUSED) }
 }
 
@@ -209,5 +209,6 @@ pub async fn authenticate_staff(app: &App, presented: &str, address: IpAddr) -> 
             token
         }
     };
-    Ok(StaffActor { token_id: token.id, roles: token.roles.clone(), clinic_id: token.clinic_id })
+    let credential = StaffCredential::Token(token.id);
+    Ok(StaffActor { credential, roles: token.roles.clone(), clinic_id: token.clinic_id })
 }

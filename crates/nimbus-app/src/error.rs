@@ -64,6 +64,9 @@ pub enum Error {
     Unauthorized(Unauthorized),
     #[error("the actor may not do this")]
     Forbidden,
+    /// Who one is was tried to be proved too often; the seconds until it may be tried again.
+    #[error("too many attempts")]
+    TooManyAttempts(u32),
     #[error("{0} not found")]
     NotFound(&'static str),
     #[error("the request is not valid")]

@@ -17,6 +17,7 @@ use nimbus_store::{
     idempotency,
     jobs::{self, Due, Job, JobKind},
     practitioners, prescriptions, refills,
+    staff::staff_purge,
 };
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -45,7 +46,7 @@ const LEASE_SECONDS: i64 = 60;
 /// A call of the robot that fails is made again after a minute, twice as long each time, at most a day.
 const FIRST_RETRY_SECONDS: i64 = 60;
 const LONGEST_RETRY_SECONDS: i64 = 86_400;
-/// Expired idempotency keys forgotten at once.
+/// Expired idempotency keys, and sessions and the like that are over, forgotten at once.
 const PURGE_BATCH: u32 = 1000;
 
 /// Works due jobs until it is stopped.
@@ -131,6 +132,7 @@ pub async fn start_due(app: &App, robot: Option<&OnboardingClient>, apart: &mut 
             let faults = faults.clone();
             Box::pin(async move {
                 idempotency::idempotency_purge(tx, now, PURGE_BATCH).await?;
+                staff_purge(tx, now, PURGE_BATCH).await?;
                 let until = now.plus_seconds(LEASE_SECONDS);
                 let mut claimed = jobs::jobs_claim(tx, due, now, until, token, BATCH).await?;
                 if is_sandbox {

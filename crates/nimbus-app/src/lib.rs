@@ -57,6 +57,7 @@ pub mod sealing;
 pub mod shipments;
 pub mod signals;
 pub mod signatures;
+pub mod staff;
 pub mod tenancy;
 pub mod tracking;
 pub mod unit;
@@ -81,7 +82,7 @@ use nimbus_core::{
 use nimbus_store::{Db, tenants::Gate};
 use nimbus_webhooks::{client::WebhookClient, deadline::Deadline, guard::AddressPolicy, handover::Handover};
 
-pub use actor::{Actor, Call, Idempotency, IfMatch, PartnerActor, StaffActor};
+pub use actor::{Actor, Call, Idempotency, IfMatch, PartnerActor, StaffActor, StaffCredential};
 pub use error::{Detail, Error, Fault, FieldError, RefusalCode, Result};
 pub use unit::{Render, Rendered, Reply};
 
@@ -95,6 +96,7 @@ use crate::{
     news::News,
     retention::Ages,
     sandbox::trigger::Triggers,
+    staff::{StaffSettings, passwords::Passwords},
 };
 
 /// What differs between deployments.
@@ -128,6 +130,8 @@ pub struct Config {
     pub auto_advance: Option<Duration>,
     /// How long what was told and delivered is kept.
     pub retention: Ages,
+    /// How staff sign in, and for how long.
+    pub staff: StaffSettings,
     /// Who makes labels, what parcels cost, and where they come from.
     pub shipping: Arc<Shipping>,
     /// How the surface on which staff make parcels writes one: timed work that finishes a purchase keeps the reply that
@@ -162,6 +166,7 @@ struct Inner {
     keys: KeyCache,
     tokens: TokenCache,
     proven: Proven,
+    passwords: Passwords,
     limits: Limits,
     links: Links,
     handover: Arc<Handover>,
@@ -187,6 +192,7 @@ impl App {
             keys: KeyCache::default(),
             tokens: TokenCache::default(),
             proven: Proven::default(),
+            passwords: Passwords::default(),
             limits,
             links,
             handover,
@@ -282,6 +288,10 @@ impl App {
 
     pub(crate) fn keys(&self) -> &KeyCache {
         &self.inner.keys
+    }
+
+    pub(crate) fn passwords(&self) -> &Passwords {
+        &self.inner.passwords
     }
 
     pub(crate) fn proven(&self) -> &Proven {

@@ -258,7 +258,7 @@ fn window_of(owner: Uuid, now: Ts) -> Window {
 const THE_REST: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// Whom an address belongs to: one of IPv4 to itself, one of IPv6 to its /64, which a single customer has.
-fn network_of(address: IpAddr) -> IpAddr {
+pub(crate) fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
         v4 => v4,

@@ -62,6 +62,7 @@ fn app(db: &Db) -> App {
         rates: Rates::OFF,
         auto_advance: None,
         retention: Default::default(),
+        staff: Default::default(),
         shipping: Arc::default(),
         parcel_reply: |_| Rendered::new(200, Vec::new()),
     };

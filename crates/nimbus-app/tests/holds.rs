@@ -103,6 +103,7 @@ impl Scene {
             auto_advance: None,
             labels: nimbus_app::labels::LabelSettings::default(),
             retention: Default::default(),
+            staff: Default::default(),
             shipping: Arc::new(Shipping::default()),
             parcel_reply: |_| nimbus_app::Rendered::new(200, Vec::new()),
         };

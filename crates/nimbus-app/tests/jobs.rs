@@ -42,6 +42,7 @@ fn app(db: &Db, days_later: i64) -> App {
         rates: Rates::OFF,
         auto_advance: None,
         retention: Default::default(),
+        staff: Default::default(),
         shipping: Arc::default(),
         parcel_reply: |_| nimbus_app::Rendered::new(200, Vec::new()),
     };

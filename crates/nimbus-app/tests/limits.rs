@@ -36,6 +36,7 @@ fn app(db: &Db) -> App {
         rates: Rates { writes: LIMIT / 10, reads: LIMIT / 10, unauthenticated: 0 },
         auto_advance: None,
         retention: Default::default(),
+        staff: Default::default(),
         shipping: Arc::default(),
         parcel_reply: |_| nimbus_app::Rendered::new(200, Vec::new()),
     };

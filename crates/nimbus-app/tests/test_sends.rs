@@ -54,6 +54,7 @@ fn app(db: &Db) -> App {
         rates: Rates::OFF,
         auto_advance: None,
         retention: Default::default(),
+        staff: Default::default(),
         shipping: Arc::default(),
         parcel_reply: |_| nimbus_app::Rendered::new(200, Vec::new()),
     };

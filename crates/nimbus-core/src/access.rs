@@ -1,7 +1,7 @@
 //! Who acts: environments, scopes of a partner's key, roles of staff, and the name of an actor in a history.
 
 use crate::{
-    ids::{KeyId, OpsTokenId},
+    ids::{KeyId, OpsTokenId, UserId},
     words,
 };
 
@@ -128,8 +128,10 @@ words! {
 pub enum By {
     /// A partner, through one of its keys.
     Key(KeyId),
-    /// Staff, through an operations token.
+    /// Staff, or a machine of theirs, through an operations token.
     Staff(OpsTokenId),
+    /// A member of staff, through a session of their account.
+    User(UserId),
     /// The platform itself: a job, an inbound feed, a command on the server. The word says which.
     System(SystemActor),
 }
@@ -149,15 +151,18 @@ words! {
         Gates = "gates",
         /// Whoever opens a signed link.
         SignedLink = "signed_link",
+        /// Whoever signs in, or accepts an invitation, before it is known who that is.
+        SignIn = "sign_in",
     }
 }
 
 impl By {
-    /// The kind of actor, as it is stored: `key`, `staff` or `system`.
+    /// The kind of actor, as it is stored: `key`, `staff`, `user` or `system`.
     pub const fn kind(self) -> &'static str {
         match self {
             Self::Key(_) => "key",
             Self::Staff(_) => "staff",
+            Self::User(_) => "user",
             Self::System(_) => "system",
         }
     }
@@ -167,6 +172,7 @@ impl By {
         match self {
             Self::Key(id) => id.to_string(),
             Self::Staff(id) => id.to_string(),
+            Self::User(id) => id.to_string(),
             Self::System(actor) => actor.as_str().to_owned(),
         }
     }

@@ -106,6 +106,18 @@ ids! {
     OpsTokenId "opt",
     /// What staff are told of a key or an agreement that ends soon.
     NoticeId "ntc",
+    /// An account of a member of staff.
+    UserId "usr",
+    /// A session of an account.
+    SessionId "ses",
+    /// What an account is opened with.
+    InvitationId "inv",
+    /// A passkey of an account.
+    PasskeyId "psk",
+    /// What a passkey is to sign.
+    ChallengeId "chl",
+    /// Access to patient data for a reason and a while.
+    BreakGlassId "bgl",
     /// A practitioner, as one clinic knows them.
     PractitionerId "prc",
     /// A patient, as one clinic knows them.

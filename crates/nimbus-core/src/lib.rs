@@ -31,6 +31,7 @@ pub mod rules;
 pub mod sandbox_magic;
 pub mod shipment;
 pub mod simulation;
+pub mod staff;
 pub mod time;
 pub mod us;
 

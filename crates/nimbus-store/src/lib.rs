@@ -46,6 +46,7 @@ mod seal;
 pub mod settings;
 pub mod shipments;
 pub mod signatures;
+pub mod staff;
 pub mod tenants;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -50,6 +50,8 @@ pub const KEPT: &[&str] = &[
     "ops_tokens",
     "refill_thresholds",
     "replays",
+    "staff_break_glass",
+    "staff_users",
     "webhook_endpoints",
     "webhook_public_keys",
 ];

@@ -4,6 +4,7 @@
 
 mod cluster;
 pub mod faults;
+pub mod staff;
 
 use std::{future::Future, path::PathBuf};
 

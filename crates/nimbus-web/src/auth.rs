@@ -1,4 +1,4 @@
-//! Who calls: partners by `X-API-Key`, staff by an operations token, machines by a shared secret.
+//! Who calls: partners by `X-API-Key`, staff by an operations token or a session, machines by a shared secret.
 //!
 //! Every handler asks here first, before it reads anything of the request.
 
@@ -32,7 +32,7 @@ const API_KEY: &str = "X-API-Key";
 const FEED_SECRET: &str = "X-Pharmetika-Secret";
 /// What callers whose address is not known are counted as.
 const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-const MISSING: Error = Error::Unauthorized(Unauthorized::Credential);
+pub(crate) const MISSING: Error = Error::Unauthorized(Unauthorized::Credential);
 const ONBOARDING_TOKEN: &str = "X-RPA-Token";
 
 /// Why a link opens nothing; its holder is told no more.
@@ -78,6 +78,13 @@ impl Web {
         Ok(call)
     }
 
+    /// Staff with one of the roles, of all clinics or of one: the use case says which.
+    pub(crate) async fn staff_reaching(&self, request: &Incoming, roles: &[Role]) -> Result<Call, Failure> {
+        let call = self.any_staff(request).await?;
+        call.reach(roles)?;
+        Ok(call)
+    }
+
     /// Staff with one of the roles, and the clinic that the path names, which they reach.
     pub(crate) async fn staff_of_clinic(
         &self,
@@ -93,11 +100,7 @@ impl Web {
 
     /// Staff, whatever their roles.
     pub(crate) async fn any_staff(&self, request: &Incoming) -> Result<Call, Failure> {
-        let found = match bearer(request.headers()) {
-            Some(token) => auth::authenticate_staff(&self.app, token, self.caller_of(request)).await,
-            None => Err(MISSING),
-        };
-        self.admitted(request, found.map(Actor::Staff), Credential::OpsToken)
+        self.staff_by(request, Credential::OpsToken).await
     }
 
     /// The pharmacy system, by its shared secret.
@@ -165,7 +168,7 @@ impl Web {
 
     /// Counts the request against the limit of whom its credential stands for or, where that is nobody, of its
     /// address. The one place where requests are limited: after authentication, before anything else.
-    fn admitted(
+    pub(crate) fn admitted(
         &self,
         request: &Incoming,
         found: nimbus_app::Result<Actor>,
@@ -193,14 +196,14 @@ impl Web {
         outcome.map(|actor| self.call(request, actor))
     }
 
-    fn call(&self, request: &Incoming, actor: Actor) -> Call {
+    pub(crate) fn call(&self, request: &Incoming, actor: Actor) -> Call {
         let request_id =
             request.parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
         let address = self.address(&request.parts.extensions, request.headers()).map(|ip| ip.to_string());
         Call { actor, request_id, address, idempotency: None, if_match: None }
     }
 
-    fn caller_of(&self, request: &Incoming) -> IpAddr {
+    pub(crate) fn caller_of(&self, request: &Incoming) -> IpAddr {
         self.caller(&request.parts.extensions, request.headers())
     }
 
@@ -241,7 +244,7 @@ fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     values.next().is_none().then_some(value)
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = only(headers, AUTHORIZATION.as_str())?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

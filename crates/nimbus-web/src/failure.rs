@@ -17,6 +17,10 @@ const LABEL_RETRY_AFTER_SECONDS: u32 = 60;
 pub(crate) enum Credential {
     ApiKey,
     OpsToken,
+    /// A session, and no operations token.
+    Session,
+    /// What somebody signs in with.
+    SignIn,
     FeedSecret,
     OnboardingToken,
     CarrierSignature,
@@ -26,7 +30,11 @@ impl Credential {
     const fn wanted(self) -> &'static str {
         match self {
             Self::ApiKey => "Unauthorized: send a valid API key in the X-API-Key header.",
-            Self::OpsToken => "Unauthorized: send a valid operations token as Authorization: Bearer.",
+            Self::OpsToken => {
+                "Unauthorized: sign in, or send a valid operations token as Authorization: Bearer."
+            }
+            Self::Session => "Unauthorized: sign in.",
+            Self::SignIn => "Unauthorized: what was sent does not open an account.",
             Self::FeedSecret => "Unauthorized: send the shared secret in the X-Pharmetika-Secret header.",
             Self::OnboardingToken => "Unauthorized: send a valid onboarding token as Authorization: Bearer.",
             Self::CarrierSignature => {
@@ -40,6 +48,7 @@ impl Credential {
         match self {
             Self::ApiKey => "ApiKey",
             Self::OpsToken | Self::OnboardingToken => "Bearer",
+            Self::Session | Self::SignIn => "Session",
             Self::FeedSecret => "Secret",
             Self::CarrierSignature => "Signature",
         }
@@ -56,6 +65,8 @@ pub(crate) enum Failure {
     MissingScope(Scope),
     /// Beyond the limit; the seconds until it is whole again.
     RateLimited(u32),
+    /// A page of another host asks for it, or one that does not say of which it is.
+    OtherPage,
     UnknownPath,
     MethodNotAllowed,
     /// The most that the route reads, in words.
@@ -161,6 +172,11 @@ impl Failure {
                 let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", message);
                 Problem { retry_after: Some(*seconds), ..problem }
             }
+            Self::OtherPage => {
+                let message = "A request with the cookie of a session must come from a page of this host: it has a \
+                    Sec-Fetch-Site of same-origin, or its Origin.";
+                Problem::new(StatusCode::FORBIDDEN, "forbidden", message)
+            }
             Self::UnknownPath => Problem::new(StatusCode::NOT_FOUND, "not_found", "There is no such path."),
             Self::MethodNotAllowed => Problem::new(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -215,6 +231,11 @@ fn app_problem(error: &Error, environment: Environment, names: Names) -> Problem
         Error::Unauthorized(Unauthorized::WrongEnvironment) => other_environment(environment),
         Error::Forbidden => {
             Problem::new(StatusCode::FORBIDDEN, "forbidden", "The credential does not allow this request.")
+        }
+        Error::TooManyAttempts(seconds) => {
+            let message = "Too many attempts failed. Try again when the wait is over.";
+            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", message);
+            Problem { retry_after: Some(*seconds), ..problem }
         }
         Error::NotFound(what) => {
             Problem::new(StatusCode::NOT_FOUND, "not_found", format!("{what} not found"))

@@ -21,6 +21,7 @@ use uuid::Uuid;
 use crate::{
     Web,
     caching::{Asked, conditional},
+    cookies::Cookie,
     failure::{Failed, Failure},
     surface::Surface,
     unread::Unread,
@@ -51,6 +52,8 @@ struct Left {
     standing: OnceLock<Option<Standing>>,
     /// When the caller's key ends, if that is soon.
     key_ends: OnceLock<Ts>,
+    /// The cookie of the caller's session is good for nothing.
+    forgets_session: OnceLock<()>,
 }
 
 impl Slot {
@@ -61,6 +64,10 @@ impl Slot {
 
     pub(crate) fn key_ends(&self, at: Ts) {
         let _ = self.0.key_ends.set(at);
+    }
+
+    pub(crate) fn forget_session(&self) {
+        let _ = self.0.forgets_session.set(());
     }
 
     /// How the caller stands, or where none was asked for a credential, the address.
@@ -115,6 +122,9 @@ pub(crate) async fn around(State(web): State<Web>, mut request: Request, next: N
         }
         if let Some(at) = slot.0.key_ends.get().and_then(|at| HeaderValue::try_from(at.to_string()).ok()) {
             response.headers_mut().insert(KEY_EXPIRES, at);
+        }
+        if slot.0.forgets_session.get().is_some() {
+            Cookie::Session.forget(response.headers_mut(), web.has_secure_cookies());
         }
         let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(%method, route, status = response.status().as_u16(), elapsed_ms, "answered");

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::operations_api::users::SETTABLE;
 use nimbus_app::{
     audit::verify::Wrong,
     endpoints::{AfterDeadLetter, DeliveryState, EndpointStatus as Endpoint, Payload, Shape, Signing},
@@ -13,7 +14,7 @@ use nimbus_app::{
     webhook_stats::Window,
 };
 use nimbus_core::{
-    access::{Environment as Deployment, Profile, Scope},
+    access::{Environment as Deployment, Profile, Role, Scope},
     eligibility::Rule,
     formulary::{DrugSpecies as MadeFor, Unit},
     gates::{Field, Gate as GateName},
@@ -32,6 +33,7 @@ use nimbus_core::{
     sandbox_magic::FixtureKind as Fixture,
     shipment::ShipmentStatus as Shipment,
     simulation::Step,
+    staff::{Method, UserState},
 };
 use nimbus_webhooks::{cause::Class as FailureKind, payload::triggerable};
 use utoipa::{
@@ -154,4 +156,17 @@ sets! {
     /// Why a lot's quantity changed.
     StockMoveKind: MoveKind::ALL, MoveKind::as_str;
     Environment: Deployment::ALL, Deployment::as_str;
+    StaffRole: Role::ALL, Role::as_str;
+    /// How far an account is.
+    StaffUserState: UserState::ALL, UserState::as_str;
+    /// What an administrator can set; an account is opened by its owner.
+    SettableUserState: SETTABLE, UserState::as_str;
+    SignInMethod: Method::ALL, Method::as_str;
+    /// What may be wanted beside a password.
+    SecondFactor: &["totp", "passkey", "recovery_code"], |word| word;
+}
+
+/// How an actor's kind reads outside the audit log: whether staff have an account or a token is their own affair.
+pub(crate) fn actor_kind(stored: &str) -> String {
+    if stored == "user" { "staff" } else { stored }.to_owned()
 }

@@ -45,6 +45,7 @@ impl World {
             rates: Rates::OFF,
             auto_advance: None,
             retention: Default::default(),
+            staff: Default::default(),
             shipping: Arc::default(),
             parcel_reply: nimbus_web::parcel_reply,
         };

@@ -1,4 +1,4 @@
-//! `nimbus admin`: partners, agreements, clinics, keys and tokens. Each command prints JSON.
+//! `nimbus admin`: partners, agreements, clinics, keys, tokens and licenses. Each command prints JSON.
 
 use std::str::FromStr;
 
@@ -28,7 +28,7 @@ use nimbus_store::{
 use serde_json::{Value, json};
 
 use crate::{
-    Failure, boot,
+    Failure, admin_users, boot,
     cli::{
         AdminCommand, BaaCommand, ClinicCommand, KeyCommand, LicenseCommand, PartnerCommand, TokenCommand,
     },
@@ -45,6 +45,7 @@ pub(crate) async fn admin(settings: &Settings, command: AdminCommand) -> Result<
         AdminCommand::Clinic(command) => clinic(&app, &call, command).await,
         AdminCommand::Key(command) => key(&app, &call, command).await,
         AdminCommand::Token(command) => token(&app, &call, command).await,
+        AdminCommand::User(command) => admin_users::user(&app, &call, command).await,
         AdminCommand::License(command) => license(&app, &call, command).await,
     };
     db.close().await;
@@ -53,7 +54,7 @@ pub(crate) async fn admin(settings: &Settings, command: AdminCommand) -> Result<
 }
 
 /// What the application refuses, in words for the command line.
-fn said(error: nimbus_app::Error) -> Failure {
+pub(crate) fn said(error: nimbus_app::Error) -> Failure {
     match error {
         nimbus_app::Error::Invalid(fields) => {
             let fields: Vec<String> = fields.iter().map(|f| format!("{} {}", f.field, f.message)).collect();
@@ -63,7 +64,7 @@ fn said(error: nimbus_app::Error) -> Failure {
     }
 }
 
-fn id<T: FromStr>(text: &str) -> Result<T, Failure> {
+pub(crate) fn id<T: FromStr>(text: &str) -> Result<T, Failure> {
     text.parse().map_err(|_| "that is not an id".into())
 }
 

@@ -83,6 +83,7 @@ fn app_by(settings: &Settings, db: Db, rules: Packs, listens: Option<SocketAddr>
         rates: settings.rates,
         auto_advance: settings.auto_advance(),
         retention: settings.retention,
+        staff: settings.staff,
         shipping: settings.shipping()?,
         parcel_reply: nimbus_web::parcel_reply,
     };

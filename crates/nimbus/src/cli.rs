@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use self::{
     admin::{
         AdminCommand, BaaCommand, ClinicCommand, KeyCommand, LicenseCommand, PartnerCommand, TokenCommand,
+        UserCommand,
     },
     keys::{ClinicKeyCommand, KeysCommand, MasterKeyCommand, NewMasterKey},
 };
@@ -111,6 +112,9 @@ pub(crate) struct SettingsArgs {
     /// Days that events and deliveries themselves are kept (default 90)
     #[arg(long, env = "NIMBUS_RETENTION_METADATA_DAYS", global = true)]
     pub(crate) retention_metadata_days: Option<u32>,
+    /// Minutes after which a session of staff that nobody uses ends, 1 to 60 (default 15)
+    #[arg(long, env = "NIMBUS_STAFF_IDLE_MINUTES", global = true)]
+    pub(crate) staff_idle_minutes: Option<u32>,
     /// Folder of rules packs (*.toml) that replace those of the program
     #[arg(long, env = "NIMBUS_RULES_DIR", global = true)]
     pub(crate) rules_dir: Option<PathBuf>,
@@ -205,7 +209,7 @@ pub(crate) enum Command {
         #[arg(long)]
         out: Option<PathBuf>,
     },
-    /// Partners, agreements, clinics, keys and tokens
+    /// Partners, agreements, clinics, keys, tokens and accounts of staff
     #[command(subcommand)]
     Admin(AdminCommand),
     /// Webhooks as their receiver sees them

@@ -16,6 +16,7 @@ use nimbus_app::{
     links::{LONGEST_LABEL_HOURS, outlives_retries},
     retention::Ages,
     rules::{self, Source},
+    staff::StaffSettings,
 };
 use nimbus_carriers::provider::Shipping;
 use nimbus_core::{
@@ -59,6 +60,8 @@ pub(crate) struct Settings {
     link_hours: u32,
     /// Checked.
     pub(crate) retention: Ages,
+    /// Checked.
+    pub(crate) staff: StaffSettings,
     rules_dir: Option<PathBuf>,
     formulary_file: Option<PathBuf>,
     /// Over those of the rules pack; 1 to 100.

@@ -1,6 +1,7 @@
 //! The `nimbus` binary: commands, configuration and the wiring of the process.
 
 mod admin;
+mod admin_users;
 mod audit;
 mod boot;
 mod cli;

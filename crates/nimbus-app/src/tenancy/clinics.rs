@@ -1,7 +1,7 @@
 //! Clinics: made, renamed, deleted.
 
 use nimbus_core::ids::{ClinicId, PartnerId};
-use nimbus_store::{Tx, keys as credentials, tenants};
+use nimbus_store::{Tx, keys as credentials, staff, tenants};
 use uuid::Uuid;
 
 use super::{Clinic, NO_CLINIC, audited};
@@ -86,6 +86,7 @@ pub(super) async fn clinic_delete_in(tx: &mut Tx, cx: &Cx, &id: &ClinicId) -> Re
         return Err(NO_CLINIC);
     }
     credentials::ops_tokens_revoke_of(tx, id, cx.wall).await?;
+    staff::users_suspend_of(tx, id, cx.wall).await?;
     endpoints::delete_all(tx, cx, id).await?;
     audited(tx, cx, Some(id), "clinic.delete", "clinic", id.0).await
 }

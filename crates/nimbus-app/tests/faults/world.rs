@@ -70,6 +70,7 @@ pub(crate) fn app(db: &Db) -> App {
         rates: Rates::OFF,
         auto_advance: None,
         retention: Default::default(),
+        staff: Default::default(),
         shipping: Arc::default(),
         parcel_reply: |_| Rendered::new(200, Vec::new()),
     };

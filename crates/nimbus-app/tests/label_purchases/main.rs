@@ -73,6 +73,7 @@ fn app_with(db: &Db, provider: &StandIn, days_later: i64, deadline: Duration) ->
         auto_advance: None,
         labels: nimbus_app::labels::LabelSettings::default(),
         retention: Default::default(),
+        staff: Default::default(),
         shipping: Arc::new(Shipping {
             provider: Provider::ShipEngine(Box::new(client)),
             ..Shipping::default()

@@ -18,5 +18,6 @@ mod retention;
 mod roots;
 mod sandbox;
 mod settings;
+mod staff;
 mod support;
 mod tenants;

@@ -18,7 +18,7 @@ use crate::support::{clinic, endpoint, event, now};
 const EVENTS: usize = 450;
 
 /// Columns that hold no sealed values of clinics: hashes, and what is sealed elsewhere or by the platform.
-const OTHERS: [(&str, &str); 17] = [
+const OTHERS: [(&str, &str); 26] = [
     ("api_keys", "hash"),
     ("audit_chain", "hash"),
     ("audit_checkpoints", "hash"),
@@ -36,6 +36,15 @@ const OTHERS: [(&str, &str); 17] = [
     ("rules_packs", "digest"),
     ("patients", "identity_hash"),
     ("practitioners", "npi_hash"),
+    ("staff_attempts", "account"),
+    ("staff_challenges", "challenge"),
+    ("staff_devices", "hash"),
+    ("staff_invitations", "hash"),
+    ("staff_passkeys", "credential_id"),
+    ("staff_passkeys", "public_key"),
+    ("staff_recovery_codes", "hash"),
+    ("staff_sessions", "hash"),
+    ("staff_users", "totp_secret"),
 ];
 
 async fn column(db: &Db, clinic: ClinicId, sealed: &'static Sealed, count_only: bool) -> Result<Step> {

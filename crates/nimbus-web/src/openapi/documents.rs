@@ -114,6 +114,8 @@ impl Kind {
                 ("Clinics", "The clinics of partners, and what is agreed with each"),
                 ("Keys", "API keys of clinics"),
                 ("Webhooks", "Webhooks of clinics, what was sent to them, and sending it again"),
+                ("Staff", "Signing in, and one's own account and sessions"),
+                ("Users", "Accounts of staff, as administrators keep them"),
                 ("Audit", "Who did what to which record, and the proof that it is what was written"),
                 ("Rules", "The rules pack in force, and the thresholds of clinics"),
                 ("Sandbox", "Controls that only a sandbox has"),
@@ -147,7 +149,7 @@ impl Kind {
         match self {
             Self::Partner => {
                 let allowed = Scopes::profile(Profile::PharmacyPartner);
-                let scopes = security::of(operation).words;
+                let scopes = security::of("", operation).words;
                 !scopes.is_empty()
                     && scopes.iter().all(|word| Scope::parse(word).is_some_and(|scope| allowed.has(scope)))
             }
@@ -288,8 +290,7 @@ fn keep_used(components: &mut Map<String, Value>, paths: &Map<String, Value>, we
             }
         }
     }
-    let schemes: BTreeSet<String> =
-        operations_of(paths).filter_map(|operation| security::of(operation).scheme).collect();
+    let schemes: BTreeSet<String> = operations_of(paths).flat_map(security::named).collect();
     for (section, all) in components.iter_mut() {
         let Some(all) = all.as_object_mut() else { continue };
         match section.as_str() {

@@ -113,6 +113,14 @@ pub(super) fn headers() -> Map<String, Value> {
             ),
         ),
         (
+            "SetCookie",
+            header(
+                "The cookie of a session, or what has the browser forget one that is good for nothing.",
+                false,
+                text("__Host-nimbus_session=; Path=/; HttpOnly; SameSite=Strict; Secure; Max-Age=0"),
+            ),
+        ),
+        (
             "WWWAuthenticate",
             header("The scheme of the credential that is wanted (RFC 9110).", true, text("ApiKey")),
         ),
@@ -140,13 +148,16 @@ fn common(facts: &Facts<'_>) -> Vec<(&'static str, &'static str)> {
     if facts.needs.credential() == Some(Credential::ApiKey) {
         headers.push(("Nimbus-Key-Expires", "KeyExpires"));
     }
+    if facts.path.starts_with("/api/staff/") {
+        headers.push(("Set-Cookie", "SetCookie"));
+    }
     headers
 }
 
 /// The request headers of an operation, by its method.
 pub(super) fn of_request(facts: &Facts<'_>) -> Vec<Value> {
     let name = match facts.method {
-        "post" => "IdempotencyKey",
+        "post" if facts.keeps_replies() => "IdempotencyKey",
         "patch" => "IfMatch",
         "get" if facts.is_conditional() => "IfNoneMatch",
         _ => return Vec::new(),
@@ -160,7 +171,7 @@ pub(super) fn of_reply(facts: &Facts<'_>, status: &str) -> Value {
     match (facts.method, status) {
         ("get", "200") if facts.is_conditional() => headers.push(("ETag", "ETag")),
         ("patch", "200") => headers.push(("ETag", "ETag")),
-        ("post", _) => headers.push(("Idempotent-Replayed", "IdempotentReplayed")),
+        ("post", _) if facts.keeps_replies() => headers.push(("Idempotent-Replayed", "IdempotentReplayed")),
         _ => {}
     }
     if facts.is_open() && status == "429" {
@@ -187,6 +198,9 @@ pub(super) fn of_refusal(facts: &Facts<'_>, status: u16, rendered: &http::Header
         let part = if status == 409 { "RetryAfterInUse" } else { "RetryAfter" };
         headers.push(("Retry-After", part));
     }
+    if status == 401 && facts.needs.credential() == Some(Credential::OpsToken) {
+        headers.push(("Set-Cookie", "SetCookie"));
+    }
     if rendered.contains_key(http::header::WWW_AUTHENTICATE) {
         headers.push(("WWW-Authenticate", "WWWAuthenticate"));
     }
@@ -203,7 +217,8 @@ pub(super) struct RateLimit {
 /// The limit of an operation's class; none where no credential is asked for.
 pub(super) fn rate_limit(facts: &Facts<'_>) -> Option<RateLimit> {
     let class = if facts.is_read() { Class::Reads } else { Class::Writes };
-    let by_key = facts.needs.credential()? == Credential::ApiKey;
+    let credential = facts.needs.credential().filter(|credential| *credential != Credential::SignIn)?;
+    let by_key = credential == Credential::ApiKey;
     let per_minute = |environment| {
         let rates = Rates::of(environment);
         if by_key { rates.of_class(class) } else { rates.of_staff(class) }

@@ -2,8 +2,8 @@
 
 use nimbus_core::ids::{
     BaaId, ClinicId, DeliveryId, EndpointId, EventId, HoldId, KeyId, LicenseId, LineId, LotId, MoveId,
-    NoticeId, OrderId, PartnerId, PatientId, PractitionerId, PrescriptionId, RefillId, ReplayId, ShipmentId,
-    base62,
+    NoticeId, OrderId, PartnerId, PatientId, PractitionerId, PrescriptionId, RefillId, ReplayId, SessionId,
+    ShipmentId, UserId, base62,
 };
 use uuid::Uuid;
 
@@ -35,6 +35,8 @@ const KINDS: &[(&[&str], &str)] = &[
     (&["baa"], BaaId::PREFIX),
     (&["notice"], NoticeId::PREFIX),
     (&["successor"], KeyId::PREFIX),
+    (&["user", "users"], UserId::PREFIX),
+    (&["session", "sessions"], SessionId::PREFIX),
 ];
 
 fn kind(noun: &str) -> Option<(usize, &'static str)> {

@@ -51,9 +51,14 @@ impl Facts<'_> {
         self.is_read() && Surface::is_api(self.path) && !is_streamed
     }
 
+    /// Whether the reply to a POST is kept under its `Idempotency-Key`. Those with cookies and secrets are not.
+    pub(super) fn keeps_replies(&self) -> bool {
+        !self.path.starts_with("/api/staff/")
+    }
+
     /// Documents and health are open to everybody, and answer no refusals of their own.
     pub(super) fn is_open(&self) -> bool {
-        self.needs.scheme.is_none()
+        self.needs.credential().is_none()
     }
 }
 
@@ -64,8 +69,9 @@ pub(super) fn describe(parts: &mut Parts, path: &str, method: &str, operation: &
         path,
         id: operation["operationId"].as_str().unwrap_or_default().to_owned(),
         surface: Surface::of(path),
-        needs: security::of(operation),
+        needs: security::of(path, operation),
     };
+    security::with_sessions(&facts.needs, operation);
     words(&facts, operation);
     let samples = Samples::new(&parts.schemas, facts.surface, &facts.id);
     parameters(&facts, &samples, operation);

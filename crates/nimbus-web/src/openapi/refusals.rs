@@ -106,6 +106,13 @@ fn shared_name(facts: &Facts<'_>, status: u16) -> String {
     let name: String = reason.unwrap_or("Refused").split(' ').collect();
     match (status, facts.needs.credential()) {
         (401, Some(Credential::OpsToken)) => format!("{name}Staff"),
+        (401, Some(Credential::Session)) => format!("{name}Session"),
+        (401, Some(Credential::SignIn)) => format!("{name}SignIn"),
+        // A cookie is believed of our own pages alone.
+        (403, Some(Credential::OpsToken)) if !facts.is_read() => format!("{name}Change"),
+        (403, Some(Credential::Session)) => {
+            format!("{name}Session{}", if facts.is_read() { "" } else { "Change" })
+        }
         (401, Some(Credential::FeedSecret)) => format!("{name}PharmacySystem"),
         (401, Some(Credential::OnboardingToken)) => format!("{name}Onboarding"),
         (401, Some(Credential::CarrierSignature)) => format!("{name}Carrier"),
@@ -163,7 +170,7 @@ fn refusals(facts: &Facts<'_>, operation: &Value, samples: &Samples<'_>) -> Vec<
     }
     body_and_query(facts, operation, samples, &mut all);
     match facts.method {
-        "post" => {
+        "post" if facts.keeps_replies() => {
             all.push(Refusal::common("idempotency_key_conflict", Failure::App(Error::IdempotencyConflict)));
             all.push(Refusal::common("idempotency_key_in_use", Failure::App(Error::IdempotencyInUse)));
         }
@@ -186,8 +193,13 @@ fn who(facts: &Facts<'_>, all: &mut Vec<Refusal>) {
             all.push(Refusal::common("other_environment", Failure::OtherEnvironment));
             all.extend(scope.map(|scope| Refusal::own("missing_scope", Failure::MissingScope(scope))));
         }
+        Credential::SignIn => all.push(Refusal::common("other_page", Failure::OtherPage)),
+        Credential::Session => all.push(Refusal::common("no_session", Failure::App(Error::Forbidden))),
         _ if facts.needs.words.is_empty() => {}
         _ => all.push(Refusal::common("missing_role", Failure::App(Error::Forbidden))),
+    }
+    if matches!(credential, Credential::OpsToken | Credential::Session) && !facts.is_read() {
+        all.push(Refusal::common("other_page", Failure::OtherPage));
     }
 }
 
@@ -266,6 +278,8 @@ fn noun(path: &str) -> Option<&'static str> {
                 "keys" => "API key",
                 "partners" => "Partner",
                 "baa" => "Agreement",
+                "users" => "User",
+                "sessions" => "Session",
                 _ => "Resource",
             });
         }

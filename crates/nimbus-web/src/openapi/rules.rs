@@ -37,6 +37,9 @@ pub(super) fn of(operation_id: &str) -> Vec<(&'static str, Error)> {
             vec![("invalid_status_transition", rotated_before()), ("key_may_more", Error::Forbidden)]
         }
         "revokeOwnKey" | "confineOwnKey" => vec![("key_may_more", Error::Forbidden)],
+        "resetUser" => vec![("invalid_status_transition", suspended()), ("last_one", last_one())],
+        "deleteUser" => vec![("last_one", last_one())],
+        "signIn" | "changePassword" => vec![("too_many_attempts", Error::TooManyAttempts(30))],
         "createPractitioner" => vec![("clinic_not_found", clinic_not_found("assigned_clinic"))],
         "createRefillRequest" => {
             vec![("refill_not_eligible", too_soon()), ("refill_exists", refill_exists())]
@@ -125,6 +128,14 @@ fn refill_exists() -> Error {
 
 fn replay_running() -> Error {
     running_already(ids::sample("replay").into())
+}
+
+fn last_one() -> Error {
+    Error::field("id", "the last active super_admin must stay")
+}
+
+fn suspended() -> Error {
+    Error::from(Refusal::transition("suspended", "invited"))
 }
 
 fn being_sent() -> Error {

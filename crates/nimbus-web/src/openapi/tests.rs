@@ -47,7 +47,10 @@ fn every_operation_is_described() {
             assert_eq!(operation["tags"].as_array().unwrap().len(), 1, "{name}: tag");
             let tags = document["tags"].as_array().unwrap();
             assert!(tags.iter().any(|tag| tag["name"] == operation["tags"][0]), "{name}: unknown tag");
-            assert_eq!(operation["security"].as_array().unwrap().len(), 1, "{name}: security");
+            let security = operation["security"].as_array().unwrap();
+            let by_token = security[0].get("OpsToken");
+            assert_eq!(security.len(), if by_token.is_some() { 2 } else { 1 }, "{name}: security");
+            assert!(by_token.is_none_or(|roles| security[1]["StaffSession"] == *roles), "{name}: sessions");
             let open = operation["security"][0].as_object().unwrap().is_empty();
             assert_eq!(operation["x-rate-limit"].is_object(), !open, "{name}: rate limit");
             for parameter in operation["parameters"].as_array().into_iter().flatten() {

@@ -127,7 +127,7 @@ impl From<&MoveRow> for StockMove {
             quantity: Stock(moved.quantity),
             medication_order_id: moved.fill.map(|fill| fill.order_id.0),
             medication_request_id: moved.fill.map(|fill| fill.line_id.0),
-            actor_kind: actor_kind.clone(),
+            actor_kind: words::actor_kind(actor_kind),
             actor: actor.clone(),
             reason: moved.reason.as_ref().map(|reason| reason.expose().clone()),
             created_at: Time(moved.created_at),

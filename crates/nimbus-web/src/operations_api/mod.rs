@@ -24,6 +24,8 @@ pub mod rules;
 pub mod rules_view;
 pub mod sandbox;
 pub mod shipments;
+pub mod staff;
+pub mod users;
 pub mod webhooks;
 
 use utoipa::ToSchema;
@@ -109,6 +111,16 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(webhooks::deliveries::dead_letters))
         .routes(routes!(webhooks::replays::start))
         .routes(routes!(webhooks::replays::show, webhooks::replays::cancel))
+        .routes(routes!(staff::session::sign_in, staff::session::show, staff::session::sign_out))
+        .routes(routes!(staff::session::list))
+        .routes(routes!(staff::session::end))
+        .routes(routes!(staff::account::change_password))
+        .routes(routes!(staff::account::accept))
+        .routes(routes!(users::list, users::create))
+        .routes(routes!(users::show, users::update, users::delete))
+        .routes(routes!(users::reset))
+        .routes(routes!(users::sessions))
+        .routes(routes!(users::revoke_sessions))
         .routes(routes!(audit::search))
         .routes(routes!(audit::verify))
         .routes(routes!(audit::export))

@@ -20,6 +20,9 @@ pub(crate) enum AdminCommand {
     /// Operations tokens
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Accounts of staff
+    #[command(subcommand)]
+    User(UserCommand),
     /// The pharmacy's licenses in the states
     #[command(subcommand)]
     License(LicenseCommand),
@@ -196,5 +199,29 @@ pub(crate) enum TokenCommand {
     List,
     Revoke {
         id: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum UserCommand {
+    /// Invite somebody; the invitation is shown this once, to be passed on
+    Invite {
+        #[arg(long)]
+        email: String,
+        /// As others see it; what stands before the @, if not given
+        #[arg(long)]
+        name: Option<String>,
+        /// Roles, separated by commas
+        #[arg(long, visible_alias = "roles")]
+        role: String,
+        /// The clinic that the account reaches, for the role clinic_admin
+        #[arg(long)]
+        clinic: Option<String>,
+    },
+    List,
+    /// Take password, second factors and sessions from an account, and invite its owner anew
+    Reset {
+        #[arg(long)]
+        email: String,
     },
 }

@@ -2,8 +2,14 @@
 
 use std::path::PathBuf;
 
-use nimbus_app::{labels::Pharmacy, limits::Rates, links::LABEL_HOURS, retention::Ages};
-use nimbus_core::{access::Environment, eligibility::OwnThresholds};
+use nimbus_app::{
+    labels::Pharmacy, limits::Rates, links::LABEL_HOURS, retention::Ages, staff::StaffSettings,
+};
+use nimbus_core::{
+    access::Environment,
+    eligibility::OwnThresholds,
+    staff::{IDLE_MINUTES, LONGEST_IDLE_MINUTES},
+};
 use nimbus_web::Brand;
 use serde::Deserialize;
 
@@ -45,6 +51,7 @@ struct File {
     retention_body_days: Option<u32>,
     retention_attempt_days: Option<u32>,
     retention_metadata_days: Option<u32>,
+    staff_idle_minutes: Option<u32>,
     rules_dir: Option<PathBuf>,
     formulary_file: Option<PathBuf>,
     refill_threshold: Option<u32>,
@@ -103,6 +110,15 @@ fn retention(args: &SettingsArgs, file: &File) -> Result<Ages, Failure> {
     }
 }
 
+/// How long staff stay signed in.
+fn staff(args: &SettingsArgs, file: &File) -> Result<StaffSettings, Failure> {
+    let idle_minutes = args.staff_idle_minutes.or(file.staff_idle_minutes).unwrap_or(IDLE_MINUTES);
+    if !(1..=LONGEST_IDLE_MINUTES).contains(&idle_minutes) {
+        return Err(format!("staff_idle_minutes must be 1 to {LONGEST_IDLE_MINUTES}").into());
+    }
+    Ok(StaffSettings { idle_minutes })
+}
+
 /// The published names, but for those that are set.
 fn brand(args: &SettingsArgs, file: &File) -> Brand {
     let published = Brand::default();
@@ -144,7 +160,7 @@ impl Settings {
         };
         let (shipping, transport) = (args.shipping.or(shipping), args.transport.or(transport));
         let (brand, pharmacy) = (brand(args, &file), pharmacy(args, &file));
-        let retention = retention(args, &file)?;
+        let (retention, staff) = (retention(args, &file)?, staff(args, &file)?);
         let names_sandbox = args.sandbox_host.as_ref().or(file.sandbox_host.as_ref());
         let names_sandbox = names_sandbox.is_some_and(|host| !host.is_empty());
         let environment = args.environment.clone().or(file.environment);
@@ -185,6 +201,7 @@ impl Settings {
             },
             pharmacy,
             retention,
+            staff,
             link_hours: args.link_hours.or(file.link_hours).unwrap_or(LABEL_HOURS),
             onboarding_url: args.onboarding_url.clone().or(file.onboarding_url),
             onboarding_token: secret("NIMBUS_ONBOARDING_TOKEN", file.onboarding_token),

@@ -41,6 +41,7 @@ impl fmt::Display for Settings {
         writeln!(f, "{:<26} = {}", "retention_body_days", self.retention.body_days)?;
         writeln!(f, "{:<26} = {}", "retention_attempt_days", self.retention.attempt_days)?;
         writeln!(f, "{:<26} = {}", "retention_metadata_days", self.retention.metadata_days)?;
+        writeln!(f, "{:<26} = {}", "staff_idle_minutes", self.staff.idle_minutes)?;
         writeln!(f, "pharmacy_feed_secret       = {}", set(&self.pharmacy_feed_secret))?;
         writeln!(f, "shipengine_webhook_keys    = {}", path(&self.shipengine_webhook_keys))?;
         writeln!(f, "easypost_webhook_secret    = {}", set(&self.easypost_webhook_secret))?;

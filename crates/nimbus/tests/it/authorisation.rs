@@ -14,6 +14,7 @@ use ureq::http::Method;
 use self::world::*;
 use crate::support::{
     Anonymous, Engine, Reply, Seed, Server, Store,
+    browser::{Browser, PASSWORD, signed_in},
     server::{EASYPOST_SECRET, FEED_SECRET, ONBOARDING_TOKEN},
     story::text,
 };
@@ -30,6 +31,9 @@ enum Needs {
     Nothing,
     Key(Vec<Scope>),
     Staff(Vec<Role>),
+    Session,
+    /// What is sent says who it is.
+    SignIn,
     FeedSecret,
     OnboardingToken,
     CarrierSignature,
@@ -45,6 +49,7 @@ impl Needs {
         let words =
             |list: &Value| -> Vec<String> { list.as_array().expect("a list").iter().map(text).collect() };
         match schemes.as_slice() {
+            [] if operation.contains(" /api/staff/") => Self::SignIn,
             [] => Self::Nothing,
             [(name, list)] => match name.as_str() {
                 "ApiKeyAuth" => {
@@ -53,6 +58,7 @@ impl Needs {
                 "OpsToken" => {
                     Self::Staff(words(list).iter().map(|w| Role::parse(w).expect("a role")).collect())
                 }
+                "StaffSession" => Self::Session,
                 "FeedSecret" => Self::FeedSecret,
                 "OnboardingToken" => Self::OnboardingToken,
                 "CarrierSignature" => Self::CarrierSignature,
@@ -171,6 +177,8 @@ struct Useful {
     tokens: Vec<(Role, String)>,
     /// Of who administers another clinic.
     other_admin: String,
+    /// An account of each role, signed in to.
+    browsers: Vec<(Role, Browser)>,
 }
 
 impl Useful {
@@ -196,8 +204,18 @@ impl Useful {
             all_but: Scope::ALL.iter().map(|&scope| (scope, key(&others(scope)))).collect(),
             tokens: Role::ALL.iter().map(|&role| (role, token(role, &seed.clinic_id))).collect(),
             other_admin: token(Role::ClinicAdmin, &seed.other_clinic_id),
+            browsers: Vec::new(),
         }
     }
+}
+
+/// Somebody with an account of one role who has signed in.
+fn browser(server: &Server, seed: &Seed, role: Role) -> Browser {
+    let mut more = vec![role.as_str()];
+    if role == Role::ClinicAdmin {
+        more.extend(["--clinic", &seed.clinic_id]);
+    }
+    signed_in(server, &format!("{role}@example.com"), &more)
 }
 
 struct Matrix {
@@ -213,8 +231,9 @@ impl Matrix {
     fn new() -> Self {
         let store = Store::sandbox(Engine::Sqlite).with("NIMBUS_RETRY_SCALE", "0.000001");
         let seed = store.seed();
-        let (useless, useful) = (Useless::new(&store, &seed), Useful::new(&store, &seed));
+        let (useless, mut useful) = (Useless::new(&store, &seed), Useful::new(&store, &seed));
         let server = store.serve();
+        useful.browsers = Role::ALL.iter().map(|&role| (role, browser(&server, &seed, role))).collect();
         let (client, world) = (server.anonymous(), World::new(&server, seed));
         Self { server, client, world, useless, useful, webhooks: 1 }
     }
@@ -275,6 +294,7 @@ impl Matrix {
             self.world.license = license(&self.server, &self.world.seed, self.webhooks);
             list_drug(&self.server, &self.world.seed);
             self.world.clinic = clinic(&self.server, &self.world.seed, &self.world.partner);
+            self.world.user = user(&self.server, &self.world.seed);
         }
     }
 
@@ -349,6 +369,26 @@ impl Matrix {
                 false => self.forbidden(operation, role.as_str(), &[("authorization", &bearer)]),
             }
         }
+        let own_page = self.server.url();
+        let sessions: Vec<(Role, String)> =
+            self.useful.browsers.iter().map(|(role, of)| (*role, of.cookie().expect("cookies"))).collect();
+        for (role, cookie) in sessions {
+            let by_cookie = [("cookie", cookie.as_str()), ("origin", &own_page)];
+            match roles.contains(&role) {
+                true => self.let_in(operation, &format!("a session, {role}"), &by_cookie),
+                false => self.forbidden(operation, &format!("a session, {role}"), &by_cookie),
+            }
+            let other_page = [("cookie", cookie.as_str()), ("origin", "https://evil.example")];
+            if operation.method != Method::GET {
+                self.forbidden(operation, "a page of another host", &other_page);
+            }
+            let spoilt = format!("{cookie}x");
+            self.unauthorized(
+                operation,
+                "a cookie that was changed",
+                &[("cookie", &spoilt), ("origin", &own_page)],
+            );
+        }
         if roles.contains(&Role::ClinicAdmin) && operation.template.contains("/clinics/{id}") {
             let bearer = format!("Bearer {}", self.useful.other_admin);
             for path in [self.world.path(operation), unknown_ids(operation, &self.world)] {
@@ -357,6 +397,46 @@ impl Matrix {
                 assert_eq!(message, "Clinic not found", "{} with another clinic's admin", operation.name);
             }
         }
+    }
+
+    /// For accounts: a token has none, and each role may.
+    fn needs_session(&mut self, operation: &Operation) {
+        for (what, token) in &self.useless.tokens {
+            self.unauthorized(operation, what, &[("authorization", &format!("Bearer {token}"))]);
+        }
+        self.unauthorized(operation, "a cookie that nobody has", &[("cookie", "nimbus_session=x")]);
+        self.unauthorized(operation, "a partner's key", &[("x-api-key", &self.world.seed.keys.integration)]);
+        for (role, token) in &self.useful.tokens {
+            self.forbidden(operation, role.as_str(), &[("authorization", &format!("Bearer {token}"))]);
+        }
+        for at in 0..self.useful.browsers.len() {
+            let (role, own_page) = (self.useful.browsers[at].0, self.server.url());
+            // What is done here may end the session.
+            let email = format!("{role}@example.com");
+            self.useful.browsers[at].1.sign_in(&email, PASSWORD).data();
+            let other = Browser::new(&self.server);
+            other.sign_in(&email, PASSWORD).data();
+            self.world.session = text(&other.get("/staff/session").data()["session"]["session_id"]);
+            let cookie = self.useful.browsers[at].1.cookie().expect("cookies");
+            if operation.method != Method::GET {
+                let other_page = [("cookie", cookie.as_str()), ("origin", "https://evil.example")];
+                self.forbidden(operation, "a page of another host", &other_page);
+            }
+            self.let_in(
+                operation,
+                &format!("a session, {role}"),
+                &[("cookie", &cookie), ("origin", &own_page)],
+            );
+            self.useful.browsers[at].1.sign_in(&email, PASSWORD).data();
+        }
+    }
+
+    /// Whoever asks is asked nothing: what is sent decides, and is looked at.
+    fn needs_sign_in(&self, operation: &Operation) {
+        let path = self.world.path(operation);
+        self.send(operation, &path, &[]).refused(400, "VALIDATION_ERROR");
+        let headers = [("origin", "https://evil.example")];
+        operation.refused(&self.send(operation, &path, &headers), 403, "FORBIDDEN");
     }
 
     fn needs_secret(&mut self, operation: &Operation, right: &[(&str, &str)]) {
@@ -410,6 +490,8 @@ fn every_route_lets_in_whom_its_document_names_and_nobody_else() {
             }
             Needs::Key(scopes) => matrix.needs_key(&operation, scopes),
             Needs::Staff(roles) => matrix.needs_staff(&operation, roles),
+            Needs::Session => matrix.needs_session(&operation),
+            Needs::SignIn => matrix.needs_sign_in(&operation),
             Needs::FeedSecret => matrix.needs_secret(&operation, &[("x-pharmetika-secret", FEED_SECRET)]),
             Needs::OnboardingToken => {
                 let bearer = format!("Bearer {ONBOARDING_TOKEN}");
@@ -442,6 +524,7 @@ fn surfaces_ask_for_their_own_credential() {
             Some("pharmacy" | "admin" | "sandbox" | "operations.json") => {
                 matches!(operation.needs, Needs::Staff(_))
             }
+            Some("staff") => matches!(operation.needs, Needs::Session | Needs::SignIn),
             Some("pharmetika") => operation.needs == Needs::FeedSecret,
             Some("rpa") => operation.needs == Needs::OnboardingToken,
             Some("carriers") => operation.needs == Needs::CarrierSignature,

@@ -7,6 +7,7 @@ use ureq::http::Method;
 
 use crate::support::{
     Engine, Server,
+    browser::signed_in,
     server::{FEED_SECRET, ONBOARDING_TOKEN},
     story::{line, order_body},
     two_engines,
@@ -153,6 +154,8 @@ fn staff_have_it_too() {
 fn every_post_reads_its_key() {
     let (server, seed) = Server::seeded(Engine::Sqlite);
     let client = server.orders(&seed);
+    let session = signed_in(&server, "ada@example.com", &["super_admin"]).cookie().expect("cookies");
+    let origin = server.url();
     let document = serde_json::to_value(nimbus_web::api_document()).expect("the document is JSON");
     let mut posts = 0;
     for (template, item) in document["paths"].as_object().expect("paths") {
@@ -163,13 +166,19 @@ fn every_post_reads_its_key() {
             .collect();
         let onboarding = operation["security"][0].get("OnboardingToken").is_some();
         let bearer = format!("Bearer {}", if onboarding { ONBOARDING_TOKEN } else { &seed.ops_token });
-        let headers = [
-            ("authorization", bearer.as_str()),
+        let by_session = operation["security"][0].get("StaffSession").is_some();
+        let staff = [("cookie", session.as_str()), ("origin", origin.as_str())];
+        let mut headers = vec![
             ("x-pharmetika-secret", FEED_SECRET),
             ("x-hmac-signature", "hmac-sha256-hex=00"),
             ("content-type", "application/json"),
             ("idempotency-key", "two words"),
         ];
+        if by_session {
+            headers.extend(staff);
+        } else {
+            headers.push(("authorization", bearer.as_str()));
+        }
         let reply = client.send(Method::POST, &path.join("/"), &headers, Some(b"{}"));
         let details = &reply.body["error"]["details"];
         let first = if details.is_array() { &details[0] } else { details };

@@ -46,6 +46,7 @@ mod rules_on_record;
 mod sandbox;
 mod sealing_keys;
 mod shutdown;
+mod staff;
 mod tenancy;
 mod tracking;
 mod transport;

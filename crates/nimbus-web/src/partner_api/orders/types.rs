@@ -456,7 +456,7 @@ impl HistoryView {
             to: read_word(row.subject, &row.to).to_owned(),
             reason: row.reason.clone(),
             at: Time(row.at),
-            actor_kind: row.actor_kind.clone(),
+            actor_kind: words::actor_kind(&row.actor_kind),
             actor: staff.then(|| row.actor.clone()),
             note: row.note.as_ref().filter(|_| staff).map(|note| note.expose().clone()),
         }

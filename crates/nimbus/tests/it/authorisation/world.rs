@@ -33,6 +33,10 @@ pub(super) struct World {
     pub(super) partner: String,
     pub(super) baa: String,
     pub(super) clinic: String,
+    /// An account of the seeded clinic, so that all who manage accounts reach it.
+    pub(super) user: String,
+    /// A session of the account that asks, other than the one that it asks by.
+    pub(super) session: String,
     pub(super) license: String,
     pub(super) lot: String,
     /// An event of each shape that needs no scope but that of the log itself.
@@ -61,6 +65,7 @@ impl World {
         let (event, orders_event) = disabled_events(server, &seed);
         let orders_delivery = orders_delivery(server, &seed, &orders_webhook, &orders_event);
         let links = signed(server, &seed, &shipment);
+        let user = user(server, &seed);
         let (license, lot) = (license(server, &seed, 1), lot(server, &seed));
         list_drug(server, &seed);
         Self {
@@ -81,6 +86,8 @@ impl World {
             partner,
             baa,
             clinic,
+            user,
+            session: String::new(),
             license,
             lot,
         }
@@ -116,6 +123,8 @@ impl World {
                 &self.clinic
             }
             "clinics" => &self.seed.clinic_id,
+            "users" => &self.user,
+            "sessions" => &self.session,
             "partners" => &self.partner,
             "baa" => &self.baa,
             "carriers" if operation.template.ends_with("/events") => "ups",
@@ -160,6 +169,13 @@ impl World {
 pub(super) fn clinic(server: &Server, seed: &Seed, partner: &str) -> String {
     let body = json!({"partner_id": partner, "name": "Another"});
     text(&server.staff(seed).post("/admin/clinics", &body).data()["clinic_id"])
+}
+
+/// A new account, of whoever administers the seeded clinic.
+pub(super) fn user(server: &Server, seed: &Seed) -> String {
+    let email = format!("{}@example.com", uuid::Uuid::now_v7());
+    let body = json!({"email": email, "name": "New", "roles": ["clinic_admin"], "clinic_id": seed.clinic_id});
+    text(&server.staff(seed).post("/admin/users", &body).data()["user"]["user_id"])
 }
 
 /// A hold on another order; what is sent about it here is not read that far.

@@ -1,0 +1,216 @@
+//! Accounts of staff, their invitations and sessions, and what was tried in vain.
+
+use nimbus_core::{
+    access::Role,
+    ids::{ClinicId, UserId},
+    staff::{Method, Stage, UserState},
+};
+use nimbus_store::{
+    Db, Error, Tx,
+    page::Page,
+    staff::{
+        Invitation, Session, User, attempt_block, attempt_clear, attempt_count, attempt_forgive,
+        attempts_get, device_insert, device_known, device_seen, invitation_get, invitation_insert,
+        invitation_use, invitations_void, session_authenticate, session_end, session_insert, session_list,
+        session_rotate, session_touch, sessions_bound, sessions_end, staff_purge, user_by_email, user_close,
+        user_delete, user_get, user_insert, user_page, user_password, user_set_password, user_signed_in,
+        user_update, users_suspend_of, users_with_role,
+    },
+    two_engines,
+};
+
+use crate::support::{after, assert_conflict, clinic, id, now};
+
+fn user(email: &str, roles: &[Role], clinic_id: Option<ClinicId>) -> User {
+    User {
+        id: id(),
+        email: email.to_owned(),
+        name: "Ada".to_owned(),
+        roles: roles.to_vec(),
+        clinic_id,
+        state: UserState::Active,
+        version: 1,
+        created_at: now(),
+        updated_at: now(),
+        signed_in_at: None,
+        has_totp: false,
+        passkeys: 0,
+        recovery_codes: 0,
+    }
+}
+
+fn session(user: UserId) -> Session {
+    Session {
+        id: id(),
+        user_id: user,
+        stage: Stage::Full,
+        method: Method::Password,
+        created_at: now(),
+        seen_at: now(),
+        confirmed_at: now(),
+        expires_at: after(3600),
+        ended_at: None,
+        address: Some("192.0.2.7".to_owned()),
+        agent: None,
+    }
+}
+
+async fn accounts(tx: &mut Tx) -> Result<(), Error> {
+    let here = clinic(tx).await?;
+    let (ada, own) = (
+        user("ada@example.com", &[Role::SuperAdmin, Role::Auditor], None),
+        user("own@example.com", &[Role::ClinicAdmin], Some(here)),
+    );
+    assert!(user_insert(tx, &ada).await? && user_insert(tx, &own).await?);
+    assert!(!user_insert(tx, &User { id: id(), ..ada.clone() }).await?, "the address is taken");
+    assert_eq!(user_get(tx, ada.id).await?.as_ref(), Some(&ada));
+    assert_eq!(user_by_email(tx, "own@example.com").await?.as_ref(), Some(&own));
+    let ids = |page: Vec<User>| page.into_iter().map(|user| user.id).collect::<Vec<_>>();
+    assert_eq!(ids(user_page(tx, None, &Page::default()).await?.items), [own.id, ada.id]);
+    assert_eq!(ids(user_page(tx, Some(here), &Page::default()).await?.items), [own.id]);
+
+    user_update(tx, &User { name: "Ada L.".to_owned(), ..ada.clone() }).await?;
+    assert_conflict(user_update(tx, &ada).await);
+    let found = user_get(tx, ada.id).await?.unwrap();
+    assert_eq!((found.name.as_str(), found.version), ("Ada L.", 2));
+    assert_eq!(users_with_role(tx, Role::SuperAdmin).await?, 1);
+    assert_eq!(users_with_role(tx, Role::Support).await?, 0);
+    user_signed_in(tx, ada.id, after(5)).await?;
+    assert_eq!(user_get(tx, ada.id).await?.unwrap().signed_in_at, Some(after(5)));
+
+    assert_eq!(user_password(tx, ada.id).await?, None);
+    user_set_password(tx, ada.id, Some("$argon2id$")).await?;
+    assert_eq!(user_password(tx, ada.id).await?.as_deref(), Some("$argon2id$"));
+    user_close(tx, ada.id).await?;
+    assert_eq!(user_password(tx, ada.id).await?, None);
+
+    let of_own = session(own.id);
+    session_insert(tx, &of_own, &[1; 32]).await?;
+    users_suspend_of(tx, here, after(9)).await?;
+    assert_eq!(user_get(tx, own.id).await?.unwrap().state, UserState::Suspended);
+    assert_eq!(session_authenticate(tx, &[1; 32]).await?.unwrap().session.ended_at, Some(after(9)));
+    assert_eq!(user_get(tx, ada.id).await?.unwrap().state, UserState::Active, "of no clinic");
+
+    assert!(user_delete(tx, ada.id, after(10)).await? && !user_delete(tx, ada.id, after(10)).await?);
+    assert_eq!(user_get(tx, ada.id).await?, None);
+    assert_eq!(users_with_role(tx, Role::SuperAdmin).await?, 0);
+    assert!(user_insert(tx, &User { id: id(), ..ada }).await?, "the address is free again");
+    Ok(())
+}
+
+async fn invitations(tx: &mut Tx) -> Result<(), Error> {
+    let ada = user("ada@example.com", &[Role::SuperAdmin], None);
+    user_insert(tx, &ada).await?;
+    let invitation =
+        |expires_at| Invitation { id: id(), user_id: ada.id, created_at: now(), expires_at, used_at: None };
+    let (first, late) = (invitation(after(60)), invitation(after(90)));
+    invitation_insert(tx, &first, &[1; 32]).await?;
+    invitation_insert(tx, &late, &[2; 32]).await?;
+    assert_eq!(invitation_get(tx, &[1; 32]).await?, Some(first.clone()));
+    assert_eq!(invitation_get(tx, &[9; 32]).await?, None);
+    assert!(!invitation_use(tx, first.id, after(60)).await?, "it is past its time");
+    assert!(
+        invitation_use(tx, first.id, after(59)).await? && !invitation_use(tx, first.id, after(59)).await?
+    );
+    invitations_void(tx, ada.id, after(30)).await?;
+    assert!(!invitation_use(tx, late.id, after(31)).await?);
+    assert_eq!(invitation_get(tx, &[1; 32]).await?.unwrap().used_at, Some(after(59)));
+    Ok(())
+}
+
+async fn sessions(tx: &mut Tx) -> Result<(), Error> {
+    let ada = user("ada@example.com", &[Role::SuperAdmin], None);
+    user_insert(tx, &ada).await?;
+    let (first, second) = (session(ada.id), session(ada.id));
+    session_insert(tx, &first, &[1; 32]).await?;
+    session_insert(tx, &second, &[2; 32]).await?;
+    let pending = Session { stage: Stage::SecondFactor, ..session(ada.id) };
+    session_insert(tx, &pending, &[3; 32]).await?;
+    let found = session_authenticate(tx, &[1; 32]).await?.unwrap();
+    assert_eq!((&found.session, &found.user), (&first, &ada));
+    assert_eq!(session_authenticate(tx, &[9; 32]).await?, None);
+    let listed = session_list(tx, ada.id, now()).await?;
+    assert_eq!(listed, [second.clone(), first.clone()], "what waits for its second factor is none");
+    assert_eq!(session_list(tx, ada.id, after(3600)).await?, []);
+
+    session_touch(tx, first.id, after(60)).await?;
+    session_touch(tx, first.id, after(30)).await?;
+    assert_eq!(session_authenticate(tx, &[1; 32]).await?.unwrap().session.seen_at, after(60));
+    assert!(session_rotate(tx, first.id, (&[1; 32], &[4; 32]), after(70)).await?);
+    assert!(!session_rotate(tx, first.id, (&[1; 32], &[5; 32]), after(70)).await?);
+    assert_eq!(session_authenticate(tx, &[1; 32]).await?, None);
+    assert_eq!(session_authenticate(tx, &[4; 32]).await?.unwrap().session.confirmed_at, after(70));
+
+    assert!(!session_end(tx, id(), first.id, after(80)).await?, "somebody else's");
+    assert!(session_end(tx, ada.id, first.id, after(80)).await?);
+    assert!(!session_end(tx, ada.id, first.id, after(80)).await?);
+    assert_eq!(sessions_end(tx, ada.id, Some(second.id), after(80)).await?, 1, "the pending one");
+    let third = session(ada.id);
+    session_insert(tx, &third, &[6; 32]).await?;
+    sessions_bound(tx, ada.id, 1, after(80)).await?;
+    assert_eq!(session_list(tx, ada.id, after(80)).await?, [third]);
+    user_delete(tx, ada.id, after(90)).await?;
+    assert_eq!(session_authenticate(tx, &[6; 32]).await?, None);
+    Ok(())
+}
+
+async fn attempts(tx: &mut Tx) -> Result<(), Error> {
+    let count = async |tx: &mut Tx, seconds: i64| {
+        attempt_count(tx, &[1; 32], "here", (after(seconds - 100), after(seconds))).await
+    };
+    assert_eq!(attempts_get(tx, &[1; 32], "here").await?, None);
+    assert_eq!([count(tx, 0).await?, count(tx, 1).await?, count(tx, 2).await?], [Some(1), Some(2), Some(3)]);
+    assert_eq!(attempt_count(tx, &[1; 32], "there", (now(), after(2))).await?, Some(1), "another place");
+    attempt_block(tx, &[1; 32], "here", after(30)).await?;
+    assert_eq!(count(tx, 29).await?, None);
+    let found = attempts_get(tx, &[1; 32], "here").await?.unwrap();
+    assert_eq!((found.failures, found.failed_at, found.blocked_until), (3, after(2), after(30)));
+    assert_eq!(count(tx, 30).await?, Some(4));
+    attempt_forgive(tx, &[1; 32], "here", after(31)).await?;
+    assert_eq!(count(tx, 31).await?, Some(4));
+    assert_eq!(count(tx, 200).await?, Some(1), "what is old counts no more");
+    attempt_clear(tx, &[1; 32], "here").await?;
+    assert_eq!(attempts_get(tx, &[1; 32], "here").await?, None);
+
+    let ada = user("ada@example.com", &[Role::SuperAdmin], None);
+    user_insert(tx, &ada).await?;
+    device_insert(tx, &[7; 32], ada.id, now()).await?;
+    assert!(device_known(tx, &[7; 32], ada.id, now()).await?);
+    assert!(
+        !device_known(tx, &[7; 32], id(), now()).await? && !device_known(tx, &[8; 32], ada.id, now()).await?
+    );
+    assert!(!device_known(tx, &[7; 32], ada.id, after(1)).await?);
+    device_seen(tx, &[7; 32], after(5)).await?;
+    assert!(device_known(tx, &[7; 32], ada.id, after(1)).await?);
+
+    // A day lets go of attempts, a month of sessions, half a year of browsers.
+    session_insert(tx, &session(ada.id), &[1; 32]).await?;
+    let day = 86_400;
+    staff_purge(tx, after(2 * day), 10).await?;
+    assert_eq!(attempts_get(tx, &[1; 32], "there").await?, None);
+    assert!(session_authenticate(tx, &[1; 32]).await?.is_some());
+    staff_purge(tx, after(31 * day), 10).await?;
+    assert_eq!(session_authenticate(tx, &[1; 32]).await?, None);
+    assert!(device_known(tx, &[7; 32], ada.id, now()).await?);
+    staff_purge(tx, after(181 * day), 10).await?;
+    assert!(!device_known(tx, &[7; 32], ada.id, now()).await?);
+    Ok(())
+}
+
+two_engines! {
+    async fn accounts_are_kept(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(accounts(tx))).await.unwrap();
+    }
+
+    async fn invitations_are_good_once(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(invitations(tx))).await.unwrap();
+    }
+
+    async fn sessions_are_found_and_ended(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(sessions(tx))).await.unwrap();
+    }
+
+    async fn what_was_tried_in_vain_is_counted(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(attempts(tx))).await.unwrap();
+    }
+}
