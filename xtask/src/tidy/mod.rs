@@ -4,6 +4,7 @@ mod files;
 mod manifest;
 mod rules;
 mod scan;
+mod security;
 #[cfg(test)]
 mod tests;
 
@@ -81,6 +82,7 @@ pub(crate) fn check(root: &Path) -> io::Result<Report> {
         check_file(&File { path, text: &text }, &mut report);
     }
     report.failures.extend(rules::same_migrations(&paths));
+    report.failures.extend(security::proofs(root, &paths)?);
     except(EXCEPTIONS, &mut report.failures);
     report.failures.sort();
     Ok(report)
