@@ -4,11 +4,15 @@ use nimbus_core::{
     access::{By, Role, Scope, Scopes, SystemActor},
     ids::{ClinicId, KeyId, OpsTokenId, PartnerId, SessionId, UserId},
     rate::KeyRates,
+    staff::CONFIRMED_MINUTES,
     time::Ts,
 };
 use uuid::Uuid;
 
-use crate::error::{Error, Result};
+use crate::{
+    clock::wall,
+    error::{Error, Result},
+};
 
 /// A partner, through one of its keys.
 #[derive(Debug, Clone)]
@@ -49,6 +53,8 @@ pub struct SessionOf {
     pub session_id: SessionId,
     /// When a factor was given last; wall time.
     pub confirmed_at: Ts,
+    /// Whether its account must have a second factor, and has none.
+    pub must_enrol: bool,
     /// Of its cookie, which another takes the place of at times.
     pub(crate) hash: [u8; 32],
 }
@@ -157,6 +163,16 @@ impl Call {
         }
     }
 
+    /// For what is dangerous: through a session, a factor must have been given of late. Machines have none.
+    pub fn confirmed(&self) -> Result<()> {
+        match self.session() {
+            Ok(own) if own.confirmed_at.plus_seconds(CONFIRMED_MINUTES * 60) <= wall() => {
+                Err(Error::StepUpRequired)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Passes staff with one of the roles, and the platform itself. Who is bound to one clinic has no business with what
     /// is of all.
     pub fn staff(&self, roles: &[Role]) -> Result<()> {
@@ -176,6 +192,9 @@ impl Call {
 
     /// The one clinic that staff with one of the roles reach; `None` for all.
     pub fn reach(&self, roles: &[Role]) -> Result<Option<ClinicId>> {
+        if self.session().is_ok_and(|own| own.must_enrol) {
+            return Err(Error::SecondFactorRequired);
+        }
         match &self.actor {
             Actor::Staff(staff) if staff.roles.iter().any(|role| roles.contains(role)) => Ok(staff.clinic_id),
             Actor::System(_) => Ok(None),

@@ -64,6 +64,12 @@ pub enum Error {
     Unauthorized(Unauthorized),
     #[error("the actor may not do this")]
     Forbidden,
+    /// What is asked for is dangerous, and no factor was given of late.
+    #[error("a factor must be given first")]
+    StepUpRequired,
+    /// The account has no second factor yet, without which it is good for nothing here.
+    #[error("a second factor must be set up first")]
+    SecondFactorRequired,
     /// Who one is was tried to be proved too often; the seconds until it may be tried again.
     #[error("too many attempts")]
     TooManyAttempts(u32),

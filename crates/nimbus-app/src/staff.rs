@@ -1,10 +1,12 @@
 //! Accounts of staff: invited, signed in to, kept and ended.
 
 mod attempts;
+pub mod factors;
 pub mod invitations;
 pub(crate) mod passwords;
 pub mod sessions;
 pub mod sign_in;
+mod totp;
 pub mod users;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
@@ -32,11 +34,13 @@ use crate::{
 pub struct StaffSettings {
     /// A session that nobody uses ends after so many minutes.
     pub idle_minutes: u32,
+    /// Whether who has no second factor may do nothing but set one up.
+    pub needs_second_factor: bool,
 }
 
 impl Default for StaffSettings {
     fn default() -> Self {
-        Self { idle_minutes: IDLE_MINUTES }
+        Self { idle_minutes: IDLE_MINUTES, needs_second_factor: false }
     }
 }
 

@@ -2,12 +2,17 @@
 
 mod attempts;
 mod devices;
+mod factors;
 mod invitations;
 mod sessions;
 mod users;
 
 pub use attempts::{Attempt, attempt_block, attempt_clear, attempt_count, attempt_forgive, attempts_get};
 pub use devices::{device_insert, device_known, device_seen};
+pub use factors::{
+    TotpSecret, recovery_code_use, recovery_codes_replace, totp_begin, totp_confirm, totp_get, totp_remove,
+    totp_use,
+};
 pub use invitations::{Invitation, invitation_get, invitation_insert, invitation_use, invitations_void};
 pub use sessions::{
     Session, SessionUser, session_authenticate, session_end, session_insert, session_list, session_rotate,

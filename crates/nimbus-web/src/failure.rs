@@ -232,6 +232,16 @@ fn app_problem(error: &Error, environment: Environment, names: Names) -> Problem
         Error::Forbidden => {
             Problem::new(StatusCode::FORBIDDEN, "forbidden", "The credential does not allow this request.")
         }
+        Error::StepUpRequired => Problem::new(
+            StatusCode::FORBIDDEN,
+            "step_up_required",
+            "Prove who you are once more: POST /api/staff/session/step-up. It counts for ten minutes.",
+        ),
+        Error::SecondFactorRequired => Problem::new(
+            StatusCode::FORBIDDEN,
+            "second_factor_required",
+            "The account has no second factor yet. Set one up first: POST /api/staff/totp.",
+        ),
         Error::TooManyAttempts(seconds) => {
             let message = "Too many attempts failed. Try again when the wait is over.";
             let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", message);

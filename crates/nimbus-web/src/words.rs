@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use crate::operations_api::users::SETTABLE;
+use crate::operations_api::{
+    staff::factors::{PROOFS, SENT},
+    users::SETTABLE,
+};
 use nimbus_app::{
     audit::verify::Wrong,
     endpoints::{AfterDeadLetter, DeliveryState, EndpointStatus as Endpoint, Payload, Shape, Signing},
@@ -162,6 +165,10 @@ sets! {
     /// What an administrator can set; an account is opened by its owner.
     SettableUserState: SETTABLE, UserState::as_str;
     SignInMethod: Method::ALL, Method::as_str;
+    /// A second factor that is sent.
+    SentFactor: SENT, Method::as_str;
+    /// What proves anew who one is.
+    ProofMethod: PROOFS, Method::as_str;
     /// What may be wanted beside a password.
     SecondFactor: &["totp", "passkey", "recovery_code"], |word| word;
 }

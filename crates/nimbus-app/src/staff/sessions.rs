@@ -43,6 +43,7 @@ pub async fn authenticate(app: &App, cookie: &str, address: IpAddr) -> Result<St
         user_id: user.id,
         session_id: session.id,
         confirmed_at: session.confirmed_at,
+        must_enrol: app.config().staff.needs_second_factor && !user.has_second_factor(),
         hash: credentials::hash(cookie),
     });
     Ok(StaffActor { credential, roles: user.roles, clinic_id: user.clinic_id })
@@ -95,6 +96,8 @@ pub struct Current {
     pub session: Session,
     /// When it ends if it is not used again.
     pub idle_ends_at: Ts,
+    /// Whether a second factor must be set up before anything else.
+    pub must_enrol: bool,
 }
 
 /// The caller's own session, and who they are.
@@ -105,7 +108,8 @@ pub async fn current(app: &App, call: &Call) -> Result<Current> {
             let found = store::session_authenticate(tx, &own.hash).await?.ok_or(REFUSED)?;
             let idle = cx.app.config().staff.idle_minutes;
             let idle_ends_at = session_ends(cx.wall, idle, found.session.expires_at);
-            Ok((Current { user: found.user, session: found.session, idle_ends_at }, Vec::new()))
+            let (user, session, must_enrol) = (found.user, found.session, own.must_enrol);
+            Ok((Current { user, session, idle_ends_at, must_enrol }, Vec::new()))
         })
     })
     .await

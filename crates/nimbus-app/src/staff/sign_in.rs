@@ -26,6 +26,7 @@ use super::{
 use crate::{
     App,
     actor::{Actor, Call, SessionOf, StaffActor, StaffCredential},
+    clock::wall,
     credentials,
     error::{Error, Result, Unauthorized},
     unit::Cx,
@@ -48,6 +49,11 @@ pub struct From {
 }
 
 impl From {
+    /// A browser that an account is known in, or else the network.
+    pub(super) async fn place(&self, tx: &mut Tx, user: &User, now: Ts) -> Result<Place> {
+        Place::of(tx, Some(user.id), self.device_hash().as_ref(), self.address, now).await
+    }
+
     fn device_hash(&self) -> Option<[u8; 32]> {
         self.device.as_deref().map(credentials::hash)
     }
@@ -98,7 +104,8 @@ pub async fn sign_in(app: &App, call: &Call, command: SignIn) -> Result<SignedIn
         _ => None,
     };
     let stage = if user.has_second_factor() { Stage::SecondFactor } else { Stage::Full };
-    let begin = Begin { user, stage, method: Method::Password, from, counted, password: again };
+    let begin =
+        Begin { user, stage, method: Method::Password, from, counted, password: again, replaces: None };
     start(app, call, begin).await
 }
 
@@ -138,13 +145,15 @@ pub(super) struct Begin {
     pub(super) counted: Counted,
     /// The password as it is hashed now, if it was hashed with less.
     pub(super) password: Option<String>,
+    /// The sign-in that was begun, and ends with this.
+    pub(super) replaces: Option<SessionId>,
 }
 
 /// Begins a session, by whose it is.
 pub(super) async fn start(app: &App, call: &Call, begin: Begin) -> Result<SignedIn> {
     let (token, hash) = token()?;
     let session_id = SessionId(Uuid::now_v7());
-    let own = SessionOf { user_id: begin.user.id, session_id, confirmed_at: crate::clock::wall(), hash };
+    let own = SessionOf { user_id: begin.user.id, session_id, confirmed_at: wall(), must_enrol: false, hash };
     let call = as_user(call, &begin.user, own);
     let begun =
         app.act(&call, (begin, hash), |tx, cx, (begin, hash)| Box::pin(start_in(tx, cx, begin, hash)));
@@ -170,6 +179,12 @@ async fn start_in(
     let user = user.ok_or(REFUSED)?;
     if let Some(password) = &begin.password {
         store::user_set_password(tx, user.id, Some(password)).await?;
+    }
+    if let Some(begun) = begin.replaces
+        && !store::session_end(tx, user.id, begun, cx.wall).await?
+    {
+        // Another request was first.
+        return Err(REFUSED);
     }
     let session = session(cx, begin)?;
     store::session_insert(tx, &session, hash).await?;

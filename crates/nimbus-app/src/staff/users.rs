@@ -49,6 +49,7 @@ pub struct Update {
 
 pub async fn create(app: &App, call: &Call, new: NewUser, render: Render<Invited>) -> Result<Reply> {
     call.reach(USER_MANAGERS)?;
+    call.confirmed()?;
     app.write(call, new, render, |tx, cx, new| Box::pin(create_in(tx, cx, new))).await
 }
 
@@ -142,6 +143,7 @@ pub async fn sessions(app: &App, call: &Call, id: UserId) -> Result<Vec<Session>
 /// Changes an account. Its sessions end where it may do other things now, or nothing.
 pub async fn update(app: &App, call: &Call, command: Update, render: Render<User>) -> Result<Reply> {
     call.reach(USER_MANAGERS)?;
+    call.confirmed()?;
     app.write(call, command, render, |tx, cx, command| Box::pin(update_in(tx, cx, command))).await
 }
 
@@ -220,6 +222,7 @@ fn refuse_own(cx: &Cx, user: &User, field: &str, fault: &str) -> Result<()> {
 
 pub async fn delete(app: &App, call: &Call, id: UserId, render: Render<()>) -> Result<Reply> {
     call.reach(USER_MANAGERS)?;
+    call.confirmed()?;
     app.write(call, id, render, |tx, cx, &id| {
         Box::pin(async move {
             let user = reached(tx, cx, id).await?;
@@ -240,6 +243,7 @@ pub async fn delete(app: &App, call: &Call, id: UserId, render: Render<()>) -> R
 /// Takes from an account all that opens it, and invites its owner anew.
 pub async fn reset(app: &App, call: &Call, id: UserId, render: Render<Invited>) -> Result<Reply> {
     call.reach(USER_MANAGERS)?;
+    call.confirmed()?;
     app.write(call, id, render, |tx, cx, id| Box::pin(reset_in(tx, cx, *id))).await
 }
 
@@ -278,6 +282,7 @@ async fn reset_in(tx: &mut Tx, cx: &Cx, id: UserId) -> Result<Invited> {
 /// Ends all sessions of an account.
 pub async fn sessions_revoke(app: &App, call: &Call, id: UserId, render: Render<u64>) -> Result<Reply> {
     call.reach(USER_MANAGERS)?;
+    call.confirmed()?;
     app.write(call, id, render, |tx, cx, &id| {
         Box::pin(async move {
             let user = reached(tx, cx, id).await?;

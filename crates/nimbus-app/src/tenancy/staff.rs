@@ -61,12 +61,14 @@ pub async fn partner_set_status(
     render: Render<Partner>,
 ) -> Result<Reply> {
     call.staff(ADMINISTRATORS)?;
+    call.confirmed()?;
     app.write(call, (id, status), render, |tx, cx, command| Box::pin(partner_set_status_in(tx, cx, command)))
         .await
 }
 
 pub async fn baa_record(app: &App, call: &Call, record: BaaRecord, render: Render<Baa>) -> Result<Reply> {
     call.staff(ADMINISTRATORS)?;
+    call.confirmed()?;
     app.write(call, record, render, |tx, cx, record| Box::pin(baa_record_in(tx, cx, record))).await
 }
 
@@ -93,6 +95,7 @@ pub struct BaaEnd {
 
 pub async fn baa_end(app: &App, call: &Call, end: BaaEnd, render: Render<Baa>) -> Result<Reply> {
     call.staff(ADMINISTRATORS)?;
+    call.confirmed()?;
     let command = (Some(end.partner), end.id, end.ends_on);
     app.write(call, command, render, |tx, cx, command| Box::pin(baa_end_in(tx, cx, command))).await
 }
@@ -140,6 +143,7 @@ pub async fn clinic_update(
 
 pub async fn clinic_delete(app: &App, call: &Call, id: ClinicId, render: Render<()>) -> Result<Reply> {
     call.staff(ADMINISTRATORS)?;
+    call.confirmed()?;
     let reply = app.write(call, id, render, |tx, cx, id| Box::pin(clinic_delete_in(tx, cx, id))).await?;
     app.tokens().clear();
     Ok(reply)
@@ -168,6 +172,7 @@ pub async fn key_get(app: &App, call: &Call, clinic: ClinicId, id: KeyId) -> Res
 /// Issues a key, as [`super::key_issue`] does.
 pub async fn key_issue(app: &App, call: &Call, order: KeyOrder, render: Render<IssuedKey>) -> Result<Reply> {
     call.staff_of(KEY_MANAGERS, order.clinic_id)?;
+    call.confirmed()?;
     app.write(call, order, render, |tx, cx, order| {
         Box::pin(async move {
             if order.expires_at.is_some_and(|at| at <= cx.wall) {
@@ -187,6 +192,7 @@ pub async fn key_rotate(
     render: Render<IssuedKey>,
 ) -> Result<Reply> {
     call.staff_of(KEY_MANAGERS, clinic)?;
+    call.confirmed()?;
     command.check()?;
     app.write(call, (clinic, command), render, |tx, cx, &(clinic, command)| {
         Box::pin(key_rotation::rotate_in(tx, cx, clinic, command))
@@ -202,6 +208,7 @@ pub async fn key_revoke(
     render: Render<Key>,
 ) -> Result<Reply> {
     call.staff_of(KEY_MANAGERS, clinic)?;
+    call.confirmed()?;
     app.write(call, (clinic, id), render, |tx, cx, command| Box::pin(key_revoke_in(tx, cx, command))).await
 }
 
@@ -228,5 +235,6 @@ pub async fn key_limit(
     render: Render<Key>,
 ) -> Result<Reply> {
     call.staff(ADMINISTRATORS)?;
+    call.confirmed()?;
     app.write(call, (clinic, limits), render, |tx, cx, command| Box::pin(key_limit_in(tx, cx, command))).await
 }

@@ -11,15 +11,16 @@ use nimbus_store::{
     staff::{
         Invitation, Session, User, attempt_block, attempt_clear, attempt_count, attempt_forgive,
         attempts_get, device_insert, device_known, device_seen, invitation_get, invitation_insert,
-        invitation_use, invitations_void, session_authenticate, session_end, session_insert, session_list,
-        session_rotate, session_touch, sessions_bound, sessions_end, staff_purge, user_by_email, user_close,
-        user_delete, user_get, user_insert, user_page, user_password, user_set_password, user_signed_in,
-        user_update, users_suspend_of, users_with_role,
+        invitation_use, invitations_void, recovery_code_use, recovery_codes_replace, session_authenticate,
+        session_end, session_insert, session_list, session_rotate, session_touch, sessions_bound,
+        sessions_end, staff_purge, totp_begin, totp_confirm, totp_get, totp_remove, totp_use, user_by_email,
+        user_close, user_delete, user_get, user_insert, user_page, user_password, user_set_password,
+        user_signed_in, user_update, users_suspend_of, users_with_role,
     },
     two_engines,
 };
 
-use crate::support::{after, assert_conflict, clinic, id, now};
+use crate::support::{after, assert_conflict, assert_sealed, clinic, id, now};
 
 fn user(email: &str, roles: &[Role], clinic_id: Option<ClinicId>) -> User {
     User {
@@ -197,6 +198,37 @@ async fn attempts(tx: &mut Tx) -> Result<(), Error> {
     Ok(())
 }
 
+async fn factors(tx: &mut Tx) -> Result<(), Error> {
+    let ada = user("ada@example.com", &[Role::SuperAdmin], None);
+    user_insert(tx, &ada).await?;
+    let secret = b"a secret of twenty b";
+    assert!(totp_get(tx, ada.id).await?.is_none() && !totp_use(tx, ada.id, 5).await?);
+    assert!(totp_begin(tx, ada.id, b"another, of which no code was seen").await?);
+    assert!(totp_begin(tx, ada.id, secret).await?);
+    let sql = "select totp_secret from staff_users where id = $1";
+    assert_sealed(tx, sql, ada.id.0, "a secret of twenty b").await;
+    let kept = totp_get(tx, ada.id).await?.unwrap();
+    assert_eq!((kept.secret.as_slice(), kept.confirmed_at, kept.step), (secret.as_slice(), None, 0));
+    assert!(!user_get(tx, ada.id).await?.unwrap().has_totp);
+    assert!(
+        totp_use(tx, ada.id, 5).await? && !totp_use(tx, ada.id, 5).await? && !totp_use(tx, ada.id, 4).await?
+    );
+    totp_confirm(tx, ada.id, after(1)).await?;
+    assert!(user_get(tx, ada.id).await?.unwrap().has_second_factor());
+    assert!(!totp_begin(tx, ada.id, b"one that takes its place").await?);
+
+    recovery_codes_replace(tx, ada.id, &[[1; 32], [2; 32]]).await?;
+    assert!(!recovery_code_use(tx, id(), &[1; 32], now()).await?, "somebody else's");
+    assert!(recovery_code_use(tx, ada.id, &[1; 32], now()).await?);
+    assert!(!recovery_code_use(tx, ada.id, &[1; 32], now()).await?);
+    assert_eq!(user_get(tx, ada.id).await?.unwrap().recovery_codes, 1);
+    recovery_codes_replace(tx, ada.id, &[[3; 32]]).await?;
+    assert!(!recovery_code_use(tx, ada.id, &[2; 32], now()).await?);
+    assert!(totp_remove(tx, ada.id, after(2)).await? && !totp_remove(tx, ada.id, after(2)).await?);
+    assert!(totp_get(tx, ada.id).await?.is_none());
+    Ok(())
+}
+
 two_engines! {
     async fn accounts_are_kept(db: Db) {
         db.write(|tx: &mut Tx| Box::pin(accounts(tx))).await.unwrap();
@@ -208,6 +240,10 @@ two_engines! {
 
     async fn sessions_are_found_and_ended(db: Db) {
         db.write(|tx: &mut Tx| Box::pin(sessions(tx))).await.unwrap();
+    }
+
+    async fn second_factors_are_sealed_and_good_once(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(factors(tx))).await.unwrap();
     }
 
     async fn what_was_tried_in_vain_is_counted(db: Db) {

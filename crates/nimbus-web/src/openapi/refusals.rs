@@ -198,9 +198,41 @@ fn who(facts: &Facts<'_>, all: &mut Vec<Refusal>) {
         _ if facts.needs.words.is_empty() => {}
         _ => all.push(Refusal::common("missing_role", Failure::App(Error::Forbidden))),
     }
+    if needs_step_up(&facts.id) {
+        all.push(Refusal::own("step_up_required", Failure::App(Error::StepUpRequired)));
+    }
+    if credential == Credential::OpsToken {
+        all.push(Refusal::common("second_factor_required", Failure::App(Error::SecondFactorRequired)));
+    }
     if matches!(credential, Credential::OpsToken | Credential::Session) && !facts.is_read() {
         all.push(Refusal::common("other_page", Failure::OtherPage));
     }
+}
+
+/// The operations for which a factor must have been given of late.
+fn needs_step_up(operation_id: &str) -> bool {
+    const DANGEROUS: [&str; 19] = [
+        "approvePartner",
+        "suspendPartner",
+        "recordAgreement",
+        "endAgreement",
+        "deleteClinic",
+        "createKey",
+        "rotateKey",
+        "revokeKey",
+        "limitKey",
+        "exportAudit",
+        "inviteUser",
+        "updateUser",
+        "deleteUser",
+        "resetUser",
+        "revokeUserSessions",
+        "startTotp",
+        "confirmTotp",
+        "removeTotp",
+        "makeRecoveryCodes",
+    ];
+    DANGEROUS.contains(&operation_id)
 }
 
 fn body_and_query(facts: &Facts<'_>, operation: &Value, samples: &Samples<'_>, all: &mut Vec<Refusal>) {

@@ -39,7 +39,14 @@ pub(super) fn of(operation_id: &str) -> Vec<(&'static str, Error)> {
         "revokeOwnKey" | "confineOwnKey" => vec![("key_may_more", Error::Forbidden)],
         "resetUser" => vec![("invalid_status_transition", suspended()), ("last_one", last_one())],
         "deleteUser" => vec![("last_one", last_one())],
-        "signIn" | "changePassword" => vec![("too_many_attempts", Error::TooManyAttempts(30))],
+        "startTotp" => vec![("invalid_status_transition", app_confirmed("started"))],
+        "confirmTotp" => vec![
+            ("invalid_status_transition", app_confirmed("confirmed")),
+            ("too_many_attempts", Error::TooManyAttempts(30)),
+        ],
+        "signIn" | "giveSecondFactor" | "stepUp" | "changePassword" => {
+            vec![("too_many_attempts", Error::TooManyAttempts(30))]
+        }
         "createPractitioner" => vec![("clinic_not_found", clinic_not_found("assigned_clinic"))],
         "createRefillRequest" => {
             vec![("refill_not_eligible", too_soon()), ("refill_exists", refill_exists())]
@@ -128,6 +135,10 @@ fn refill_exists() -> Error {
 
 fn replay_running() -> Error {
     running_already(ids::sample("replay").into())
+}
+
+fn app_confirmed(to: &'static str) -> Error {
+    Error::from(Refusal::transition("confirmed", to))
 }
 
 fn last_one() -> Error {

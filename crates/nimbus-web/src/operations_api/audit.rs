@@ -298,6 +298,7 @@ fn read_wanted(f: &mut Fields<'_>) -> Option<Wanted> {
         body = Lines, content_type = "application/x-ndjson")))]
 pub(crate) async fn export(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.staff(&request, AUDITORS).await?;
+    call.confirmed()?;
     let wanted = request.query(read_wanted)?;
     let export = look::export(&web.app, &call, wanted).await?;
     let body = Body::from_stream(stream::unfold(Some((web, export)), chunk));

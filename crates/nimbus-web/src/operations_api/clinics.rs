@@ -126,6 +126,7 @@ pub(crate) async fn update(State(web): State<Web>, mut request: Incoming) -> Ans
     responses((status = 200, description = "Deleted", body = Success<Nothing>)))]
 pub(crate) async fn delete(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.staff(&request, ADMINISTRATORS).await?;
+    call.confirmed()?;
     let id = request.id("id", NOUN)?;
     let render = |(): &()| envelope::written(Nothing {}, "Clinic deleted successfully");
     Ok(envelope::reply(staff::clinic_delete(&web.app, &call, id, render).await?))

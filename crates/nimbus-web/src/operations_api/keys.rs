@@ -131,6 +131,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     responses((status = 200, description = "The key, which is shown this once", body = Success<NewApiKey>)))]
 pub(crate) async fn create(State(web): State<Web>, mut request: Incoming) -> Answer {
     let (mut call, clinic) = web.staff_of_clinic(&request, KEY_MANAGERS).await?;
+    call.confirmed()?;
     let order = request.json(&mut call, |f| read_create(f, clinic)).await?;
     Ok(envelope::reply(staff::key_issue(&web.app, &call, order, render_issued).await?))
 }
@@ -158,6 +159,7 @@ pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     responses((status = 200, description = "The new key, which is shown this once", body = Success<NewApiKey>)))]
 pub(crate) async fn rotate(State(web): State<Web>, mut request: Incoming) -> Answer {
     let (mut call, clinic) = web.staff_of_clinic(&request, KEY_MANAGERS).await?;
+    call.confirmed()?;
     let key = request.id("key_id", NOUN)?;
     let command = request.json(&mut call, |f| read_rotation(f, key)).await?;
     Ok(envelope::reply(staff::key_rotate(&web.app, &call, clinic, command, render_issued).await?))
@@ -172,6 +174,7 @@ pub(crate) async fn rotate(State(web): State<Web>, mut request: Incoming) -> Ans
     responses((status = 200, description = "Revoked", body = Success<ApiKey>)))]
 pub(crate) async fn revoke(State(web): State<Web>, mut request: Incoming) -> Answer {
     let (mut call, clinic) = web.staff_of_clinic(&request, KEY_MANAGERS).await?;
+    call.confirmed()?;
     let key = request.id("key_id", NOUN)?;
     request.no_body(&mut call).await?;
     Ok(envelope::reply(staff::key_revoke(&web.app, &call, clinic, key, render).await?))
@@ -203,6 +206,7 @@ pub(crate) async fn confine(State(web): State<Web>, mut request: Incoming) -> An
     responses((status = 200, description = "The key's limits now", body = Success<KeyLimitsView>)))]
 pub(crate) async fn limit(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.staff(&request, ADMINISTRATORS).await?;
+    call.confirmed()?;
     let clinic: ClinicId = request.id("id", "Clinic")?;
     let key: KeyId = request.id("key_id", NOUN)?;
     let limits = request.json(&mut call, |f| read_limits(f, key)).await?;

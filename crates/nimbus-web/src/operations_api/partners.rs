@@ -166,6 +166,7 @@ pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
 
 async fn set_status(web: Web, mut request: Incoming, status: PartnerStatus) -> Answer {
     let mut call = web.staff(&request, ADMINISTRATORS).await?;
+    call.confirmed()?;
     let id = request.id("id", NOUN)?;
     request.no_body(&mut call).await?;
     Ok(envelope::reply(staff::partner_set_status(&web.app, &call, id, status, render).await?))
@@ -209,6 +210,7 @@ pub(crate) async fn list_baas(State(web): State<Web>, request: Incoming) -> Answ
     responses((status = 200, description = "On record", body = Success<BaaView>)))]
 pub(crate) async fn record_baa(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.staff(&request, ADMINISTRATORS).await?;
+    call.confirmed()?;
     let partner = request.id("id", NOUN)?;
     let record = request.json(&mut call, |f| read_baa(f, partner)).await?;
     Ok(envelope::reply(staff::baa_record(&web.app, &call, record, render_baa).await?))
@@ -223,6 +225,7 @@ pub(crate) async fn record_baa(State(web): State<Web>, mut request: Incoming) ->
     responses((status = 200, description = "The agreement as it is now", body = Success<BaaView>)))]
 pub(crate) async fn end_baa(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.staff(&request, ADMINISTRATORS).await?;
+    call.confirmed()?;
     let (partner, id) = (request.id("id", NOUN)?, request.id("baa_id", NOUN_OF_BAA)?);
     let ends_on = request.json(&mut call, read_end).await?;
     let end = BaaEnd { partner, id, ends_on };

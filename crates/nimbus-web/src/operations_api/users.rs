@@ -107,6 +107,7 @@ pub(crate) async fn list(State(web): State<Web>, request: Incoming) -> Answer {
     responses((status = 200, description = "The account, and what it is opened with", body = Success<InvitedUser>)))]
 pub(crate) async fn create(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.staff_reaching(&request, USER_MANAGERS).await?;
+    call.confirmed()?;
     let new = request.json(&mut call, read_create).await?;
     Ok(envelope::reply(users::create(&web.app, &call, new, render_invited).await?))
 }
@@ -129,6 +130,7 @@ pub(crate) async fn show(State(web): State<Web>, request: Incoming) -> Answer {
     responses((status = 200, description = "The account as it is now", body = Success<StaffUser>)))]
 pub(crate) async fn update(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.staff_reaching(&request, USER_MANAGERS).await?;
+    call.confirmed()?;
     let id = request.id("id", NOUN)?;
     let command = request.json(&mut call, |f| read_update(f, id)).await?;
     Ok(patched(users::update(&web.app, &call, command, render_user).await?))
@@ -142,6 +144,7 @@ pub(crate) async fn update(State(web): State<Web>, mut request: Incoming) -> Ans
     responses((status = 200, description = "Deleted", body = Success<Nothing>)))]
 pub(crate) async fn delete(State(web): State<Web>, request: Incoming) -> Answer {
     let call = web.staff_reaching(&request, USER_MANAGERS).await?;
+    call.confirmed()?;
     let id = request.id("id", NOUN)?;
     let render = |(): &()| envelope::written(Nothing {}, "User deleted successfully");
     Ok(envelope::reply(users::delete(&web.app, &call, id, render).await?))
@@ -154,6 +157,7 @@ pub(crate) async fn delete(State(web): State<Web>, request: Incoming) -> Answer 
     responses((status = 200, description = "The account, and what it is opened with", body = Success<InvitedUser>)))]
 pub(crate) async fn reset(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.staff_reaching(&request, USER_MANAGERS).await?;
+    call.confirmed()?;
     let id = request.id("id", NOUN)?;
     request.no_body(&mut call).await?;
     Ok(envelope::reply(users::reset(&web.app, &call, id, render_invited).await?))
@@ -177,6 +181,7 @@ pub(crate) async fn sessions(State(web): State<Web>, request: Incoming) -> Answe
     responses((status = 200, description = "Ended", body = Success<SessionsEnded>)))]
 pub(crate) async fn revoke_sessions(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.staff_reaching(&request, USER_MANAGERS).await?;
+    call.confirmed()?;
     let id = request.id("id", NOUN)?;
     request.no_body(&mut call).await?;
     Ok(envelope::reply(users::sessions_revoke(&web.app, &call, id, render_ended).await?))

@@ -111,12 +111,12 @@ fn retention(args: &SettingsArgs, file: &File) -> Result<Ages, Failure> {
 }
 
 /// How long staff stay signed in.
-fn staff(args: &SettingsArgs, file: &File) -> Result<StaffSettings, Failure> {
+fn staff(args: &SettingsArgs, file: &File, environment: Environment) -> Result<StaffSettings, Failure> {
     let idle_minutes = args.staff_idle_minutes.or(file.staff_idle_minutes).unwrap_or(IDLE_MINUTES);
     if !(1..=LONGEST_IDLE_MINUTES).contains(&idle_minutes) {
         return Err(format!("staff_idle_minutes must be 1 to {LONGEST_IDLE_MINUTES}").into());
     }
-    Ok(StaffSettings { idle_minutes })
+    Ok(StaffSettings { idle_minutes, needs_second_factor: environment == Environment::Production })
 }
 
 /// The published names, but for those that are set.
@@ -160,15 +160,15 @@ impl Settings {
         };
         let (shipping, transport) = (args.shipping.or(shipping), args.transport.or(transport));
         let (brand, pharmacy) = (brand(args, &file), pharmacy(args, &file));
-        let (retention, staff) = (retention(args, &file)?, staff(args, &file)?);
+        let retention = retention(args, &file)?;
         let names_sandbox = args.sandbox_host.as_ref().or(file.sandbox_host.as_ref());
         let names_sandbox = names_sandbox.is_some_and(|host| !host.is_empty());
-        let environment = args.environment.clone().or(file.environment);
+        let environment = args.environment.clone().or(file.environment.clone());
         let environment = match environment.as_deref() {
             None => Environment::Sandbox,
             Some(text) => Environment::parse(text).ok_or("environment must be sandbox or production")?,
         };
-        let rates = Rates::of(environment);
+        let (rates, staff) = (Rates::of(environment), staff(args, &file, environment)?);
         let log_format = args.log_format.clone().or(file.log_format);
         Ok(Self {
             environment,

@@ -31,7 +31,8 @@ enum Needs {
     Nothing,
     Key(Vec<Scope>),
     Staff(Vec<Role>),
-    Session,
+    /// A session, of one of these roles; of any, if there are none.
+    Session(Vec<Role>),
     /// What is sent says who it is.
     SignIn,
     FeedSecret,
@@ -58,7 +59,9 @@ impl Needs {
                 "OpsToken" => {
                     Self::Staff(words(list).iter().map(|w| Role::parse(w).expect("a role")).collect())
                 }
-                "StaffSession" => Self::Session,
+                "StaffSession" => {
+                    Self::Session(words(list).iter().map(|w| Role::parse(w).expect("a role")).collect())
+                }
                 "FeedSecret" => Self::FeedSecret,
                 "OnboardingToken" => Self::OnboardingToken,
                 "CarrierSignature" => Self::CarrierSignature,
@@ -370,25 +373,27 @@ impl Matrix {
             }
         }
         let own_page = self.server.url();
-        let sessions: Vec<(Role, String)> =
-            self.useful.browsers.iter().map(|(role, of)| (*role, of.cookie().expect("cookies"))).collect();
-        for (role, cookie) in sessions {
+        let cookie_of = |(role, of): &(Role, Browser)| (*role, of.cookie().expect("cookies"));
+        let sessions: Vec<(Role, String)> = self.useful.browsers.iter().map(cookie_of).collect();
+        for (role, cookie) in &sessions {
+            let what = format!("a session, {role}");
             let by_cookie = [("cookie", cookie.as_str()), ("origin", &own_page)];
-            match roles.contains(&role) {
-                true => self.let_in(operation, &format!("a session, {role}"), &by_cookie),
-                false => self.forbidden(operation, &format!("a session, {role}"), &by_cookie),
+            match roles.contains(role) {
+                true => self.let_in(operation, &what, &by_cookie),
+                false => self.forbidden(operation, &what, &by_cookie),
             }
-            let other_page = [("cookie", cookie.as_str()), ("origin", "https://evil.example")];
-            if operation.method != Method::GET {
-                self.forbidden(operation, "a page of another host", &other_page);
-            }
-            let spoilt = format!("{cookie}x");
-            self.unauthorized(
-                operation,
-                "a cookie that was changed",
-                &[("cookie", &spoilt), ("origin", &own_page)],
-            );
         }
+        let (_, cookie) = &sessions[0];
+        if operation.method != Method::GET {
+            let other_page = [("cookie", cookie.as_str()), ("origin", "https://evil.example")];
+            self.forbidden(operation, "a page of another host", &other_page);
+        }
+        let spoilt = cookie.replace("nimbus_session=", "nimbus_session=x");
+        self.unauthorized(
+            operation,
+            "a cookie that was changed",
+            &[("cookie", &spoilt), ("origin", &own_page)],
+        );
         if roles.contains(&Role::ClinicAdmin) && operation.template.contains("/clinics/{id}") {
             let bearer = format!("Bearer {}", self.useful.other_admin);
             for path in [self.world.path(operation), unknown_ids(operation, &self.world)] {
@@ -400,7 +405,7 @@ impl Matrix {
     }
 
     /// For accounts: a token has none, and each role may.
-    fn needs_session(&mut self, operation: &Operation) {
+    fn needs_session(&mut self, operation: &Operation, roles: &[Role]) {
         for (what, token) in &self.useless.tokens {
             self.unauthorized(operation, what, &[("authorization", &format!("Bearer {token}"))]);
         }
@@ -422,11 +427,12 @@ impl Matrix {
                 let other_page = [("cookie", cookie.as_str()), ("origin", "https://evil.example")];
                 self.forbidden(operation, "a page of another host", &other_page);
             }
-            self.let_in(
-                operation,
-                &format!("a session, {role}"),
-                &[("cookie", &cookie), ("origin", &own_page)],
-            );
+            let what = format!("a session, {role}");
+            let by_cookie = [("cookie", cookie.as_str()), ("origin", &own_page)];
+            match roles.is_empty() || roles.contains(&role) {
+                true => self.let_in(operation, &what, &by_cookie),
+                false => self.forbidden(operation, &what, &by_cookie),
+            }
             self.useful.browsers[at].1.sign_in(&email, PASSWORD).data();
         }
     }
@@ -490,7 +496,7 @@ fn every_route_lets_in_whom_its_document_names_and_nobody_else() {
             }
             Needs::Key(scopes) => matrix.needs_key(&operation, scopes),
             Needs::Staff(roles) => matrix.needs_staff(&operation, roles),
-            Needs::Session => matrix.needs_session(&operation),
+            Needs::Session(roles) => matrix.needs_session(&operation, roles),
             Needs::SignIn => matrix.needs_sign_in(&operation),
             Needs::FeedSecret => matrix.needs_secret(&operation, &[("x-pharmetika-secret", FEED_SECRET)]),
             Needs::OnboardingToken => {
@@ -524,7 +530,7 @@ fn surfaces_ask_for_their_own_credential() {
             Some("pharmacy" | "admin" | "sandbox" | "operations.json") => {
                 matches!(operation.needs, Needs::Staff(_))
             }
-            Some("staff") => matches!(operation.needs, Needs::Session | Needs::SignIn),
+            Some("staff") => matches!(operation.needs, Needs::Session(_) | Needs::SignIn | Needs::Staff(_)),
             Some("pharmetika") => operation.needs == Needs::FeedSecret,
             Some("rpa") => operation.needs == Needs::OnboardingToken,
             Some("carriers") => operation.needs == Needs::CarrierSignature,

@@ -2,6 +2,7 @@
 //! `Idempotency-Key`: cookies and secrets go with them.
 
 pub mod account;
+pub mod factors;
 pub mod session;
 pub mod types;
 

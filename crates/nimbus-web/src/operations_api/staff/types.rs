@@ -160,6 +160,9 @@ pub struct CurrentSession {
     pub idle_ends_at: Time,
     /// Until when what is dangerous needs no factor again.
     pub confirmed_until: Time,
+    /// Whether a second factor must be set up before anything else: in production each account has one.
+    #[schema(example = false)]
+    pub must_enrol: bool,
     /// The account's second factors.
     #[schema(value_type = Vec<words::SecondFactor>)]
     pub second_factor: Vec<&'static str>,
@@ -175,6 +178,7 @@ impl From<&Current> for CurrentSession {
             session: SessionView::from(&current.session),
             idle_ends_at: Time(current.idle_ends_at),
             confirmed_until: Time(confirmed_until),
+            must_enrol: current.must_enrol,
             second_factor: factors(&current.user),
             recovery_codes: current.user.recovery_codes,
         }

@@ -3,6 +3,7 @@
 mod accounts;
 mod administration;
 mod attempts;
+mod factors;
 mod sessions;
 
 use nimbus_store::{
