@@ -7,6 +7,7 @@ use nimbus_core::{
     staff::CONFIRMED_MINUTES,
     time::Ts,
 };
+use nimbus_store::staff::BreakGlass;
 use uuid::Uuid;
 
 use crate::{
@@ -37,6 +38,8 @@ pub struct StaffActor {
     pub roles: Vec<Role>,
     /// The one clinic that it reaches, if it is bound to one.
     pub clinic_id: Option<ClinicId>,
+    /// What it reads although its roles do not: see [`crate::staff::glass`].
+    pub glass: Option<BreakGlass>,
 }
 
 /// What staff call with.
@@ -163,6 +166,29 @@ impl Call {
         }
     }
 
+    /// For a read that asks for one of the roles: who has broken the glass has a pharmacist's, where their own do not do.
+    /// What comes of it is on record with the reason, and of no other clinic than they have asked for.
+    pub fn through_glass(mut self, roles: &[Role]) -> Self {
+        if let Actor::Staff(staff) = &mut self.actor {
+            let suffices = staff.roles.iter().any(|role| roles.contains(role));
+            match &staff.glass {
+                Some(_) if !suffices && roles.contains(&Role::Pharmacist) => {
+                    staff.roles.push(Role::Pharmacist)
+                }
+                _ => staff.glass = None,
+            }
+        }
+        self
+    }
+
+    /// The access by which the call reads what its own roles do not.
+    pub(crate) fn glass(&self) -> Option<&BreakGlass> {
+        match &self.actor {
+            Actor::Staff(staff) if staff.roles.contains(&Role::Pharmacist) => staff.glass.as_ref(),
+            _ => None,
+        }
+    }
+
     /// For what is dangerous: through a session, a factor must have been given of late. Machines have none.
     pub fn confirmed(&self) -> Result<()> {
         match self.session() {
@@ -232,6 +258,10 @@ pub const OVERSEERS: &[Role] = &[Role::SuperAdmin, Role::Support];
 pub const KEY_READERS: &[Role] = &[Role::SuperAdmin, Role::Support, Role::ClinicAdmin];
 /// The roles that issue the keys of a clinic, rotate and revoke them.
 pub const KEY_MANAGERS: &[Role] = &[Role::SuperAdmin, Role::ClinicAdmin];
+/// The roles that may break the glass: they have no access to patient data otherwise.
+pub const BREAKERS: &[Role] = &[Role::SuperAdmin, Role::Support, Role::Auditor];
+/// The roles that see who has broken the glass, and why.
+pub const GLASS_READERS: &[Role] = &[Role::SuperAdmin, Role::Auditor];
 /// The roles that manage the accounts of staff.
 pub const USER_MANAGERS: &[Role] = &[Role::SuperAdmin, Role::ClinicAdmin];
 /// The roles that read the audit log.

@@ -210,5 +210,5 @@ pub async fn authenticate_staff(app: &App, presented: &str, address: IpAddr) -> 
         }
     };
     let credential = StaffCredential::Token(token.id);
-    Ok(StaffActor { credential, roles: token.roles.clone(), clinic_id: token.clinic_id })
+    Ok(StaffActor { credential, roles: token.roles.clone(), clinic_id: token.clinic_id, glass: None })
 }

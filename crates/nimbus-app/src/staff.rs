@@ -2,6 +2,7 @@
 
 mod attempts;
 pub mod factors;
+pub mod glass;
 pub mod invitations;
 pub(crate) mod passwords;
 pub mod sessions;

@@ -443,7 +443,7 @@ impl App {
         T: Send + 'static,
     {
         let found = self.db().read(reading(self, call, command, job)).await;
-        self.recorded(self.told(call, found).await?).await
+        self.recorded(call, self.told(call, found).await?).await
     }
 
     /// As [`App::read`], of one record by its key: see [`nimbus_store::Db::look_up`].
@@ -458,7 +458,7 @@ impl App {
         T: Send + 'static,
     {
         let found = self.db().look_up(reading(self, call, command, job)).await;
-        self.recorded(self.told(call, found).await?).await
+        self.recorded(call, self.told(call, found).await?).await
     }
 
     /// Puts on record that a call met a value that was altered, which is why it fails.
@@ -471,7 +471,17 @@ impl App {
         result
     }
 
-    async fn recorded<T>(&self, (found, entries): (T, Vec<AuditEntry>)) -> Result<T> {
+    async fn recorded<T>(&self, call: &Call, (found, mut entries): (T, Vec<AuditEntry>)) -> Result<T> {
+        if let Some(glass) = call.glass() {
+            let is_beyond =
+                |entry: &AuditEntry| glass.clinic_id.is_some() && entry.clinic_id != glass.clinic_id;
+            if entries.iter().any(is_beyond) {
+                return Err(Error::Forbidden);
+            }
+            let id = Some(glass.id.0);
+            entries.push(Cx::new(self, call).audit(glass.clinic_id, "break_glass.use", "break_glass", id));
+            entries.iter_mut().for_each(|entry| entry.reason = Some(glass.reason.clone()));
+        }
         audit_append(self.db(), &entries).await?;
         Ok(found)
     }

@@ -3,6 +3,7 @@
 mod attempts;
 mod devices;
 mod factors;
+mod glass;
 mod invitations;
 mod sessions;
 mod users;
@@ -12,6 +13,9 @@ pub use devices::{device_insert, device_known, device_seen};
 pub use factors::{
     TotpSecret, recovery_code_use, recovery_codes_replace, totp_begin, totp_confirm, totp_get, totp_remove,
     totp_use,
+};
+pub use glass::{
+    BreakGlass, break_glass_active, break_glass_count, break_glass_end, break_glass_insert, break_glass_page,
 };
 pub use invitations::{Invitation, invitation_get, invitation_insert, invitation_use, invitations_void};
 pub use sessions::{

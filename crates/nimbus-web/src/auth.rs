@@ -73,7 +73,7 @@ impl Web {
 
     /// Staff with one of the roles.
     pub(crate) async fn staff(&self, request: &Incoming, roles: &[Role]) -> Result<Call, Failure> {
-        let call = self.any_staff(request).await?;
+        let call = self.any_staff(request).await?.through_glass(roles);
         call.staff(roles)?;
         Ok(call)
     }

@@ -50,10 +50,13 @@ impl Web {
             self.forget_session(request);
         }
         let call = self.admitted(request, found.map(Actor::Staff), wanted)?;
-        if by_session(&call) && !is_safe(&request.parts.method) {
+        if is_safe(&request.parts.method) {
+            return Ok(call);
+        }
+        if by_session(&call) {
             self.of_own_page(headers)?;
         }
-        Ok(call)
+        Ok(reading_nothing(call))
     }
 
     /// Has the browser forget a cookie that is good for nothing.
@@ -126,6 +129,14 @@ fn is_host(origin: &str, headers: &HeaderMap) -> bool {
 
 fn by_session(call: &Call) -> bool {
     matches!(&call.actor, Actor::Staff(staff) if matches!(staff.credential, StaffCredential::Session(_)))
+}
+
+/// What is open to be read for a while is not open to be changed.
+fn reading_nothing(mut call: Call) -> Call {
+    if let Actor::Staff(staff) = &mut call.actor {
+        staff.glass = None;
+    }
+    call
 }
 
 fn is_safe(method: &Method) -> bool {

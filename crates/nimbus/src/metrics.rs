@@ -14,6 +14,7 @@ use nimbus_app::{
     ledger::{self, Checked},
     operations::{self, BUCKETS_MS, Class, Ending, Metrics, Standing, Waiting, Way},
     retention,
+    staff::glass,
 };
 use nimbus_core::time::Ts;
 use nimbus_web::{Certificates, Counts, Transport};
@@ -47,6 +48,7 @@ async fn metrics(State(told): State<Told>) -> Result<String, StatusCode> {
     let waiting = operations::waiting(app).await.map_err(unavailable)?;
     let retention = retention::last_run(app).await.map_err(unavailable)?;
     let chain = audit::standing(app).await.map_err(unavailable)?;
+    let broken = glass::active(app).await.map_err(unavailable)?;
     let mut text = Text::default();
     text.ledger(&checked);
     text.chain(&chain, wall());
@@ -57,6 +59,9 @@ async fn metrics(State(told): State<Told>) -> Result<String, StatusCode> {
     text.sample(name, &[], retention.map_or(0, |at| at.seconds()));
     text.family("nimbus_event_readers", "gauge", "Requests that wait for events, or stream them.");
     text.sample("nimbus_event_readers", &[], app.news().waiting());
+    let name = "nimbus_break_glass_active";
+    text.family(name, "gauge", "Accounts that read patient data for a reason and a while.");
+    text.sample(name, &[], broken);
     text.transport(&told);
     Ok(text.0)
 }

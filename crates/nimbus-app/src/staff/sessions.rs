@@ -9,7 +9,7 @@ use nimbus_core::{
 };
 use nimbus_store::{
     Tx,
-    staff::{self as store, Session, SessionUser, User},
+    staff::{self as store, BreakGlass, Session, SessionUser, User},
 };
 use zeroize::Zeroizing;
 
@@ -17,6 +17,7 @@ use super::{
     NO_SESSION, NO_USER,
     attempts::{self, Counted, Place},
     audited, audited_of,
+    glass::may_break,
     passwords::Verdict,
     sign_in::REFUSED,
     token,
@@ -46,7 +47,16 @@ pub async fn authenticate(app: &App, cookie: &str, address: IpAddr) -> Result<St
         must_enrol: app.config().staff.needs_second_factor && !user.has_second_factor(),
         hash: credentials::hash(cookie),
     });
-    Ok(StaffActor { credential, roles: user.roles, clinic_id: user.clinic_id })
+    let glass = if may_break(&user.roles) { glass_of(app, user.id).await? } else { None };
+    Ok(StaffActor { credential, roles: user.roles, clinic_id: user.clinic_id, glass })
+}
+
+async fn glass_of(app: &App, user: UserId) -> Result<Option<BreakGlass>> {
+    let now = wall();
+    let found = app.db().look_up(move |tx| {
+        Box::pin(async move { store::break_glass_active(tx, user, now).await.map_err(Error::from) })
+    });
+    found.await
 }
 
 /// The session of a cookie, if it is in force and so far.

@@ -164,7 +164,7 @@ pub(super) async fn start(app: &App, call: &Call, begin: Begin) -> Result<Signed
 /// The call as it is made by whoever has this session.
 pub(super) fn as_user(call: &Call, user: &User, session: SessionOf) -> Call {
     let (roles, clinic_id) = (user.roles.clone(), user.clinic_id);
-    let actor = StaffActor { credential: StaffCredential::Session(session), roles, clinic_id };
+    let actor = StaffActor { credential: StaffCredential::Session(session), roles, clinic_id, glass: None };
     Call { actor: Actor::Staff(actor), ..call.clone() }
 }
 

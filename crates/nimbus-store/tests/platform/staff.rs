@@ -9,8 +9,9 @@ use nimbus_store::{
     Db, Error, Tx,
     page::Page,
     staff::{
-        Invitation, Session, User, attempt_block, attempt_clear, attempt_count, attempt_forgive,
-        attempts_get, device_insert, device_known, device_seen, invitation_get, invitation_insert,
+        BreakGlass, Invitation, Session, User, attempt_block, attempt_clear, attempt_count, attempt_forgive,
+        attempts_get, break_glass_active, break_glass_count, break_glass_end, break_glass_insert,
+        break_glass_page, device_insert, device_known, device_seen, invitation_get, invitation_insert,
         invitation_use, invitations_void, recovery_code_use, recovery_codes_replace, session_authenticate,
         session_end, session_insert, session_list, session_rotate, session_touch, sessions_bound,
         sessions_end, staff_purge, totp_begin, totp_confirm, totp_get, totp_remove, totp_use, user_by_email,
@@ -229,6 +230,33 @@ async fn factors(tx: &mut Tx) -> Result<(), Error> {
     Ok(())
 }
 
+async fn glass(tx: &mut Tx) -> Result<(), Error> {
+    let (here, ada) = (clinic(tx).await?, user("ada@example.com", &[Role::SuperAdmin], None));
+    user_insert(tx, &ada).await?;
+    let glass = BreakGlass {
+        id: id(),
+        user_id: ada.id,
+        clinic_id: Some(here),
+        reason: "A wrong label was reported".to_owned(),
+        created_at: now(),
+        expires_at: after(60),
+        ended_at: None,
+    };
+    break_glass_insert(tx, &glass).await?;
+    assert_eq!(break_glass_active(tx, ada.id, after(59)).await?.as_ref(), Some(&glass));
+    assert_eq!(break_glass_active(tx, ada.id, after(60)).await?, None);
+    assert_eq!(break_glass_active(tx, id(), now()).await?, None);
+    assert_eq!([break_glass_count(tx, now()).await?, break_glass_count(tx, after(60)).await?], [1, 0]);
+    assert_eq!(
+        [break_glass_end(tx, ada.id, after(5)).await?, break_glass_end(tx, ada.id, after(5)).await?],
+        [1, 0]
+    );
+    assert_eq!(break_glass_active(tx, ada.id, after(6)).await?, None);
+    let ended = BreakGlass { ended_at: Some(after(5)), ..glass };
+    assert_eq!(break_glass_page(tx, &Page::default()).await?.items, [ended]);
+    Ok(())
+}
+
 two_engines! {
     async fn accounts_are_kept(db: Db) {
         db.write(|tx: &mut Tx| Box::pin(accounts(tx))).await.unwrap();
@@ -244,6 +272,10 @@ two_engines! {
 
     async fn second_factors_are_sealed_and_good_once(db: Db) {
         db.write(|tx: &mut Tx| Box::pin(factors(tx))).await.unwrap();
+    }
+
+    async fn broken_glass_is_kept(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(glass(tx))).await.unwrap();
     }
 
     async fn what_was_tried_in_vain_is_counted(db: Db) {

@@ -1,9 +1,9 @@
 //! The ids of examples: for each kind of resource one, the same wherever a document names it.
 
 use nimbus_core::ids::{
-    BaaId, ClinicId, DeliveryId, EndpointId, EventId, HoldId, KeyId, LicenseId, LineId, LotId, MoveId,
-    NoticeId, OrderId, PartnerId, PatientId, PractitionerId, PrescriptionId, RefillId, ReplayId, SessionId,
-    ShipmentId, UserId, base62,
+    BaaId, BreakGlassId, ClinicId, DeliveryId, EndpointId, EventId, HoldId, KeyId, LicenseId, LineId, LotId,
+    MoveId, NoticeId, OrderId, PartnerId, PatientId, PractitionerId, PrescriptionId, RefillId, ReplayId,
+    SessionId, ShipmentId, UserId, base62,
 };
 use uuid::Uuid;
 
@@ -37,6 +37,7 @@ const KINDS: &[(&[&str], &str)] = &[
     (&["successor"], KeyId::PREFIX),
     (&["user", "users"], UserId::PREFIX),
     (&["session", "sessions"], SessionId::PREFIX),
+    (&["break_glass"], BreakGlassId::PREFIX),
 ];
 
 fn kind(noun: &str) -> Option<(usize, &'static str)> {

@@ -201,7 +201,7 @@ fn who(facts: &Facts<'_>, all: &mut Vec<Refusal>) {
     if needs_step_up(&facts.id) {
         all.push(Refusal::own("step_up_required", Failure::App(Error::StepUpRequired)));
     }
-    if credential == Credential::OpsToken {
+    if credential == Credential::OpsToken || facts.id == "breakGlass" {
         all.push(Refusal::common("second_factor_required", Failure::App(Error::SecondFactorRequired)));
     }
     if matches!(credential, Credential::OpsToken | Credential::Session) && !facts.is_read() {
@@ -211,7 +211,7 @@ fn who(facts: &Facts<'_>, all: &mut Vec<Refusal>) {
 
 /// The operations for which a factor must have been given of late.
 fn needs_step_up(operation_id: &str) -> bool {
-    const DANGEROUS: [&str; 19] = [
+    const DANGEROUS: [&str; 20] = [
         "approvePartner",
         "suspendPartner",
         "recordAgreement",
@@ -231,6 +231,7 @@ fn needs_step_up(operation_id: &str) -> bool {
         "confirmTotp",
         "removeTotp",
         "makeRecoveryCodes",
+        "breakGlass",
     ];
     DANGEROUS.contains(&operation_id)
 }

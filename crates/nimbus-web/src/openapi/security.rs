@@ -66,7 +66,10 @@ impl Needs {
             (Some(Credential::ApiKey), true) => "Any API key.".to_owned(),
             (Some(Credential::OpsToken), false) => format!("Role: {}.", words.join(" or ")),
             (Some(Credential::OpsToken), true) => "Any operations token or session.".to_owned(),
-            (Some(Credential::Session), _) => "For whoever has signed in.".to_owned(),
+            (Some(Credential::Session), true) => "For whoever has signed in.".to_owned(),
+            (Some(Credential::Session), false) => {
+                format!("For whoever has signed in. Role: {}.", words.join(" or "))
+            }
             (Some(Credential::SignIn), _) => "Needs no credential but what is sent.".to_owned(),
             (Some(Credential::FeedSecret), _) => "For the pharmacy system.".to_owned(),
             (Some(Credential::OnboardingToken), _) => "For the onboarding robot.".to_owned(),

@@ -119,6 +119,7 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(staff::factors::start_totp, staff::factors::remove_totp))
         .routes(routes!(staff::factors::confirm_totp))
         .routes(routes!(staff::factors::make_recovery_codes))
+        .routes(routes!(staff::glass::begin, staff::glass::end, staff::glass::list))
         .routes(routes!(staff::account::change_password))
         .routes(routes!(staff::account::accept))
         .routes(routes!(users::list, users::create))

@@ -283,7 +283,8 @@ impl Matrix {
         let reply = self.send(operation, &self.world.path(operation), headers);
         let refused = matches!(reply.status, 401 | 403 | 404 | 405) || reply.status >= 500;
         assert!(!refused, "{} with {what}: {} {}", operation.name, reply.status, reply.body);
-        if operation.method == Method::DELETE {
+        let is_own = matches!(operation.needs, Needs::Session(_));
+        if operation.method == Method::DELETE && !is_own {
             self.webhooks += 1;
             (self.world.webhook, self.world.delivery) =
                 webhook(&self.server, &self.world.seed, self.webhooks);

@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod factors;
+pub mod glass;
 pub mod session;
 pub mod types;
 

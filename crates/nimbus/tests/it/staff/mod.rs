@@ -4,6 +4,7 @@ mod accounts;
 mod administration;
 mod attempts;
 mod factors;
+mod glass;
 mod sessions;
 
 use nimbus_store::{
