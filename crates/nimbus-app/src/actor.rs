@@ -181,11 +181,19 @@ impl Call {
         self
     }
 
+    /// The call by its own roles alone.
+    pub fn without_glass(mut self) -> Self {
+        if let Actor::Staff(staff) = &mut self.actor {
+            staff.glass = None;
+        }
+        self
+    }
+
     /// The access by which the call reads what its own roles do not.
     pub(crate) fn glass(&self) -> Option<&BreakGlass> {
         match &self.actor {
-            Actor::Staff(staff) if staff.roles.contains(&Role::Pharmacist) => staff.glass.as_ref(),
-            _ => None,
+            Actor::Staff(staff) => staff.glass.as_ref(),
+            Actor::Partner(_) | Actor::System(_) => None,
         }
     }
 

@@ -28,7 +28,7 @@ impl Web {
 
     /// Whoever has signed in. An operations token has no account.
     pub(crate) async fn session(&self, request: &Incoming) -> Result<Call, Failure> {
-        let call = self.staff_by(request, Credential::Session).await?;
+        let call = self.staff_by(request, Credential::Session).await?.without_glass();
         call.session()?;
         Ok(call)
     }
@@ -56,7 +56,8 @@ impl Web {
         if by_session(&call) {
             self.of_own_page(headers)?;
         }
-        Ok(reading_nothing(call))
+        // What is open to be read for a while is not open to be changed.
+        Ok(call.without_glass())
     }
 
     /// Has the browser forget a cookie that is good for nothing.
@@ -129,14 +130,6 @@ fn is_host(origin: &str, headers: &HeaderMap) -> bool {
 
 fn by_session(call: &Call) -> bool {
     matches!(&call.actor, Actor::Staff(staff) if matches!(staff.credential, StaffCredential::Session(_)))
-}
-
-/// What is open to be read for a while is not open to be changed.
-fn reading_nothing(mut call: Call) -> Call {
-    if let Actor::Staff(staff) = &mut call.actor {
-        staff.glass = None;
-    }
-    call
 }
 
 fn is_safe(method: &Method) -> bool {

@@ -30,7 +30,7 @@ pub(crate) const SETTABLE: &[UserState] = &[UserState::Active, UserState::Suspen
 #[derive(ToSchema)]
 pub struct StaffUserCreate {
     /// What they sign in with, in any letter case.
-    #[schema(max_length = 254, example = "jane.okafor@example.com")]
+    #[schema(format = Email, max_length = 254, example = "jane.okafor@example.com")]
     pub email: String,
     #[schema(min_length = 1, max_length = 100, example = "Jane Okafor")]
     pub name: String,

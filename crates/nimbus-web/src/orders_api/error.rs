@@ -198,6 +198,7 @@ mod tests {
     const NOT_HERE: &[&str] = &["clinic_id", "hold_id", "medication_request_id", "medication_request_ids"];
     /// Words of the other modules that name no field: reasons of refusals, and what stands beside them.
     const NO_FIELDS: &[&str] = &[
+        "break_glass",
         "cancellation_requested",
         "cursor_expired",
         "event_expired",
