@@ -1,6 +1,7 @@
 //! The audit log that can be proved: one worker of all processes links its rows into a chain as they are committed, signs
 //! what the chain is, and compares the log with it all the time.
 
+pub mod disclosures;
 pub mod export;
 pub mod file;
 pub mod look;

@@ -159,9 +159,10 @@ pub async fn list(app: &App, call: &Call, list: List) -> Result<Slice<Followed>>
             let ids: Vec<OrderId> = found.items.iter().map(|order| order.id).collect();
             let parcels = shipments::shipments_of_orders(tx, clinic, &ids).await?;
             found.leave_out(&parcels.unreadable, |order| order.id.0);
+            let shown = found.items.iter().map(|order| (order.clinic_id, order.patient_id));
+            let audit = cx.audit_list(Some(clinic), "order.list", "order", shown);
             let found = found.map(|order| Followed::new(order, &parcels.shipments));
-            let audit = cx.audit(Some(clinic), "order.list", "order", None);
-            Ok((found, vec![audit]))
+            Ok((found, audit))
         })
     })
     .await

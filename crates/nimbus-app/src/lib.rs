@@ -47,6 +47,7 @@ pub mod pharmacy_feed;
 pub mod practitioners;
 pub mod prescription_refills;
 pub mod prescriptions;
+mod record;
 pub mod refill_thresholds;
 pub mod refills;
 pub mod replays;

@@ -379,7 +379,9 @@ pub async fn list(app: &App, call: &Call, list: List) -> Result<Slice<Order>> {
         Box::pin(async move {
             let clinic = cx.call.partner(Scope::OrdersRead)?.clinic_id;
             let found = store::order_list(tx, clinic, list.status, list.patient, &list.page).await?;
-            Ok((found, vec![cx.audit(Some(clinic), "order.list", "order", None)]))
+            let shown = found.items.iter().map(|order| (order.clinic_id, order.patient_id));
+            let audit = cx.audit_list(Some(clinic), "order.list", "order", shown);
+            Ok((found, audit))
         })
     })
     .await

@@ -158,9 +158,8 @@ pub async fn list(app: &App, call: &Call, list: List) -> Result<Slice<Seen<Patie
             let identity =
                 list.identity.as_ref().map(|who| identity(&who.first_name, &who.last_name, who.dob));
             let found = store::patient_list(tx, clinic, list.status, identity.as_deref(), &list.page).await?;
-            let read =
-                |patient: &Patient| cx.audit(Some(clinic), "patient.list", "patient", Some(patient.id.0));
-            let audit = found.items.iter().map(read).collect();
+            let shown = found.items.iter().map(|patient| (patient.clinic_id, patient.id));
+            let audit = cx.audit_list(Some(clinic), "patient.list", "patient", shown);
             Ok((people::seen_page(tx, clinic, found, |found| found.id.0).await?, audit))
         })
     })

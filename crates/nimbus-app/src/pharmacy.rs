@@ -57,7 +57,9 @@ pub async fn queue(app: &App, call: &Call, queue: Queue) -> Result<Slice<Order>>
             let page = &Page { created_until: until, ..page.clone() };
             let found =
                 store::order_queue(tx, *clinic, *status, *hold, *refrigerated, *controlled, page).await?;
-            Ok((found, vec![cx.audit(*clinic, "order.queue", "order", None)]))
+            let shown = found.items.iter().map(|order| (order.clinic_id, order.patient_id));
+            let audit = cx.audit_list(*clinic, "order.queue", "order", shown);
+            Ok((found, audit))
         })
     })
     .await

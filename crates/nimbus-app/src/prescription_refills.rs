@@ -187,8 +187,9 @@ pub async fn list(app: &App, call: &Call, list: List) -> Result<Slice<Planned>> 
             let clinic = cx.call.partner(Scope::RefillsRead)?.clinic_id;
             let found = store::refill_list(tx, Some(clinic), list.status, list.patient, &list.page).await?;
             let planned = plan(tx, cx, clinic, found).await?;
-            let audit = cx.audit(Some(clinic), "refill.list", "refill", None);
-            Ok((planned, vec![audit]))
+            let shown = planned.items.iter().map(|it| (it.refill.clinic_id, it.refill.patient_id));
+            let audit = cx.audit_list(Some(clinic), "refill.list", "refill", shown);
+            Ok((planned, audit))
         })
     })
     .await

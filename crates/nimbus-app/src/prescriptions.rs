@@ -45,7 +45,9 @@ pub async fn list(app: &App, call: &Call, list: List) -> Result<Slice<Prescripti
         Box::pin(async move {
             let clinic = cx.call.partner(Scope::OrdersRead)?.clinic_id;
             let found = store::prescription_list(tx, clinic, list.patient, list.status, &list.page).await?;
-            Ok((found, vec![cx.audit(Some(clinic), "prescription.list", "prescription", None)]))
+            let shown = found.items.iter().map(|it| (it.clinic_id, it.patient_id));
+            let audit = cx.audit_list(Some(clinic), "prescription.list", "prescription", shown);
+            Ok((found, audit))
         })
     })
     .await

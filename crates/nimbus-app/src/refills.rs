@@ -234,7 +234,9 @@ async fn list_in_clinics(
     app.read(call, (clinic, list), |tx, cx, (clinic, list)| {
         Box::pin(async move {
             let found = store::refill_list(tx, *clinic, list.status, list.patient, &list.page).await?;
-            Ok((found, vec![cx.audit(*clinic, "refill.list", "refill", None)]))
+            let shown = found.items.iter().map(|refill| (refill.clinic_id, refill.patient_id));
+            let audit = cx.audit_list(*clinic, "refill.list", "refill", shown);
+            Ok((found, audit))
         })
     })
     .await

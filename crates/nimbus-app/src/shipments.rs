@@ -113,7 +113,9 @@ pub async fn list_any(app: &App, call: &Call, list: ListAny) -> Result<Slice<Shi
                 }
                 false => store::shipment_list(tx, *clinic, *status, page).await?,
             };
-            Ok((found, vec![cx.audit(list.clinic, "shipment.list", "shipment", None)]))
+            let shown = found.items.iter().map(|shipment| (shipment.clinic_id, shipment.patient_id));
+            let audit = cx.audit_list(list.clinic, "shipment.list", "shipment", shown);
+            Ok((found, audit))
         })
     })
     .await

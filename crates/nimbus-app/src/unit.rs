@@ -12,10 +12,10 @@ use nimbus_core::{
     time::{Date, Ts},
 };
 use nimbus_store::{
-    BoxFuture, Error as StoreError, Place, Tx,
+    BoxFuture, Error as StoreError, Tx,
     audit::{AuditEntry, audit_append, audit_statements},
     fault::{self, Point},
-    idempotency,
+    idempotency::{self, Answer},
     keyring::PLATFORM,
     tenants,
 };
@@ -104,7 +104,12 @@ pub(crate) struct Cx {
     /// The day of `now` in the pharmacy's time zone.
     pub(crate) today: Date,
     after_commit: Arc<AfterCommit>,
+    /// What the call is about: the first record that it puts on record.
+    subject: Arc<Mutex<Option<Subject>>>,
 }
+
+/// A record by the audit log's word for its kind, and its id.
+pub(crate) type Subject = (&'static str, Uuid);
 
 /// What the dispatcher, and who waits for events, are told when a job is committed.
 #[derive(Default)]
@@ -127,8 +132,16 @@ impl Cx {
         let base = app.clock().now();
         let now = base.plus_micros(call.actor.clock_ahead_us());
         let today = now.date_in(&app.config().pharmacy_zone);
-        let after_commit = Arc::default();
-        Self { app: app.clone(), call: call.clone(), base, now, wall: wall(), today, after_commit }
+        Self {
+            app: app.clone(),
+            call: call.clone(),
+            base,
+            now,
+            wall: wall(),
+            today,
+            after_commit: Arc::default(),
+            subject: Arc::default(),
+        }
     }
 
     /// This job by a clock that is so far ahead of the deployment's.
@@ -139,7 +152,7 @@ impl Cx {
 
     /// This job as another caller's of the same transaction.
     pub(crate) fn of_call(&self, call: &Call) -> Self {
-        Self { call: call.clone(), ..self.clone() }
+        Self { call: call.clone(), subject: Arc::default(), ..self.clone() }
     }
 
     /// This job by the clock of the clinic whose matter it turned out to be. Production has one clock.
@@ -172,8 +185,14 @@ impl Cx {
         self.after_commit.has_news.store(true, Ordering::Relaxed);
     }
 
+    /// What the call is about, so far.
+    pub(crate) fn subject(&self) -> MutexGuard<'_, Option<Subject>> {
+        self.subject.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The job runs, perhaps again: what it said before was not committed.
     fn begin(&self) {
+        *self.subject() = None;
         self.after_commit.is_due.store(false, Ordering::Relaxed);
         self.after_commit.has_news.store(false, Ordering::Relaxed);
         self.after_commit.lock().clear();
@@ -207,34 +226,6 @@ impl Cx {
     /// This call acting on an order.
     pub(crate) fn act(&self, reason: Option<String>, note: Option<String>) -> Act {
         Act { now: self.now, today: self.today, by: self.by(), reason, note, new_id: Uuid::now_v7 }
-    }
-
-    /// A row for the audit log: this call met a sealed value that was altered. The log tells of it as well.
-    fn unreadable(&self, place: Place) -> AuditEntry {
-        tracing::error!(%place, request_id = %self.call.request_id, "a sealed value was altered");
-        let clinic = Some(place.clinic).filter(|clinic| *clinic != PLATFORM);
-        self.audit(clinic, "record.unreadable", place.table, Some(place.row))
-    }
-
-    /// A row for the audit log.
-    pub(crate) fn audit(
-        &self,
-        clinic_id: Option<ClinicId>,
-        action: &'static str,
-        subject: &'static str,
-        subject_id: Option<Uuid>,
-    ) -> AuditEntry {
-        AuditEntry {
-            clinic_id,
-            at: self.wall,
-            by: self.by(),
-            action,
-            subject,
-            subject_id,
-            request_id: Some(self.call.request_id.clone()).filter(|id| !id.is_empty()),
-            address: self.call.address.clone(),
-            reason: None,
-        }
     }
 }
 
@@ -466,7 +457,7 @@ impl App {
         if let Err(Error::Store(error)) = &result
             && let Some(place) = error.unreadable()
         {
-            audit_append(self.db(), &[Cx::new(self, call).unreadable(place)]).await?;
+            audit_append(self.db(), &[Cx::new(self, call).audit_unreadable(place)]).await?;
         }
         result
     }
@@ -502,8 +493,13 @@ async fn keep_reply(tx: &mut Tx, cx: &Cx, rendered: Rendered) -> Result<Reply> {
 async fn complete(tx: &mut Tx, cx: &Cx, rendered: &Rendered) -> Result<()> {
     let Some(Idempotency { key, .. }) = &cx.call.idempotency else { return Ok(()) };
     let (owner, clinic) = cx.call.idempotency_owner();
-    let (body, location) = (rendered.body.as_slice(), rendered.location.as_deref());
-    Ok(idempotency::idempotency_complete(tx, owner, key, clinic, rendered.status, body, location).await?)
+    let answer = Answer {
+        status: rendered.status,
+        reply: &rendered.body,
+        location: rendered.location.as_deref(),
+        subject: *cx.subject(),
+    };
+    Ok(idempotency::idempotency_complete(tx, owner, key, clinic, answer).await?)
 }
 
 /// Gives up the call's claim: a repeat is decided anew.
@@ -537,7 +533,7 @@ where
         let (cx, command) = (Arc::clone(&cx), Arc::clone(&command));
         Box::pin(async move {
             let (found, mut entries) = job(tx, &cx, &command).await?;
-            entries.extend(tx.take_unreadable().into_iter().map(|place| cx.unreadable(place)));
+            entries.extend(tx.take_unreadable().into_iter().map(|place| cx.audit_unreadable(place)));
             Ok((found, entries))
         })
     }
@@ -558,7 +554,10 @@ async fn claim(tx: &mut Tx, cx: &Cx, seconds: i64) -> Result<Option<Reply>> {
     match stored {
         Some(stored) if stored.fingerprint == *fingerprint => {
             let of_clinic = Some(clinic).filter(|clinic| *clinic != PLATFORM);
-            let audit = cx.audit(of_clinic, "idempotency.replay", "reply", None);
+            let mut audit = cx.audit(of_clinic, "idempotency.replay", "reply", None);
+            if let Some((subject, id)) = stored.subject {
+                audit = AuditEntry { subject: subject.into(), subject_id: Some(id), ..audit };
+            }
             audit_statements(&[audit]).into_iter().for_each(|statement| tx.at_commit(statement));
             let rendered =
                 Rendered { location: stored.location, ..Rendered::new(stored.status, stored.reply) };

@@ -1,6 +1,7 @@
 //! The audit log, append-only: who did what to which record, when, from where, why (45 CFR 164.312(b)). Its rows commit
 //! with the facts; a chain beside them tells when one was changed.
 
+mod accesses;
 mod chain;
 mod checkpoints;
 mod encode;
@@ -9,6 +10,8 @@ mod rows;
 mod search;
 mod walk;
 
+use std::borrow::Cow;
+
 use nimbus_core::{
     access::By,
     ids::{AuditId, ClinicId},
@@ -16,6 +19,7 @@ use nimbus_core::{
 };
 use uuid::Uuid;
 
+pub use accesses::{Access, Accesses, Wanted as AccessesWanted, accesses, patient_clinic};
 pub use chain::{
     Head, Link, Standing, Step, chain_advance, chain_head, chain_lease, chain_lease_end, chain_standing,
     chain_step,
@@ -42,7 +46,7 @@ pub struct AuditEntry {
     pub at: Ts,
     pub by: By,
     pub action: &'static str,
-    pub subject: &'static str,
+    pub subject: Cow<'static, str>,
     pub subject_id: Option<Uuid>,
     pub request_id: Option<String>,
     /// The caller's network address.
@@ -125,7 +129,7 @@ fn statement(entry: &AuditEntry) -> Statement {
         entry.by.kind().into(),
         entry.by.name().into(),
         entry.action.into(),
-        entry.subject.into(),
+        entry.subject.as_ref().into(),
         entry.subject_id.into(),
         entry.request_id.as_deref().into(),
         entry.address.as_deref().into(),

@@ -19,6 +19,19 @@ pub struct Stored {
     pub reply: Vec<u8>,
     /// The path that the reply's `Location` header named.
     pub location: Option<String>,
+    /// What the request was about: the audit log's word for the kind of record, and its id.
+    pub subject: Option<(String, Uuid)>,
+}
+
+/// What a request is answered.
+#[derive(Clone, Copy)]
+pub struct Answer<'a> {
+    /// The HTTP status.
+    pub status: u16,
+    pub reply: &'a [u8],
+    pub location: Option<&'a str>,
+    /// As [`Stored::subject`].
+    pub subject: Option<(&'a str, Uuid)>,
 }
 
 /// Owners count up keys of their own, so a row's place is a hash of both. The owner's length is fixed: no two
@@ -43,15 +56,16 @@ pub async fn idempotency_get(
     now: Ts,
 ) -> Result<Option<Stored>> {
     // A claim has the status 0 until it is completed.
-    let sql = "select fingerprint, status, location, reply from idempotency
+    let sql = "select fingerprint, status, location, subject, subject_id, reply from idempotency
         where owner = $1 and key = $2 and expires_at > $3 and status <> 0";
     let Some(row) = tx.query_opt(sql, &[owner.into(), key.into(), now.into()]).await? else {
         return Ok(None);
     };
     let mut columns = row.columns();
     let (fingerprint, status, location) = (columns.take()?, columns.take()?, columns.take()?);
+    let subject: (Option<String>, Option<Uuid>) = (columns.take()?, columns.take()?);
     let reply = tx.keys(clinic).await?.open(reply_at(owner, key), &columns.take::<Vec<u8>>()?)?;
-    Ok(Some(Stored { fingerprint, status, reply, location }))
+    Ok(Some(Stored { fingerprint, status, reply, location, subject: subject.0.zip(subject.1) }))
 }
 
 /// Takes a key for this transaction, which is to complete it; an expired one is taken anew. False if the key is
@@ -72,7 +86,7 @@ pub async fn idempotency_claim(
         values ($1, $2, $3, 0, $4, $5, $6)
         on conflict (owner, key) do update
         set fingerprint = excluded.fingerprint, status = excluded.status, reply = excluded.reply,
-            location = null, created_at = excluded.created_at, expires_at = excluded.expires_at
+            location = null, subject = null, subject_id = null, created_at = excluded.created_at, expires_at = excluded.expires_at
         where idempotency.expires_at <= excluded.created_at";
     let args = [
         owner.into(),
@@ -102,13 +116,21 @@ pub async fn idempotency_complete(
     owner: Uuid,
     key: &str,
     clinic: ClinicId,
-    status: u16,
-    reply: &[u8],
-    location: Option<&str>,
+    answer: Answer<'_>,
 ) -> Result<()> {
-    let sealed = tx.keys(clinic).await?.seal(reply_at(owner, key), reply);
-    let sql = "update idempotency set status = $3, reply = $4, location = $5 where owner = $1 and key = $2";
-    let args = [owner.into(), key.into(), status.into(), sealed.into(), location.into()];
+    let sealed = tx.keys(clinic).await?.seal(reply_at(owner, key), answer.reply);
+    let sql = "update idempotency set status = $3, reply = $4, location = $5, subject = $6, subject_id = $7
+        where owner = $1 and key = $2";
+    let (subject, subject_id) = answer.subject.unzip();
+    let args = [
+        owner.into(),
+        key.into(),
+        answer.status.into(),
+        sealed.into(),
+        answer.location.into(),
+        subject.into(),
+        subject_id.into(),
+    ];
     match tx.execute(sql, &args).await? {
         1 => Ok(()),
         _ => Err(Error::Corrupt("an idempotency key was completed and never claimed")),
@@ -126,12 +148,15 @@ pub async fn idempotency_put(
     expires_at: Ts,
 ) -> Result<bool> {
     let sealed = tx.keys(clinic).await?.seal(reply_at(owner, key), &stored.reply);
+    let (subject, subject_id) = stored.subject.as_ref().map(|(subject, id)| (subject.as_str(), *id)).unzip();
     let sql =
-        "insert into idempotency (owner, key, fingerprint, status, reply, location, created_at, expires_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8)
+        "insert into idempotency (owner, key, fingerprint, status, reply, location, created_at, expires_at,
+            subject, subject_id)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
         on conflict (owner, key) do update
         set fingerprint = excluded.fingerprint, status = excluded.status, reply = excluded.reply,
-            location = excluded.location, created_at = excluded.created_at, expires_at = excluded.expires_at
+            location = excluded.location, created_at = excluded.created_at, expires_at = excluded.expires_at,
+            subject = excluded.subject, subject_id = excluded.subject_id
         where idempotency.status = 0 and idempotency.fingerprint = excluded.fingerprint
             or idempotency.expires_at <= excluded.created_at";
     let args = [
@@ -143,6 +168,8 @@ pub async fn idempotency_put(
         stored.location.as_deref().into(),
         now.into(),
         expires_at.into(),
+        subject.into(),
+        subject_id.into(),
     ];
     Ok(tx.execute(sql, &args).await? == 1)
 }

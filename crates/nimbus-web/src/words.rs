@@ -7,7 +7,7 @@ use crate::operations_api::{
     users::SETTABLE,
 };
 use nimbus_app::{
-    audit::verify::Wrong,
+    audit::{disclosures::To, verify::Wrong},
     endpoints::{AfterDeadLetter, DeliveryState, EndpointStatus as Endpoint, Payload, Shape, Signing},
     inventory::Change,
     notices::NoticeKind,
@@ -79,6 +79,8 @@ macro_rules! sets {
 }
 
 sets! {
+    /// Whose access to a patient's records it was.
+    DisclosureTo: To::ALL, To::as_str;
     /// In what the audit log and its chain differ.
     AuditWrong: Wrong::ALL, Wrong::as_str;
     /// The status of a medication order, and of a medication request.

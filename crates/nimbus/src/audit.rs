@@ -8,6 +8,7 @@ use std::{
 
 use nimbus_app::audit::{
     self,
+    disclosures::{self, Access, To},
     export::{self, Wanted},
     file::{self, Line, Proven, Signed},
     verify::{self, Difference, Report},
@@ -17,7 +18,7 @@ use serde_json::json;
 
 use crate::{
     Failure, boot,
-    cli::{AuditCommand, AuditExportOptions, AuditVerifyOptions},
+    cli::{AuditCommand, AuditDisclosuresOptions, AuditExportOptions, AuditVerifyOptions},
     config::Settings,
 };
 
@@ -29,6 +30,7 @@ pub(crate) async fn audit(settings: &Settings, command: AuditCommand) -> Result<
         },
         AuditCommand::Checkpoint => checkpoint(settings).await,
         AuditCommand::Export(options) => export(settings, &options).await,
+        AuditCommand::Disclosures(options) => disclosures(settings, &options).await,
     }
 }
 
@@ -151,11 +153,75 @@ async fn checkpoint(settings: &Settings) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn export(settings: &Settings, options: &AuditExportOptions) -> Result<(), Failure> {
-    let time = |text: &Option<String>| match text {
-        Some(text) => Ts::parse(text).map(Some).ok_or("a time is RFC 3339, such as 2026-01-31T00:00:00Z"),
-        None => Ok(None),
+fn time(text: &Option<String>) -> Result<Option<Ts>, Failure> {
+    let Some(text) = text else { return Ok(None) };
+    Ok(Some(Ts::parse(text).ok_or("a time is RFC 3339, such as 2026-01-31T00:00:00Z")?))
+}
+
+async fn disclosures(settings: &Settings, options: &AuditDisclosuresOptions) -> Result<(), Failure> {
+    let wanted = disclosures::Wanted {
+        patient: options.patient.parse().map_err(|_| "a patient is named by its id")?,
+        from: time(&options.since)?,
+        until: time(&options.until)?,
+        before: None,
+        limit: 100,
     };
+    let db = boot::open_store(settings).await?;
+    let app = boot::app(settings, db.clone())?;
+    let written = write_accesses(&app, wanted, options).await;
+    db.close().await;
+    written
+}
+
+/// Newest first, page by page.
+async fn write_accesses(
+    app: &nimbus_app::App,
+    mut wanted: disclosures::Wanted,
+    options: &AuditDisclosuresOptions,
+) -> Result<(), Failure> {
+    audit::settle(app).await?;
+    let call = nimbus_app::Call::system(nimbus_core::access::SystemActor::CommandLine);
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    loop {
+        let found = disclosures::page(app, &call, wanted).await?;
+        let shown = |access: &&Access| !options.outside || To::of(&access.row) == To::Outside;
+        for access in found.items.iter().filter(shown) {
+            let line = if options.json { json_of(access).to_string() } else { text_of(access) };
+            writeln!(out, "{line}")?;
+        }
+        wanted.before = found.before;
+        if wanted.before.is_none() {
+            return Ok(out.flush()?);
+        }
+    }
+}
+
+fn json_of(access: &Access) -> serde_json::Value {
+    let row = &access.row;
+    json!({
+        "sequence": access.sequence, "at": row.at.to_string(), "to": To::of(row).as_str(),
+        "actor_kind": row.actor_kind, "actor": row.actor, "name": access.name,
+        "organisation": access.organisation, "action": row.action, "subject": row.subject,
+        "subject_id": row.subject_id, "request_id": row.request_id, "address": row.address,
+        "purpose": row.reason,
+    })
+}
+
+fn text_of(access: &Access) -> String {
+    let row = &access.row;
+    let name = access.name.as_deref().unwrap_or(&row.actor);
+    let who = match &access.organisation {
+        Some(organisation) => format!("{organisation} ({name})"),
+        None => name.to_owned(),
+    };
+    let record = row.subject_id.map_or_else(String::new, |id| format!(" {id}"));
+    let from = row.address.as_ref().map_or_else(String::new, |address| format!(" from {address}"));
+    let why = row.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+    let to = To::of(row).as_str();
+    format!("{}  {to:10}  {who}  {}  {}{record}{from}{why}", row.at, row.action, row.subject)
+}
+
+async fn export(settings: &Settings, options: &AuditExportOptions) -> Result<(), Failure> {
     let clinic = options.clinic.as_deref().map(str::parse).transpose();
     let wanted = Wanted {
         since: time(&options.since)?,

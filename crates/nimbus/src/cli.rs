@@ -253,6 +253,27 @@ pub(crate) enum AuditCommand {
     Checkpoint,
     /// Print rows with their chain, a JSON object a line, and a signed checkpoint at the end
     Export(AuditExportOptions),
+    /// Print who had to do with a patient's records: an accounting of disclosures
+    Disclosures(AuditDisclosuresOptions),
+}
+
+#[derive(Args)]
+pub(crate) struct AuditDisclosuresOptions {
+    /// The patient's id
+    #[arg(long)]
+    pub(crate) patient: String,
+    /// Of this time or later, RFC 3339; six years ago, if not given
+    #[arg(long)]
+    pub(crate) since: Option<String>,
+    /// Of before this time
+    #[arg(long)]
+    pub(crate) until: Option<String>,
+    /// Only what went to others than the pharmacy: partners, and whoever opened a signed link
+    #[arg(long)]
+    pub(crate) outside: bool,
+    /// Print a JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args)]

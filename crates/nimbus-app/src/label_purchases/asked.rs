@@ -73,6 +73,7 @@ pub(super) async fn reply(tx: &mut Tx, cx: &Cx, purchase: &LabelPurchase, create
         status: rendered.status,
         reply: rendered.body,
         location: rendered.location,
+        subject: Some(("shipment".to_owned(), created.shipment.id.0)),
     };
     let expires = cx.wall.plus_seconds(IDEMPOTENCY_HOURS * 3600);
     // Staff alone ask for labels, and their replies are sealed by the platform.

@@ -6,8 +6,8 @@ use nimbus_core::ids::ClinicId;
 use nimbus_store::{
     Db, Engine, Error, Result, Tx,
     idempotency::{
-        Stored, idempotency_claim, idempotency_complete, idempotency_get, idempotency_purge, idempotency_put,
-        idempotency_release,
+        Answer, Stored, idempotency_claim, idempotency_complete, idempotency_get, idempotency_purge,
+        idempotency_put, idempotency_release,
     },
     keyring::PLATFORM,
     two_engines,
@@ -17,6 +17,12 @@ use uuid::Uuid;
 use crate::support::{after, assert_not_authentic, clinic, id, now};
 
 const REPLY: &[u8] = br#"{"success":true,"data":{"first_name":"Jane"}}"#;
+/// What each request was about.
+const SUBJECT: Uuid = Uuid::from_u128(77);
+
+fn answer<'a>(status: u16, reply: &'a [u8], location: Option<&'a str>) -> Answer<'a> {
+    Answer { status, reply, location, subject: Some(("patient", SUBJECT)) }
+}
 
 two_engines! {
     async fn scenario(db: Db) {
@@ -29,7 +35,7 @@ two_engines! {
         let ask = || db.write(move |tx: &mut Tx| Box::pin(async move {
             let claimed = idempotency_claim(tx, owner, "k", clinic, &[1; 32], now(), after(60)).await?;
             if claimed {
-                idempotency_complete(tx, owner, "k", clinic, 200, REPLY, None).await?;
+                idempotency_complete(tx, owner, "k", clinic, answer(200, REPLY, None)).await?;
             }
             let stored = idempotency_get(tx, owner, "k", clinic, now()).await?;
             Ok::<_, Error>((claimed, stored.map(|stored| stored.reply)))
@@ -68,7 +74,7 @@ two_engines! {
     async fn only_a_claimed_key_is_completed(db: Db) {
         let unclaimed = db.write(|tx: &mut Tx| Box::pin(async move {
             let clinic = clinic(tx).await?;
-            idempotency_complete(tx, id(), "k", clinic, 200, REPLY, None).await
+            idempotency_complete(tx, id(), "k", clinic, answer(200, REPLY, None)).await
         })).await;
         assert!(matches!(unclaimed, Err(Error::Corrupt(_))));
     }
@@ -137,12 +143,13 @@ fn a_claim_waits_for_another_for_a_bounded_time() {
 
 async fn answered(tx: &mut Tx, owner: Uuid, key: &str, clinic: ClinicId) -> Result<()> {
     assert!(idempotency_claim(tx, owner, key, clinic, &[1; 32], now(), after(60)).await?);
-    idempotency_complete(tx, owner, key, clinic, 201, REPLY, None).await
+    idempotency_complete(tx, owner, key, clinic, answer(201, REPLY, None)).await
 }
 
 async fn late(tx: &mut Tx) -> Result<()> {
     let owner: Uuid = id();
     let reply = |fingerprint| Stored {
+        subject: Some(("shipment".to_owned(), SUBJECT)),
         fingerprint: vec![fingerprint; 32],
         status: 201,
         reply: REPLY.to_vec(),
@@ -182,7 +189,7 @@ async fn given_back(tx: &mut Tx) -> Result<()> {
     );
     idempotency_release(tx, owner, "k", &[1; 32]).await?;
     assert!(idempotency_claim(tx, owner, "k", PLATFORM, &[2; 32], now(), after(60)).await?);
-    idempotency_complete(tx, owner, "k", PLATFORM, 201, REPLY, None).await?;
+    idempotency_complete(tx, owner, "k", PLATFORM, answer(201, REPLY, None)).await?;
     idempotency_release(tx, owner, "k", &[2; 32]).await?;
     assert!(idempotency_get(tx, owner, "k", PLATFORM, now()).await?.is_some(), "a reply stays");
     Ok(())
@@ -197,7 +204,7 @@ async fn told(tx: &mut Tx) -> Result<()> {
     assert!(!idempotency_claim(tx, owner, "k", clinic, &[2; 32], now(), after(60)).await?);
     idempotency_release(tx, owner, "k", &[1; 32]).await?;
     assert!(idempotency_claim(tx, owner, "k", clinic, &[1; 32], now(), after(60)).await?, "it was freed");
-    idempotency_complete(tx, owner, "k", clinic, 201, REPLY, Some("/orders/ord_1")).await?;
+    idempotency_complete(tx, owner, "k", clinic, answer(201, REPLY, Some("/orders/ord_1"))).await?;
     let stored = idempotency_get(tx, owner, "k", clinic, after(59)).await?.unwrap();
     assert_eq!((stored.status, stored.reply.as_slice()), (201, REPLY));
     assert_eq!(stored.location.as_deref(), Some("/orders/ord_1"));
@@ -218,7 +225,7 @@ async fn told(tx: &mut Tx) -> Result<()> {
     assert_eq!(idempotency_purge(tx, after(60), 1).await?, 1);
     assert_eq!(idempotency_purge(tx, after(60), 10).await?, 1);
     assert_eq!(idempotency_purge(tx, after(60), 10).await?, 0);
-    idempotency_complete(tx, owner, "k", clinic, 422, b"anew", None).await?;
+    idempotency_complete(tx, owner, "k", clinic, answer(422, b"anew", None)).await?;
     let anew = idempotency_get(tx, owner, "k", clinic, after(98)).await?.unwrap();
     assert_eq!((anew.fingerprint, anew.status, anew.reply), (vec![3; 32], 422, b"anew".to_vec()));
     assert_eq!(anew.location, None);

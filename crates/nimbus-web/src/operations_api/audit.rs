@@ -14,6 +14,7 @@ use nimbus_app::{
     actor::AUDITORS,
     audit::{
         AuditRow,
+        disclosures::{self, Access, To, Wanted as Accounting},
         export::{Export, Wanted},
         look::{self, Checked as Compared, Found, Search},
         verify::{Difference, Wrong},
@@ -170,6 +171,103 @@ pub(crate) async fn search(State(web): State<Web>, request: Incoming) -> Answer 
     let has_more = next_cursor.is_some();
     let page = List { success: true, data, has_more, next_cursor, unreadable: Vec::new() };
     Ok(json_response(StatusCode::OK, &page))
+}
+
+/// An access to a patient's records.
+#[derive(Serialize, ToSchema)]
+pub struct DisclosureView {
+    /// The entry's place in the chain of the audit log.
+    pub sequence: i64,
+    pub at: Time,
+    /// `disclosure`: to somebody else than the pharmacy, by a partner's key or a signed link. `staff`: the pharmacy's own.
+    /// `platform`: a part of the platform.
+    #[schema(value_type = words::DisclosureTo)]
+    pub to: &'static str,
+    /// `key`, `staff` or `system`.
+    pub actor_kind: String,
+    /// The id of the key or of the staff member or token, or the word of the part of the platform.
+    pub actor: String,
+    /// What the key or token is called.
+    pub name: Option<String>,
+    /// The partner whose key it is.
+    pub organisation: Option<String>,
+    /// What was done, such as `order.read`.
+    pub action: String,
+    /// The kind of the record that it was done to.
+    pub subject: String,
+    pub subject_id: Option<Uuid>,
+    pub request_id: Option<String>,
+    /// The network address that it was done from.
+    pub address: Option<String>,
+    /// Why, where a reason was given.
+    pub purpose: Option<String>,
+}
+
+impl From<&Access> for DisclosureView {
+    fn from(access: &Access) -> Self {
+        let row = &access.row;
+        Self {
+            sequence: access.sequence,
+            at: Time(row.at),
+            to: To::of(row).as_str(),
+            actor_kind: row.actor_kind.clone(),
+            actor: row.actor.clone(),
+            name: access.name.clone(),
+            organisation: access.organisation.clone(),
+            action: row.action.clone(),
+            subject: row.subject.clone(),
+            subject_id: row.subject_id,
+            request_id: row.request_id.clone(),
+            address: row.address.clone(),
+            purpose: row.reason.clone(),
+        }
+    }
+}
+
+/// The query parameters of an accounting of disclosures.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct DisclosureParams {
+    /// How many accesses, 1 to 100.
+    #[param(minimum = 1, maximum = 100, default = 25)]
+    pub limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
+    /// Of this time or later (RFC 3339); six years ago, if not given.
+    #[param(format = DateTime)]
+    pub from: Option<String>,
+    /// Of before this time.
+    #[param(format = DateTime)]
+    pub until: Option<String>,
+}
+
+/// Who had to do with a patient's records (the patient, and their orders, medication requests, prescriptions, refill
+/// requests and shipments), newest first: what an accounting of disclosures is made of (45 CFR 164.528). Lists are there
+/// by each patient that they showed. What was done less than a second ago may not be there yet.
+#[utoipa::path(get, path = "/admin/patients/{id}/disclosures", tag = "Audit", operation_id = "listDisclosures",
+    security(("OpsToken" = ["super_admin", "auditor"])),
+    params(("id" = String, Path, description = "The patient's id"), DisclosureParams),
+    responses((status = 200, description = "A page of accesses", body = List<DisclosureView>)))]
+pub(crate) async fn disclosures(State(web): State<Web>, request: Incoming) -> Answer {
+    let call = web.staff(&request, AUDITORS).await?;
+    let patient = request.id("id", "Patient")?;
+    let wanted = request.query(|f| {
+        Some(Accounting {
+            patient,
+            limit: f.optional("limit", count(1..=100)).unwrap_or(25),
+            before: f.optional("cursor", cursor),
+            from: f.optional("from", timestamp),
+            until: f.optional("until", timestamp),
+        })
+    })?;
+    let found = disclosures::list(&web.app, &call, wanted).await?;
+    let data: Vec<_> = found.items.iter().map(DisclosureView::from).collect();
+    let next_cursor = found.before.and_then(|before| u128::try_from(before).ok()).map(base62);
+    let has_more = next_cursor.is_some();
+    Ok(json_response(
+        StatusCode::OK,
+        &List { success: true, data, has_more, next_cursor, unreadable: Vec::new() },
+    ))
 }
 
 /// Where the audit log and its chain differ.

@@ -130,6 +130,7 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(audit::search))
         .routes(routes!(audit::verify))
         .routes(routes!(audit::export))
+        .routes(routes!(audit::disclosures))
         .routes(routes!(sandbox::fixtures))
         .routes(routes!(sandbox::clock))
         .routes(routes!(sandbox::advance))

@@ -241,3 +241,76 @@ fn refused(server: &Server, more: &[&str], expected: &str) {
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && told.contains(expected), "{expected}: {told}");
 }
+
+/// Every entry of a patient's accounting, newest first, page by page.
+fn accounting(auditor: &Staff, patient: &str) -> Vec<Value> {
+    let (mut all, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = auditor.get(&format!("/admin/patients/{patient}/disclosures?limit=7{cursor}")).body;
+        all.extend(page["data"].as_array().expect("a list").clone());
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return all,
+        }
+    }
+}
+
+two_engines! {
+    fn a_patients_accounting_has_every_access_and_only_theirs(engine) {
+        let scene = Scene::of(Store::sandbox(engine));
+        let (server, seed) = (&scene.server, &scene.seed);
+        let auditor = staff(server, "auditor", &[]);
+        let orders = server.orders(seed);
+        let order = scene.partner.order(seed);
+        let patient = seed.patient_id.as_str();
+        let again = json!({"first_name": "Other", "last_name": "Person", "dob": "1990-01-02", "gender": "female",
+            "practitioner_id": seed.practitioner_id, "assigned_clinic": seed.clinic_id,
+            "contacts": [{"key": "email", "value": "other@example.com"}],
+            "addresses": [{"addressLine1": "1 Elm Street", "city": "Austin", "state": "TX", "postalCode": "78701"}]});
+        let other = text(&scene.partner.post_keyed("/patient", "again", &again).data()["patient_id"]);
+        assert_eq!(text(&scene.partner.post_keyed("/patient", "again", &again).data()["patient_id"]), other);
+        for path in [
+            format!("/patient/{patient}"), "/patient".to_owned(), "/medication-order".to_owned(),
+            "/prescription".to_owned(), format!("/medication-order/{}", order.id),
+        ] {
+            scene.partner.get(&path).data();
+        }
+        orders.get("/orders").resource(200);
+        server.staff(seed).get("/pharmacy/orders").data();
+        server.staff(seed).get("/pharmacy/shipments").data();
+        chained(server.store());
+
+        let found = accounting(&auditor, patient);
+        let did = |action: &str| found.iter().filter(|it| it["action"] == action).count();
+        for action in [
+            "patient.read", "patient.list", "order.create", "order.list", "prescription.list", "order.read",
+            "order.queue",
+        ] {
+            assert!(did(action) > 0, "{action}: {found:#?}");
+        }
+        assert_eq!(did("order.list"), 2, "one by each of the two APIs");
+        assert!(!found.iter().any(|it| it["subject_id"] == other.as_str()));
+        let sequences: Vec<_> = found.iter().map(|it| it["sequence"].as_i64()).collect();
+        assert!(sequences.is_sorted_by(|one, two| one > two), "newest first, none twice");
+        let read = found.iter().find(|it| it["action"] == "patient.read").expect("it was read");
+        assert_eq!((&read["to"], &read["actor_kind"]), (&json!("disclosure"), &json!("key")));
+        assert!(read["name"].is_string() && read["organisation"].is_string(), "{read}");
+        let queue = found.iter().find(|it| it["action"] == "order.queue").expect("it was read");
+        assert_eq!((&queue["to"], &queue["organisation"]), (&json!("staff"), &Value::Null));
+
+        // A reply that was told again is on record by what it was about.
+        let others = accounting(&auditor, &other);
+        let told: Vec<_> = others.iter().map(|it| text(&it["action"])).collect();
+        assert!(told.contains(&"idempotency.replay".to_owned()), "{told:?}");
+
+        // The same on the server; nobody else's.
+        let output = server.store().output(&["audit", "disclosures", "--patient", patient, "--json"]);
+        let printed = String::from_utf8(output.stdout).expect("a text");
+        assert!(printed.lines().count() >= found.len(), "{printed}");
+        let output = server.store().output(&["audit", "disclosures", "--patient", patient, "--outside"]);
+        let printed = String::from_utf8(output.stdout).expect("a text");
+        assert!(printed.contains("patient.read") && !printed.contains("order.queue"), "{printed}");
+        auditor.get(&format!("/admin/patients/{}/disclosures", seed.clinic_id)).refused(404, "NOT_FOUND");
+        server.staff(seed).get(&format!("/admin/patients/{patient}/disclosures"));
+    }
+}

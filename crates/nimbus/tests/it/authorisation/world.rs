@@ -106,7 +106,7 @@ impl World {
     pub(super) fn id_after(&self, operation: &Operation, segment: &str) -> &str {
         match segment {
             "practitioner" | "practitioners" => &self.seed.practitioner_id,
-            "patient" => &self.seed.patient_id,
+            "patient" | "patients" => &self.seed.patient_id,
             "medication-order" | "orders" => &self.seed.medication_order_id,
             "medication-request" => &self.seed.medication_request_id,
             "prescription" | "prescriptions" => &self.seed.prescription_id,
