@@ -90,6 +90,7 @@ pub(crate) async fn serve(arguments: &[String]) -> Result<(), Failure> {
         labels: nimbus_app::labels::LabelSettings::default(),
         carrier_feeds: nimbus_app::carrier_feed::CarrierFeeds::default(),
         retention: Default::default(),
+        staff: Default::default(),
         shipping: Arc::default(),
         parcel_reply: nimbus_web::parcel_reply,
     };

@@ -38,7 +38,7 @@ pub struct Access {
     /// The link's number.
     pub sequence: i64,
     pub row: AuditRow,
-    /// The name of the key or token, if it is still there.
+    /// The name of the key, the token or the member of staff, if it is still there.
     pub name: Option<String>,
     /// The partner whose key it is.
     pub organisation: Option<String>,
@@ -146,6 +146,7 @@ async fn named(tx: &mut Tx, row: &AuditRow) -> Result<(Option<String>, Option<St
                 join clinics c on c.id = k.clinic_id join partners p on p.id = c.partner_id
             where k.id = $1"
         }
+        "user" => "select u.name, cast(null as text) from staff_users u where u.id = $1",
         _ => "select t.name, cast(null as text) from ops_tokens t where t.id = $1",
     };
     let Some(row) = tx.query_opt(sql, &[actor.into()]).await? else { return Ok((None, None)) };

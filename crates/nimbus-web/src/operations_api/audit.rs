@@ -183,11 +183,11 @@ pub struct DisclosureView {
     /// `platform`: a part of the platform.
     #[schema(value_type = words::DisclosureTo)]
     pub to: &'static str,
-    /// `key`, `staff` or `system`.
+    /// `key`, `staff` (an operations token), `user` (a member of staff) or `system`.
     pub actor_kind: String,
-    /// The id of the key or of the staff member or token, or the word of the part of the platform.
+    /// The id of the key, the token or the member of staff, or the word of the part of the platform.
     pub actor: String,
-    /// What the key or token is called.
+    /// What the key or token is called, or who the member of staff is.
     pub name: Option<String>,
     /// The partner whose key it is.
     pub organisation: Option<String>,
