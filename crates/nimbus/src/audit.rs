@@ -78,8 +78,9 @@ async fn verify_store(settings: &Settings, options: &AuditVerifyOptions) -> Resu
     let db = boot::connect(settings).await?;
     let app = boot::app(settings, db.clone())?;
     let witness = witness.as_ref().and_then(Signed::checkpoint);
-    let report = verify::verify(&app, from - 1, witness, None).await;
+    // Before the comparison: what is not linked afterwards was done meanwhile.
     let standing = audit::standing(&app).await;
+    let report = verify::verify(&app, from - 1, witness, None).await;
     db.close().await;
     let (report, standing) = (report?, standing?);
     if options.json {

@@ -47,8 +47,10 @@ pub async fn verify(app: &App, call: &Call, after: i64) -> Result<Checked> {
     call.staff(AUDITORS)?;
     let entry = Cx::new(app, call).audit(None, "audit.verify", "audit", None);
     audit_append(app.db(), &[entry]).await?;
+    // Before the comparison: what is not linked afterwards was done meanwhile.
+    let standing = standing(app).await?;
     let report = verify::verify(app, after, None, Some(COMPARE)).await?;
-    Ok(Checked { report, standing: standing(app).await? })
+    Ok(Checked { report, standing })
 }
 
 /// Begins an export.

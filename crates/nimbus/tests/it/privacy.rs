@@ -10,15 +10,17 @@ use base64::{Engine as _, engine::general_purpose};
 use nimbus_store::testing::block_on;
 use serde_json::json;
 use tokio_postgres::NoTls;
+use ureq::http::Method;
 
 use crate::support::{
-    Engine, Seed, Server, Store, eventually,
+    Engine, PATIENCE, Reply, Seed, Server, Store, eventually,
+    receiver::Receiver,
     story::{Ordered, text},
 };
 
 const DOB: &str = "1951-07-23";
 /// Every value of the scenario that is patient data, and long enough to be told from chance.
-const PHI: [&str; 24] = [
+const PHI: [&str; 25] = [
     "Quentavius",
     "Montgommery",
     "Zylbersztajn",
@@ -43,14 +45,47 @@ const PHI: [&str; 24] = [
     "the gardener signed for it",
     "Oleander Fitzwhistle",
     "M7 313 C 42 717 271 828 1828 459",
+    "Zoë \"Moonbeam\" Østergård",
 ];
 
-/// What would betray a value: as it is, in base64 at any offset, and in hexadecimal; letter case apart.
+/// What of these webhooks tell partners: the address of a parcel, and what staff wrote for them on a parcel or a change
+/// of status.
+const TOLD_TO_PARTNERS: [&str; 6] = [PHI[4], PHI[5], PHI[6], PHI[17], PHI[20], PHI[21]];
+
+/// A value as a JSON text may have it: with what must be escaped, with all that is not ASCII, with everything.
+fn json_spellings(value: &str) -> [String; 3] {
+    let escaped = |is: fn(char) -> bool| {
+        value.chars().fold(String::new(), |mut text, letter| {
+            match letter {
+                '"' | '\\' if !is(letter) => text.extend(['\\', letter]),
+                letter if is(letter) => text.push_str(&format!("\\u{:04x}", u32::from(letter))),
+                letter => text.push(letter),
+            }
+            text
+        })
+    };
+    [escaped(|_| false), escaped(|letter| !letter.is_ascii()), escaped(|_| true)]
+}
+
+/// The letters of either case in the other one.
+fn reversed_case(value: &str) -> String {
+    let reversed = |letter: char| match letter.is_uppercase() {
+        true => letter.to_lowercase().collect::<String>(),
+        false => letter.to_uppercase().collect(),
+    };
+    value.chars().map(reversed).collect()
+}
+
+/// What would betray a value: as it is, in JSON, in base64 at any offset, and in hexadecimal; letter case apart.
 fn needles(values: &[&str]) -> Vec<String> {
     let mut needles = Vec::new();
     for value in values {
         needles.push((*value).to_owned());
-        for spelling in [(*value).to_owned(), value.to_lowercase(), value.to_uppercase()] {
+        needles.extend(json_spellings(value));
+        let spellings =
+            [(*value).to_owned(), value.to_lowercase(), value.to_uppercase(), reversed_case(value)];
+        needles.extend(spellings.clone());
+        for spelling in spellings {
             needles.push(hex::encode(&spelling));
             for offset in 0..3 {
                 let mut bytes = vec![0u8; offset];
@@ -83,10 +118,13 @@ impl Search {
 
     /// The needles that a file has.
     fn found_in(&self, file: &Path) -> Vec<&str> {
-        let Ok(bytes) = fs::read(file) else { return Vec::new() };
+        fs::read(file).map_or_else(|_| Vec::new(), |bytes| self.found_among(&bytes))
+    }
+
+    fn found_among(&self, bytes: &[u8]) -> Vec<&str> {
         let mut found: Vec<&str> = self
             .automaton
-            .find_iter(&bytes)
+            .find_iter(bytes)
             .map(|it| self.patterns[it.pattern().as_usize()].as_str())
             .collect();
         found.sort_unstable();
@@ -107,8 +145,8 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// A patient with everything, an order with everything, its whole life, and what goes wrong on the way.
-pub(crate) fn live_through(server: &Server, seed: &Seed) {
+/// A patient with everything, an order with everything, its whole life, and what goes wrong on the way: the refusals.
+pub(crate) fn live_through(server: &Server, seed: &Seed) -> Vec<Reply> {
     let (partner, staff) = (server.partner(seed), server.staff(seed));
     let hook = json!({"clinic_id": seed.clinic_id, "webhook_url": "http://127.0.0.1:65000/hook", "event_types": ["*"]});
     let hook = text(&partner.post("/webhook", &hook).data()["webhook_id"]);
@@ -121,6 +159,7 @@ pub(crate) fn live_through(server: &Server, seed: &Seed) {
         "contacts": [{"key": "email", "value": PHI[7]}, {"key": "phone", "value": PHI[8]}],
         "medication_allergies": [PHI[9]], "medical_history": PHI[10], "notes": PHI[11],
         "species": "canine", "animal_owner_name": PHI[22], "weight": "30 kg",
+        "height": PHI[24],
     });
     let signature = format!("<svg xmlns=\"http://www.w3.org/2000/svg\"><path d=\"{}\"/></svg>", PHI[23]);
     let signature_path = format!("/practitioner/{}/signature", seed.practitioner_id);
@@ -172,19 +211,25 @@ pub(crate) fn live_through(server: &Server, seed: &Seed) {
     staff.get(&format!("/pharmacy/orders/{}", order.id)).data();
 
     // Mistakes that put patient data where it does not belong.
-    partner.get(&format!("/patient/{}", PHI[0])).refused(404, "NOT_FOUND");
-    partner.get(&format!("/medication-order?status={}", PHI[2])).invalid();
-    partner.get(&format!("/{}/{}", PHI[2], PHI[0])).refused(404, "NOT_FOUND");
+    let mut refusals = vec![
+        partner.get(&format!("/patient/{}", PHI[0])),
+        partner.get(&format!("/medication-order?status={}", PHI[2])),
+        partner.get(&format!("/{}/{}", PHI[2], PHI[0])),
+    ];
+    refusals[0].refused(404, "NOT_FOUND");
+    refusals[1].invalid();
+    refusals[2].refused(404, "NOT_FOUND");
     let mut wrong = patient;
     wrong["gender"] = json!(PHI[0]);
     wrong["addresses"][0]["state"] = json!(PHI[6]);
     let refused = partner.post("/patient", &wrong);
     assert_eq!(refused.invalid().len(), 2, "{}", refused.body);
-    assert!(!refused.body.to_string().contains(PHI[0]), "{}", refused.body);
+    refusals.push(refused);
     let broken = format!("{{\"first_name\": \"{}\", {}", PHI[0], PHI[2]);
     let json = [("content-type", "application/json")];
     let refused = partner.send(ureq::http::Method::POST, "/patient", &json, Some(broken.as_bytes()));
-    assert!(!refused.body.to_string().contains(PHI[0]) && refused.status == 400, "{}", refused.body);
+    assert_eq!(refused.status, 400, "{}", refused.body);
+    refusals.push(refused);
 
     // Deliveries were tried and their failures kept.
     let deliveries = format!("/webhook/{hook}/deliveries?limit=100");
@@ -193,6 +238,35 @@ pub(crate) fn live_through(server: &Server, seed: &Seed) {
         let tried = |row: &serde_json::Value| row["attempts"].as_array().is_some_and(|all| !all.is_empty());
         list.as_array().is_some_and(|all| all.len() > 5 && all.iter().any(tried)).then_some(())
     });
+    refusals
+}
+
+/// A scenario on a deployment, and all that leaves it: what is refused, what is sent to a receiver, and what is measured.
+fn nothing_leaves(store: Store) -> (Server, Seed) {
+    let seed = store.seed();
+    let server = store.serve();
+    let receiver = Receiver::start();
+    server.partner(&seed).register(&seed, &receiver.url(), &json!({"event_types": ["*"]}));
+    let refusals = live_through(&server, &seed);
+    let search = Search::new(&PHI);
+    for refusal in &refusals {
+        assert!(search.found_among(&refusal.bytes).is_empty(), "{}", refusal.body);
+    }
+    let metrics = server.admin().send(Method::GET, "/metrics", &[], None);
+    assert!(metrics.status == 200 && search.found_among(&metrics.bytes).is_empty());
+    let hidden: Vec<&str> = PHI.into_iter().filter(|value| !TOLD_TO_PARTNERS.contains(value)).collect();
+    let search = Search::new(&hidden);
+    receiver.wait_for_type("shipment:created", PATIENCE);
+    let sent = receiver.wait_for(6, PATIENCE);
+    for received in &sent {
+        let body = String::from_utf8_lossy(&received.body);
+        assert!(search.found_among(&received.body).is_empty(), "{body}");
+    }
+    assert!(
+        sent.iter().any(|received| !Search::new(&TOLD_TO_PARTNERS).found_among(&received.body).is_empty()),
+        "what is told is found in the same bodies"
+    );
+    (server, seed)
 }
 
 #[track_caller]
@@ -219,6 +293,9 @@ fn the_search_finds_what_it_should() {
                 "base64 of another offset",
                 general_purpose::URL_SAFE.encode(format!("ab{value}c")).into_bytes(),
             ),
+            ("JSON", serde_json::to_vec(&json!({ "name": value })).expect("a text")),
+            ("reversed case", reversed_case(value).into_bytes()),
+            ("reversed case, hex", hex::encode(reversed_case(value)).into_bytes()),
         ] {
             let file = folder.path().join("decoy");
             fs::write(&file, written).expect("our folder");
@@ -231,9 +308,8 @@ fn the_search_finds_what_it_should() {
 fn sqlite_files_and_logs_tell_nothing() {
     let store =
         Store::sandbox(Engine::Sqlite).with("NIMBUS_LOG", "debug").with("NIMBUS_RETRY_SCALE", "0.001");
-    let seed = store.seed();
-    let server = store.serve();
-    live_through(&server, &seed);
+    let store = store.with("NIMBUS_ADMIN_LISTEN", "127.0.0.1:0");
+    let (server, seed) = nothing_leaves(store);
     let search = Search::new(&PHI);
     let files = files_below(&server.store().data_dir());
     assert!(files.iter().any(|file| file.ends_with("nimbus.db")), "{files:?}");
@@ -262,10 +338,9 @@ fn hex_files(data_dir: &Path) -> PathBuf {
 fn postgres_files_and_logs_tell_nothing() {
     let store =
         Store::sandbox(Engine::Postgres).with("NIMBUS_LOG", "debug").with("NIMBUS_RETRY_SCALE", "0.001");
+    let store = store.with("NIMBUS_ADMIN_LISTEN", "127.0.0.1:0");
     let url = store.database_url.clone().expect("PostgreSQL has one");
-    let seed = store.seed();
-    let server = store.serve();
-    live_through(&server, &seed);
+    let (server, _) = nothing_leaves(store);
     let (data, own) = block_on(checkpointed(&url));
     let search = Search::new(&PHI);
     let database = files_below(&data.join("base").join(&own));
