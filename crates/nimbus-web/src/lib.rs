@@ -123,8 +123,8 @@ pub fn router(app: App, settings: WebSettings) -> Router {
 fn surrounded(app: App, settings: WebSettings, routes: Router<Web>) -> Router {
     let cors = (!settings.cors_origins.is_empty()).then(|| cors::layer(&settings.cors_origins));
     let retiring = Arc::new(Retiring::new(&settings.retiring));
-    let documents = openapi::serve::Documents::new(&settings);
     let proxies: Arc<[Network]> = settings.proxies.clone().into();
+    let documents = openapi::serve::Documents::new();
     let web = Web { app, settings: Arc::new(settings), retiring, documents };
     let router = routes
         .fallback(failure::unknown_path)

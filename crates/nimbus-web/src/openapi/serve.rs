@@ -1,6 +1,6 @@
-//! The documents over HTTP: written once at the start, then served as they are.
+//! The documents over HTTP: each is written when it is asked for first, and then served as it is.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::{extract::State, response::Response};
 use bytes::Bytes;
@@ -17,18 +17,18 @@ use crate::{
 
 /// The documents of this deployment, as they are served.
 #[derive(Clone)]
-pub(crate) struct Documents(Arc<[(Kind, Bytes)]>);
+pub(crate) struct Documents(Arc<[(Kind, OnceLock<Bytes>)]>);
 
 impl Documents {
-    pub(crate) fn new(settings: &WebSettings) -> Self {
-        let written =
-            |&kind| (kind, Bytes::from(Document::new(kind, &settings.brand, &settings.retiring).to_text()));
-        Self(Kind::ALL.iter().map(written).collect())
+    pub(crate) fn new() -> Self {
+        Self(Kind::ALL.iter().map(|&kind| (kind, OnceLock::new())).collect())
     }
 
-    fn reply(&self, wanted: Kind) -> Response {
-        let text = self.0.iter().find(|(kind, _)| *kind == wanted).map(|(_, text)| text.clone());
-        let mut response = bytes_response(StatusCode::OK, text.unwrap_or_default());
+    fn reply(&self, wanted: Kind, settings: &WebSettings) -> Response {
+        let written = || Document::new(wanted, &settings.brand, &settings.retiring).to_text().into();
+        let place = self.0.iter().find(|(kind, _)| *kind == wanted).map(|(_, text)| text);
+        let text = place.map_or_else(written, |place| place.get_or_init(written).clone());
+        let mut response = bytes_response(StatusCode::OK, text);
         // They change with a release or a setting alone.
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
         response
@@ -41,7 +41,7 @@ macro_rules! open_documents {
         #[utoipa::path(get, path = $path, tag = "Documents", operation_id = $id, security(()),
             responses((status = 200, description = "The document", body = inline(AnyObject))))]
         pub(crate) async fn $name(State(web): State<Web>) -> Response {
-            web.documents.reply(Kind::$kind)
+            web.documents.reply(Kind::$kind, &web.settings)
         }
     )*};
 }
@@ -58,5 +58,5 @@ open_documents! {
     responses((status = 200, description = "The document", body = inline(AnyObject))))]
 pub(crate) async fn operations(State(web): State<Web>, request: Incoming) -> Answer {
     web.any_staff(&request).await?.reach(Role::ALL)?;
-    Ok(web.documents.reply(Kind::Operations))
+    Ok(web.documents.reply(Kind::Operations, &web.settings))
 }
