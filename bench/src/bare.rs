@@ -75,6 +75,18 @@ pub(crate) async fn serve(arguments: &[String]) -> Result<(), Failure> {
     let data = Path::new(data);
     let master = MasterKey::load_or_create(&data.join("master.key"))?;
     let db = Db::open_sqlite(&data.join("nimbus.db"), master).await?;
+    let settings = WebSettings::new(Arc::new(|| Box::pin(async { Ok(()) })));
+    let router = measure::router(app(db), settings, reply(size.parse()?));
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let beside = Path::new(port_file).with_extension("tmp");
+    std::fs::write(&beside, listener.local_addr()?.port().to_string())?;
+    std::fs::rename(beside, port_file)?;
+    nimbus_web::serve(listener, router, CancellationToken::new()).await;
+    Ok(())
+}
+
+/// The application as a sandbox has it.
+pub(crate) fn app(db: Db) -> App {
     let config = Config {
         environment: Environment::Sandbox,
         pharmacy_zone: TimeZone::UTC,
@@ -94,14 +106,7 @@ pub(crate) async fn serve(arguments: &[String]) -> Result<(), Failure> {
         shipping: Arc::default(),
         parcel_reply: nimbus_web::parcel_reply,
     };
-    let settings = WebSettings::new(Arc::new(|| Box::pin(async { Ok(()) })));
-    let router = measure::router(App::new(db, config, Clock::default()), settings, reply(size.parse()?));
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    let beside = Path::new(port_file).with_extension("tmp");
-    std::fs::write(&beside, listener.local_addr()?.port().to_string())?;
-    std::fs::rename(beside, port_file)?;
-    nimbus_web::serve(listener, router, CancellationToken::new()).await;
-    Ok(())
+    App::new(db, config, Clock::default())
 }
 
 /// JSON of so many bytes, at least 14.

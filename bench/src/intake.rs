@@ -10,6 +10,7 @@ use crate::{
     figures::{decimals, per_second, ratio, whole},
     limits,
     options::{Engine, Options},
+    privacy, process,
     server::Server,
 };
 
@@ -24,7 +25,9 @@ pub(crate) async fn measure(options: &Options) -> Result<Value, Failure> {
         client::run(server.order()?, options.connections, Until::Elapsed(WARM_UP), |_, _| {}).await?;
     eprintln!("  orders for {} s", options.duration.as_secs());
     let until = Until::Elapsed(options.duration);
+    let cpu = process::cpu_us(server.pid()?)?;
     let outcome = client::run(server.order()?, options.connections, until, |_, _| {}).await?;
+    let cpu_us = (process::cpu_us(server.pid()?)? - cpu) as f64 / outcome.done.max(1) as f64;
     server.stop().await?;
     let rows = server.database.count_rows()? - server.seeded_rows;
     let rows_per_order = rows as f64 / (warm_up.done + outcome.done).max(1) as f64;
@@ -32,7 +35,13 @@ pub(crate) async fn measure(options: &Options) -> Result<Value, Failure> {
     eprintln!("  limits");
     let orders = per_second(outcome.done, outcome.elapsed);
     let (limits, ratios) = beside_limits(options, &server, orders, orders * rows_per_order).await?;
-    Ok(report(&outcome, errors, rows_per_order, limits, ratios))
+    let mut report = report(&outcome, errors, rows_per_order, limits, ratios);
+    if options.engine == Engine::Sqlite {
+        let placed = warm_up.done + outcome.done;
+        let parts = privacy::measure(server.folder.path(), server.seeded("/clinic_id")?, cpu_us, placed);
+        report["privacy"] = parts.await?;
+    }
+    Ok(report)
 }
 
 fn report(outcome: &Outcome, errors: u64, rows_per_order: f64, limits: Value, ratios: Value) -> Value {

@@ -11,6 +11,7 @@ mod intake;
 mod limits;
 mod lists;
 mod options;
+mod privacy;
 mod process;
 mod receiver;
 mod server;

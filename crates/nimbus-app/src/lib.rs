@@ -29,6 +29,7 @@ pub mod key_rotation;
 pub mod label_purchases;
 pub mod labels;
 pub mod ledger;
+pub mod legal_holds;
 pub mod licenses;
 pub mod limits;
 pub mod links;

@@ -18,6 +18,7 @@ use crate::{
     actor::Call,
     clock::wall,
     error::{Error, Result},
+    legal_holds,
     tenancy::audited,
 };
 
@@ -129,7 +130,7 @@ pub async fn clinic_prune(app: &App, call: &Call, clinic: ClinicId) -> Result<u6
 /// audit log, events without what they say, and deliveries stay.
 ///
 /// # Errors
-/// `Invalid` if the clinic is not deleted, or has webhooks that are not.
+/// `Invalid` if the clinic is not deleted, or has webhooks that are not; `Refused` if it is under a legal hold.
 pub async fn clinic_destroy(app: &App, call: &Call, clinic: ClinicId) -> Result<()> {
     app.act(call, clinic, |tx, cx, &clinic| {
         Box::pin(async move {
@@ -140,6 +141,7 @@ pub async fn clinic_destroy(app: &App, call: &Call, clinic: ClinicId) -> Result<
             if endpoints::endpoints_live(tx, clinic).await? > 0 {
                 return Err(Error::field("clinic_id", "has webhooks: delete them first"));
             }
+            legal_holds::must_not_be_held(tx, clinic).await?;
             sandbox::clinic_data_delete(tx, clinic, None).await?;
             keyring::clinic_keys_destroy(tx, clinic).await?;
             audited(tx, cx, Some(clinic), "clinic_key.destroy", "clinic", clinic.0).await

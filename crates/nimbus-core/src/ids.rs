@@ -154,6 +154,8 @@ ids! {
     HistoryId "his",
     /// A licence of the pharmacy in one state.
     LicenseId "lic",
+    /// A legal hold on what there is of a clinic.
+    LegalHoldId "lgh",
     /// A lot of a drug in stock.
     LotId "lot",
     /// One movement of stock.

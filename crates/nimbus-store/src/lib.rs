@@ -22,6 +22,7 @@ pub mod keyring;
 pub mod keys;
 pub mod label_purchases;
 pub mod ledger;
+pub mod legal_holds;
 pub mod licenses;
 pub mod migrate;
 pub mod notices;

@@ -319,7 +319,9 @@ macro_rules! past {
         "r.finished_at < $1 and r.state <> 'running' and not exists (
             select 1 from deliveries d
             where d.clinic_id = r.clinic_id and d.replay_id = r.id and d.replay_id is not null
-                and d.state = 'pending')"
+                and d.state = 'pending')
+         and not exists (
+            select 1 from legal_holds lh where lh.clinic_id = r.clinic_id and lh.released_at is null)"
     };
 }
 

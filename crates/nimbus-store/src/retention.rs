@@ -3,7 +3,7 @@
 //! The worker walks the events in the order of their commits, a few at a time, and remembers how far it is; what has to
 //! stay is looked at again when the walk begins anew there. An event is needed, with its deliveries and their attempts,
 //! while one of these waits, was made or ended lately, is the dead letter that an ordered endpoint holds a line for, or
-//! belongs to a replay that runs. The newest event of SQLite stays: its number is what the next one's follows.
+//! belongs to a replay that runs, and while its clinic is under a legal hold. The newest event of SQLite stays: its number is what the next one's follows.
 
 use nimbus_core::{time::Ts, words};
 use uuid::Uuid;
@@ -12,6 +12,7 @@ use crate::{
     deliveries::first_id_at,
     engine::{Engine, Tx, Value},
     error::Result,
+    legal_holds::is_held,
 };
 
 words! {
@@ -106,7 +107,9 @@ pub(crate) use held;
 macro_rules! needed {
     () => {
         concat!(
-            "exists (
+            "(",
+            is_held!("e.clinic_id"),
+            " or exists (
                 select 1 from deliveries d
                 where d.clinic_id = e.clinic_id and d.event_id = e.id and (
                     d.state = 'pending' or d.created_at >= $4 or d.finished_at >= $5 or (",
@@ -114,7 +117,7 @@ macro_rules! needed {
             ") or exists (
                         select 1 from replays r
                         where r.endpoint_id = d.endpoint_id and r.state = 'running' and r.clinic_id = d.clinic_id
-                            and r.since <= d.created_at and r.until > d.created_at)))"
+                            and r.since <= d.created_at and r.until > d.created_at))))"
         )
     };
 }
@@ -293,6 +296,8 @@ async fn let_go_metadata(tx: &mut Tx, step: &Step) -> Result<Count> {
     let events = concat!(
         "delete from events as e where ",
         past!(),
+        " and not ",
+        is_held!("e.clinic_id"),
         " and not exists (select 1 from deliveries d where d.clinic_id = e.clinic_id and d.event_id = e.id)"
     );
     let args = [step.from.into(), step.to.into(), step.due.first_kept().into()];

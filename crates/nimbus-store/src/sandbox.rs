@@ -46,6 +46,7 @@ pub const KEPT: &[&str] = &[
     "inventory_moves",
     "label_claims",
     "label_purchases",
+    "legal_holds",
     "notices",
     "ops_tokens",
     "refill_thresholds",

@@ -8,7 +8,7 @@ use crate::{
     App,
     actor::Call,
     error::{Error, Result},
-    label_purchases,
+    label_purchases, legal_holds,
     outbox::Changes,
     unit::{Cx, Prepared, Render, Reply},
 };
@@ -45,6 +45,7 @@ async fn delete(tx: &mut Tx, cx: &Cx, clinic: ClinicId) -> Result<()> {
     let found = tenants::clinic_get(tx, clinic).await?;
     found.filter(|clinic| clinic.deleted_at.is_none()).ok_or(Error::NotFound("Clinic"))?;
     let held = cx.call.idempotency.as_ref().map(|held| (cx.call.actor.owner(), held.key.as_str()));
+    legal_holds::must_not_be_held(tx, clinic).await?;
     label_purchases::give_back_all(tx, cx, clinic).await?;
     store::clinic_data_delete(tx, clinic, held).await?;
     let mut changes = Changes::default();

@@ -15,7 +15,7 @@ use crate::{
     App,
     actor::Call,
     credentials,
-    error::{Error, Result},
+    error::{Error, RefusalCode, Result},
     unit::Cx,
 };
 
@@ -60,16 +60,21 @@ pub async fn key_issue(app: &App, call: &Call, order: KeyOrder) -> Result<Issued
     app.act(call, order, |tx, cx, order| Box::pin(key_issue_in(tx, cx, order))).await
 }
 
+/// The state of the partner stands against it, not the form of the request.
+fn not_served(message: &str) -> Error {
+    Error::refused(RefusalCode::InvalidStatusTransition, message, Vec::new())
+}
+
 pub(crate) async fn key_issue_in(tx: &mut Tx, cx: &Cx, order: &KeyOrder) -> Result<IssuedKey> {
     let environment = cx.app.environment();
     let clinic = clinic_found(tx, order.clinic_id).await?;
     let partner = tenants::partner_get(tx, clinic.partner_id).await?.ok_or(NO_PARTNER)?;
     if partner.status != PartnerStatus::Approved {
-        return Err(Error::field("partner", "is not approved"));
+        return Err(not_served("The partner is not approved"));
     }
     let agreed = tenants::baa_in_force(tx, partner.id, cx.wall.date()).await?;
     if environment == Environment::Production && !agreed {
-        return Err(Error::field("partner", "has no business associate agreement in force"));
+        return Err(not_served("The partner has no business associate agreement in force"));
     }
     let text = match &order.text {
         Some(text) => text.clone(),

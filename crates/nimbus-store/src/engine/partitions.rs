@@ -219,27 +219,37 @@ fn in_the_way(table: &str, partition: &Partition, before: Ts) -> Option<String> 
     let name = &partition.name;
     let before = jiff::Timestamp::from_microsecond(before.micros()).ok()?;
     let beside = name.strip_prefix(table).unwrap_or_default();
-    Some(match table {
+    let held = held_rows(name);
+    let others = match table {
         // A body that went does not come back, and nothing is sent without one: such events are not needed any more. Those
         // of deliveries that have to stay lead to the others beside them, which go one by one.
         "events" => format!(
-            "select exists (select 1 from pg_class where relname = 'deliveries' || '{beside}') or exists (select 1 from {name} where length(body) > 0
+            "exists (select 1 from pg_class where relname = 'deliveries' || '{beside}') or exists (select 1 from {name} where length(body) > 0
                 or position > (select position from delivery_ledger_mark where id = 1))"
         ),
         "deliveries" => format!(
-            "select exists (select 1 from {name} d where {WAITS}) or exists (select 1 from {name} where finished_at >= '{before}')
+            "exists (select 1 from {name} d where {WAITS}) or exists (select 1 from {name} where finished_at >= '{before}')
                 or exists (select 1 from replays where state = 'running' and since < '{before}')
                 or exists (select 1 from events where id < '{}'
                     and position > (select position from delivery_ledger_mark where id = 1))",
             first_id_at(partition.to)
         ),
         "attempts" => format!(
-            "select exists (
+            "exists (
                 select 1 from deliveries d join {name} a on a.clinic_id = d.clinic_id and a.delivery_id = d.id
                 where {WAITS})"
         ),
         _ => return None,
-    })
+    };
+    Some(format!("select ({others}) or {held}"))
+}
+
+/// Whether a partition has rows of a clinic that is under a legal hold.
+fn held_rows(partition: &str) -> String {
+    format!(
+        "exists (select 1 from legal_holds lh where lh.released_at is null
+            and exists (select 1 from {partition} x where x.clinic_id = lh.clinic_id))"
+    )
 }
 
 /// A delivery that waits, or that others wait for.
@@ -293,8 +303,12 @@ async fn drop_one(
     let tx = conn.transaction().await?;
     tx.batch_execute(LOCKS).await?;
     tx.batch_execute(&format!("lock table {name} in share mode")).await?;
-    let waits = format!("select exists (select 1 from {name} d where {WAITS})");
-    if table == "deliveries" && tx.query_one(&waits, &[]).await?.try_get(0)? {
+    let held = held_rows(name);
+    let comes = match table {
+        "deliveries" => format!("select exists (select 1 from {name} d where {WAITS}) or {held}"),
+        _ => format!("select {held}"),
+    };
+    if tx.query_one(&comes, &[]).await?.try_get(0)? {
         return Ok(false);
     }
     tx.batch_execute(&format!("alter table {table} detach partition {name}; drop table {name}")).await?;

@@ -88,7 +88,7 @@ macro_rules! each_id {
         $apply! {
             PartnerId ClinicId BaaId KeyId OpsTokenId PractitionerId PatientId PrescriptionId OrderId LineId
             HoldId ShipmentId ScanId RefillId EndpointId EventId DeliveryId AttemptId HistoryId AuditId JobId
-            LabelPurchaseId LicenseId LotId MoveId DecisionId ReplayId NoticeId UserId SessionId InvitationId PasskeyId
+            LabelPurchaseId LegalHoldId LicenseId LotId MoveId DecisionId ReplayId NoticeId UserId SessionId InvitationId PasskeyId
             ChallengeId BreakGlassId
         }
     };

@@ -109,6 +109,7 @@ impl Kind {
                 ("Inventory", "Stock by lot, and what fills took of it"),
                 ("Practitioners", "Activation of practitioners"),
                 ("Formulary", "What each clinic may order"),
+                ("Legal holds", "What has to be kept, whatever its age"),
                 ("Licenses", "What the pharmacy may send to which state"),
                 ("Partners", "Who integrates, their approval and the agreements with them"),
                 ("Clinics", "The clinics of partners, and what is agreed with each"),

@@ -1,9 +1,9 @@
 //! The ids of examples: for each kind of resource one, the same wherever a document names it.
 
 use nimbus_core::ids::{
-    BaaId, BreakGlassId, ClinicId, DeliveryId, EndpointId, EventId, HoldId, KeyId, LicenseId, LineId, LotId,
-    MoveId, NoticeId, OrderId, PartnerId, PatientId, PractitionerId, PrescriptionId, RefillId, ReplayId,
-    SessionId, ShipmentId, UserId, base62,
+    BaaId, BreakGlassId, ClinicId, DeliveryId, EndpointId, EventId, HoldId, KeyId, LegalHoldId, LicenseId,
+    LineId, LotId, MoveId, NoticeId, OrderId, PartnerId, PatientId, PractitionerId, PrescriptionId, RefillId,
+    ReplayId, SessionId, ShipmentId, UserId, base62,
 };
 use uuid::Uuid;
 
@@ -29,6 +29,7 @@ const KINDS: &[(&[&str], &str)] = &[
     (&["hold", "holds"], HoldId::PREFIX),
     (&["key", "keys"], KeyId::PREFIX),
     (&["license", "licenses", "state_license"], LicenseId::PREFIX),
+    (&["legal_hold", "legal_holds"], LegalHoldId::PREFIX),
     (&["lot", "inventory"], LotId::PREFIX),
     (&["move"], MoveId::PREFIX),
     (&["replay"], ReplayId::PREFIX),

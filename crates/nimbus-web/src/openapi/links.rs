@@ -82,6 +82,7 @@ const LINKS: &[Link] = &[
     link("listQueue", "listOrderLots", "id", "/data/0/id"),
     link("receiveStock", "listStockMoves", "id", "/data/lot_id"),
     link("listStock", "listStockMoves", "id", "/data/0/lot_id"),
+    link("placeLegalHold", "releaseLegalHold", "id", "/data/id"),
     link("createLicense", "getLicense", "id", "/data/id"),
     link("createLicense", "updateLicense", "id", "/data/id"),
     link("createLicense", "deleteLicense", "id", "/data/id"),

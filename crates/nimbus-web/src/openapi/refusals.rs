@@ -211,7 +211,7 @@ fn who(facts: &Facts<'_>, all: &mut Vec<Refusal>) {
 
 /// The operations for which a factor must have been given of late.
 fn needs_step_up(operation_id: &str) -> bool {
-    const DANGEROUS: [&str; 20] = [
+    const DANGEROUS: [&str; 21] = [
         "approvePartner",
         "suspendPartner",
         "recordAgreement",
@@ -232,6 +232,7 @@ fn needs_step_up(operation_id: &str) -> bool {
         "removeTotp",
         "makeRecoveryCodes",
         "breakGlass",
+        "releaseLegalHold",
     ];
     DANGEROUS.contains(&operation_id)
 }

@@ -184,22 +184,31 @@ pub struct DisclosureView {
     #[schema(value_type = words::DisclosureTo)]
     pub to: &'static str,
     /// `key`, `staff` (an operations token), `user` (a member of staff) or `system`.
+    #[schema(example = "key")]
     pub actor_kind: String,
     /// The id of the key, the token or the member of staff, or the word of the part of the platform.
+    #[schema(example = "019468f2-3b1c-7d5e-9a60-4f1e2b3c4d08")]
     pub actor: String,
     /// What the key or token is called, or who the member of staff is.
+    #[schema(example = "Production key")]
     pub name: Option<String>,
     /// The partner whose key it is.
+    #[schema(example = "Example Telehealth")]
     pub organisation: Option<String>,
     /// What was done, such as `order.read`.
+    #[schema(example = "order.read")]
     pub action: String,
     /// The kind of the record that it was done to.
+    #[schema(example = "order")]
     pub subject: String,
     pub subject_id: Option<Uuid>,
+    #[schema(example = "req_0351qLz8iGm9ZZXlB7AwYG")]
     pub request_id: Option<String>,
     /// The network address that it was done from.
+    #[schema(example = "192.0.2.7")]
     pub address: Option<String>,
     /// Why, where a reason was given.
+    #[schema(example = "Question of the patient")]
     pub purpose: Option<String>,
 }
 

@@ -11,6 +11,7 @@ pub mod free_shipping;
 pub mod inventory;
 pub mod keys;
 pub mod label_purchases;
+pub mod legal_holds;
 pub mod licenses;
 pub mod notices;
 pub mod orders;
@@ -131,6 +132,8 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(audit::verify))
         .routes(routes!(audit::export))
         .routes(routes!(audit::disclosures))
+        .routes(routes!(legal_holds::list, legal_holds::place))
+        .routes(routes!(legal_holds::release))
         .routes(routes!(sandbox::fixtures))
         .routes(routes!(sandbox::clock))
         .routes(routes!(sandbox::advance))

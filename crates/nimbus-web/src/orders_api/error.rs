@@ -176,6 +176,7 @@ mod tests {
         "inventory.rs",
         "key_rotation.rs",
         "label_purchases.rs",
+        "legal_holds.rs",
         "licenses.rs",
         "onboarding.rs",
         "operations.rs",

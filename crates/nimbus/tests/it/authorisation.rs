@@ -2,6 +2,7 @@
 //!
 //! What is expected is derived from each operation's own `security` entry.
 
+mod on_record;
 mod world;
 
 use aws_lc_rs::hmac;
@@ -11,7 +12,7 @@ use nimbus_web::api_document;
 use serde_json::{Value, json};
 use ureq::http::Method;
 
-use self::world::*;
+use self::{on_record::Answered, world::*};
 use crate::support::{
     Anonymous, Engine, Reply, Seed, Server, Store,
     browser::{Browser, PASSWORD, signed_in},
@@ -228,6 +229,7 @@ struct Matrix {
     useless: Useless,
     useful: Useful,
     webhooks: usize,
+    answered: Answered,
 }
 
 impl Matrix {
@@ -238,7 +240,7 @@ impl Matrix {
         let server = store.serve();
         useful.browsers = Role::ALL.iter().map(|&role| (role, browser(&server, &seed, role))).collect();
         let (client, world) = (server.anonymous(), World::new(&server, seed));
-        Self { server, client, world, useless, useful, webhooks: 1 }
+        Self { server, client, world, useless, useful, webhooks: 1, answered: Answered::default() }
     }
 
     /// Sends an operation with some headers. The body is not JSON: who is not allowed must not learn so.
@@ -283,6 +285,7 @@ impl Matrix {
         let reply = self.send(operation, &self.world.path(operation), headers);
         let refused = matches!(reply.status, 401 | 403 | 404 | 405) || reply.status >= 500;
         assert!(!refused, "{} with {what}: {} {}", operation.name, reply.status, reply.body);
+        self.answered.note(operation, &reply);
         let is_own = matches!(operation.needs, Needs::Session(_));
         if operation.method == Method::DELETE && !is_own {
             self.webhooks += 1;
@@ -521,6 +524,7 @@ fn every_route_lets_in_whom_its_document_names_and_nobody_else() {
             }
         }
     }
+    matrix.answered.all_on_record(&matrix.server);
 }
 
 #[test]

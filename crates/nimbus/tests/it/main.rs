@@ -23,6 +23,7 @@ mod holds;
 mod idempotency;
 mod idempotency_property;
 mod inventory;
+mod isolation;
 mod keys;
 mod label_crash;
 mod labels;

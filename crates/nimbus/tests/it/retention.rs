@@ -140,6 +140,61 @@ two_engines! {
         assert_eq!(Ledger::of(&store), ledger);
     }
 
+    fn what_is_under_a_legal_hold_stays_until_it_is_released(engine) {
+        let (scene, receiver) = (Scene::start(engine), Receiver::start());
+        scene.register(&receiver.url(), &["prescription:created"]);
+        scene.partner.order(&scene.seed);
+        scene.partner.order(&scene.seed);
+        let clinic = scene.seed.clinic_id.clone();
+        let place = json!({"clinic_id": clinic, "matter": "Matter 2026-114"});
+        let hold = scene.staff.post("/admin/legal-holds", &place).data().clone();
+        assert_eq!((&hold["clinic_id"], &hold["released_at"]), (&json!(clinic), &Value::Null));
+        let listed = scene.staff.get("/admin/legal-holds").data().clone();
+        assert_eq!(listed, json!([hold]));
+        receiver.wait_for(2, PATIENCE);
+        eventually("all is delivered", || (scene.ledger().pending == 0).then_some(()));
+        let reset = scene.staff.post("/sandbox/reset", &json!({"clinic_id": clinic}));
+        reset.refused(400, "INVALID_STATUS_TRANSITION");
+        let ledger = scene.ledger();
+        let Scene { server, seed, .. } = scene;
+        let (_, _, store) = server.stop();
+        with_db(&store, async |db| {
+            ledger_walks(db).await;
+            told_days_ago(db, 100).await;
+        });
+        let before = rows(&store);
+        let report = store.json(&["retention", "run", "--json"]);
+        assert_eq!(rows(&store), before, "{report}");
+        assert!(report["partitions"].as_array().is_none_or(Vec::is_empty), "{report}");
+        let needed = store.json(&["retention", "run", "--dry-run", "--json"]);
+        assert!(needed["classes"][0]["needed_events"].as_i64() > Some(2), "{needed}");
+
+        // What a deleted clinic left cannot be erased either.
+        let server = store.serve();
+        let staff = server.staff(&seed);
+        let release = format!("/admin/legal-holds/{}/release", text(&hold["id"]));
+        assert_eq!(staff.post(&release, &json!({})).invalid(), ["reason"]);
+        let (_, _, store) = server.stop();
+        store.json(&["admin", "clinic", "delete", &clinic]);
+        let destroy = ["keys", "clinic", "destroy", clinic.as_str(), "--confirm", clinic.as_str()];
+        let refused = store.output(&destroy);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && said.contains("is under a legal hold"), "{said}");
+
+        let server = store.serve();
+        let staff = server.staff(&seed);
+        let released = staff.post(&release, &json!({"reason": "Settled"})).data().clone();
+        assert_eq!((released["released_at"].is_string(), &released["release_reason"]), (true, &json!("Settled")));
+        staff.post(&release, &json!({"reason": "Again"})).refused(400, "INVALID_STATUS_TRANSITION");
+        assert_eq!(*staff.get("/admin/legal-holds").data(), json!([]));
+        assert_eq!(*staff.get("/admin/legal-holds?released=true").data(), json!([released]));
+        let (_, _, store) = server.stop();
+        store.json(&["retention", "run", "--json"]);
+        assert!(rows(&store) < before, "it goes now");
+        assert_eq!(Ledger::of(&store), ledger);
+        assert_eq!(store.json(&destroy)["destroyed"], true);
+    }
+
     fn operators_see_what_would_go(engine) {
         let scene = Scene::start(engine);
         scene.partner.order(&scene.seed);

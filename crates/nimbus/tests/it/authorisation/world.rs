@@ -38,6 +38,7 @@ pub(super) struct World {
     /// A session of the account that asks, other than the one that it asks by.
     pub(super) session: String,
     pub(super) license: String,
+    pub(super) legal_hold: String,
     pub(super) lot: String,
     /// An event of each shape that needs no scope but that of the log itself.
     pub(super) event: String,
@@ -67,6 +68,7 @@ impl World {
         let links = signed(server, &seed, &shipment);
         let user = user(server, &seed);
         let (license, lot) = (license(server, &seed, 1), lot(server, &seed));
+        let legal_hold = legal_hold(server, &seed);
         list_drug(server, &seed);
         Self {
             seed,
@@ -89,6 +91,7 @@ impl World {
             user,
             session: String::new(),
             license,
+            legal_hold,
             lot,
         }
     }
@@ -132,6 +135,7 @@ impl World {
             "keys" => &self.key,
             "formulary" => LISTED_DRUG,
             "licenses" => &self.license,
+            "legal-holds" => &self.legal_hold,
             "inventory" => &self.lot,
             "events" if operation.is_of_orders() => &self.orders_event,
             "events" => &self.event,
@@ -241,6 +245,12 @@ const LISTED_DRUG: &str = "lisinopril-10";
 pub(super) fn list_drug(server: &Server, seed: &Seed) {
     let path = format!("/admin/clinics/{}/formulary", seed.clinic_id);
     server.staff(seed).post(&path, &json!({"drug_id": LISTED_DRUG})).data();
+}
+
+/// A hold on the seeded clinic.
+pub(super) fn legal_hold(server: &Server, seed: &Seed) -> String {
+    let body = json!({"clinic_id": seed.clinic_id, "matter": "A matter"});
+    text(&server.staff(seed).post("/admin/legal-holds", &body).data()["id"])
 }
 
 /// A new licence.
