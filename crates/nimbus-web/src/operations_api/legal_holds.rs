@@ -116,6 +116,7 @@ pub(crate) async fn place(State(web): State<Web>, mut request: Incoming) -> Answ
     responses((status = 200, description = "Released", body = Success<LegalHoldView>)))]
 pub(crate) async fn release(State(web): State<Web>, mut request: Incoming) -> Answer {
     let mut call = web.staff(&request, ADMINISTRATORS).await?;
+    call.confirmed()?;
     let id = request.id("id", NOUN)?;
     let command = request.json(&mut call, |f| read_release(f, id)).await?;
     Ok(envelope::reply(legal_holds::release(&web.app, &call, command, render).await?))
