@@ -6,7 +6,6 @@ use std::{path::Path, time::Instant};
 use nimbus_core::{
     access::{By, SystemActor},
     ids::ClinicId,
-    time::Ts,
 };
 use nimbus_store::{
     ClinicKeys, Db, Error as StoreError, MasterKey, SealedAt, Tx,
@@ -104,7 +103,7 @@ async fn on_record_us(db: &Db, clinic: ClinicId) -> Result<(f64, f64), Failure> 
     nimbus_app::audit::settle(&app).await?;
     let entry = || AuditEntry {
         clinic_id: Some(clinic),
-        at: Ts::from_micros(1_800_000_000_000_000),
+        at: nimbus_app::clock::wall(),
         by: By::System(SystemActor::CommandLine),
         action: "order.create",
         subject: "order".into(),

@@ -36,6 +36,11 @@ need_rust() {
     say "$(rustc --version), $(cargo --version)"
 }
 
+# The fuzzing engine is C++.
+need_cpp() {
+    has c++ || apt_install "A C++ compiler" build-essential
+}
+
 postgres_has() {
     has "$1" || compgen -G "/usr/lib/postgresql/*/bin/$1" >/dev/null
 }

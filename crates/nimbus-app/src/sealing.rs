@@ -1,16 +1,15 @@
-//! The keys that seal patient data: a clinic's own are rotated, used to seal anew, and destroyed; and another master key
-//! takes the place of the one over them all.
+//! The keys that seal patient data: a clinic's own and the platform's are rotated, used to seal anew, and destroyed; and
+//! another master key takes the place of the one over them all.
 
 use nimbus_core::{ids::ClinicId, time::Ts};
-pub use nimbus_store::{
-    custody::Custodian,
-    reseal::SEALED,
-    roots::{Retired, Root},
-};
 use nimbus_store::{
-    endpoints, keyring,
+    Tx, endpoints, keyring,
     reseal::{self, Sealed},
     roots, sandbox, tenants,
+};
+pub use nimbus_store::{
+    custody::Custodian,
+    roots::{Retired, Root},
 };
 
 use crate::{
@@ -20,12 +19,13 @@ use crate::{
     error::{Error, Result},
     legal_holds,
     tenancy::audited,
+    unit::Cx,
 };
 
 /// Stored replies, which nobody seals anew, are gone after a day; another one for requests under way meanwhile.
 const PRUNED_AFTER_DAYS: i64 = 2;
 
-/// What was found in a column of a clinic.
+/// What was found in a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Column {
     pub table: &'static str,
@@ -36,58 +36,93 @@ pub struct Column {
     pub unreadable: u64,
 }
 
-/// The data keys of a clinic, oldest first: version, and when it was made.
-pub async fn data_keys(app: &App, clinic: ClinicId) -> Result<Vec<(u32, Ts)>> {
-    Ok(app.db().read(move |tx| Box::pin(reseal::data_keys(tx, clinic))).await?)
+/// Whose data keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    Clinic(ClinicId),
+    /// What is of no clinic: second factors of staff, the keys that sign the audit log, notes on lots.
+    Platform,
 }
 
-/// Gives a clinic a new data key, which seals from now on; its version. What older ones have sealed they open.
-pub async fn clinic_rotate(app: &App, call: &Call, clinic: ClinicId) -> Result<u32> {
-    app.act(call, clinic, |tx, cx, &clinic| {
+impl Owner {
+    const fn id(self) -> ClinicId {
+        match self {
+            Self::Clinic(id) => id,
+            Self::Platform => keyring::PLATFORM,
+        }
+    }
+
+    /// Puts on record what is done to its keys.
+    async fn audited(self, tx: &mut Tx, cx: &Cx, of_clinic: Action, of_platform: Action) -> Result<()> {
+        match self {
+            Self::Clinic(id) => audited(tx, cx, Some(id), of_clinic, "clinic", id.0).await,
+            Self::Platform => audited(tx, cx, None, of_platform, "platform", keyring::PLATFORM.0).await,
+        }
+    }
+}
+
+/// The word of the audit log.
+type Action = &'static str;
+
+/// The data keys of a clinic or of the platform, oldest first: version, and when it was made.
+pub async fn data_keys(app: &App, owner: Owner) -> Result<Vec<(u32, Ts)>> {
+    Ok(app.db().read(move |tx| Box::pin(reseal::data_keys(tx, owner.id()))).await?)
+}
+
+/// Makes a new data key, which seals from now on; its version. What older ones have sealed they open.
+pub async fn data_key_rotate(app: &App, call: &Call, owner: Owner) -> Result<u32> {
+    app.act(call, owner, |tx, cx, &owner| {
         Box::pin(async move {
-            tenants::clinic_get(tx, clinic).await?.ok_or(Error::NotFound("Clinic"))?;
-            let version = keyring::clinic_key_rotate(tx, clinic, cx.wall).await?;
-            audited(tx, cx, Some(clinic), "clinic_key.rotate", "clinic", clinic.0).await?;
+            must_be(tx, owner).await?;
+            let version = keyring::data_key_rotate(tx, owner.id(), cx.wall).await?;
+            owner.audited(tx, cx, "clinic_key.rotate", "platform_key.rotate").await?;
             Ok(version)
         })
     })
     .await
 }
 
-/// Seals anew what older data keys of a clinic have sealed, column by column in small transactions, or only counts it.
-/// `progress` hears of each column. Broken off, it can be begun again: what is done is passed over.
-pub async fn clinic_reseal(
+async fn must_be(tx: &mut Tx, owner: Owner) -> Result<()> {
+    if let Owner::Clinic(id) = owner {
+        tenants::clinic_get(tx, id).await?.ok_or(Error::NotFound("Clinic"))?;
+    }
+    Ok(())
+}
+
+/// Seals anew what older data keys have sealed, column by column in small transactions, or only counts it. `progress`
+/// hears of each column. Broken off, it can be begun again: what is done is passed over.
+pub async fn reseal(
     app: &App,
     call: &Call,
-    clinic: ClinicId,
+    owner: Owner,
     count_only: bool,
     mut progress: impl FnMut(Column),
 ) -> Result<Vec<Column>> {
     if !count_only {
-        app.act(call, clinic, |tx, cx, &clinic| {
+        app.act(call, owner, |tx, cx, &owner| {
             Box::pin(async move {
-                tenants::clinic_get(tx, clinic).await?.ok_or(Error::NotFound("Clinic"))?;
-                audited(tx, cx, Some(clinic), "clinic_key.reseal", "clinic", clinic.0).await
+                must_be(tx, owner).await?;
+                owner.audited(tx, cx, "clinic_key.reseal", "platform_key.reseal").await
             })
         })
         .await?;
     }
-    let mut columns = Vec::with_capacity(SEALED.len());
-    for sealed in SEALED {
-        let column = column(app, clinic, sealed, count_only).await?;
+    let mut columns = Vec::new();
+    for sealed in reseal::sealed_of(owner.id()) {
+        let column = column(app, owner.id(), sealed, count_only).await?;
         progress(column);
         columns.push(column);
     }
     Ok(columns)
 }
 
-async fn column(app: &App, clinic: ClinicId, sealed: &'static Sealed, count_only: bool) -> Result<Column> {
+async fn column(app: &App, owner: ClinicId, sealed: &'static Sealed, count_only: bool) -> Result<Column> {
     let mut found = Column { table: sealed.table, column: sealed.column, outdated: 0, unreadable: 0 };
     let mut after = None;
     loop {
         let step = app
             .db()
-            .write(move |tx| Box::pin(reseal::reseal_step(tx, clinic, sealed, after, count_only)))
+            .write(move |tx| Box::pin(reseal::reseal_step(tx, owner, sealed, after, count_only)))
             .await?;
         found.outdated += step.outdated;
         found.unreadable += step.unreadable;
@@ -98,27 +133,27 @@ async fn column(app: &App, clinic: ClinicId, sealed: &'static Sealed, count_only
     }
 }
 
-/// Destroys a clinic's data keys but the newest; how many those were.
+/// Destroys the data keys but the newest; how many those were.
 ///
 /// # Errors
 /// `Invalid` while something that is sealed by one of them opens, or the newest is younger than two days.
-pub async fn clinic_prune(app: &App, call: &Call, clinic: ClinicId) -> Result<u64> {
-    let keys = data_keys(app, clinic).await?;
+pub async fn data_keys_prune(app: &App, call: &Call, owner: Owner) -> Result<u64> {
+    let keys = data_keys(app, owner).await?;
     let Some(&(newest, made_at)) = keys.last() else { return Err(Error::NotFound("Clinic")) };
     if made_at.plus_days(PRUNED_AFTER_DAYS) > wall() {
         return Err(Error::field("clinic_id", "has a data key that is younger than two days"));
     }
-    let left = clinic_reseal(app, call, clinic, true, |_| {}).await?;
+    let left = reseal(app, call, owner, true, |_| {}).await?;
     if left.iter().any(|column| column.outdated > column.unreadable) {
         return Err(Error::field(
             "clinic_id",
             "has values that older keys have sealed: seal them anew first",
         ));
     }
-    app.act(call, (clinic, newest), |tx, cx, &(clinic, newest)| {
+    app.act(call, (owner, newest), |tx, cx, &(owner, newest)| {
         Box::pin(async move {
-            let gone = reseal::data_keys_prune(tx, clinic, newest).await?;
-            audited(tx, cx, Some(clinic), "clinic_key.prune", "clinic", clinic.0).await?;
+            let gone = reseal::data_keys_prune(tx, owner.id(), newest).await?;
+            owner.audited(tx, cx, "clinic_key.prune", "platform_key.prune").await?;
             Ok(gone)
         })
     })

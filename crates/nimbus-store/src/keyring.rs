@@ -181,6 +181,11 @@ async fn key_insert(tx: &mut Tx, clinic: ClinicId, kind: Kind, version: u32, now
 
 /// Gives a clinic its keys; one that has them keeps them. [`PLATFORM`] is a clinic too.
 pub async fn clinic_keys_create(tx: &mut Tx, clinic: ClinicId, now: Ts) -> Result<()> {
+    // Its first data key may be gone, after another has taken its place.
+    let sql = "select 1 from clinic_keys where clinic_id = $1 and kind = 'data' limit 1";
+    if tx.query_opt(sql, &[clinic.into()]).await?.is_some() {
+        return Ok(());
+    }
     key_insert(tx, clinic, Kind::Data, 1, now).await?;
     key_insert(tx, clinic, Kind::Index, 1, now).await?;
     Ok(())
@@ -189,8 +194,8 @@ pub async fn clinic_keys_create(tx: &mut Tx, clinic: ClinicId, now: Ts) -> Resul
 /// A new data key: from now on it seals, and the older ones open what they sealed. Returns its version.
 ///
 /// # Errors
-/// [`SealError::NoKeys`] if the clinic has none to rotate, [`Error::Conflict`] if two rotate at once.
-pub async fn clinic_key_rotate(tx: &mut Tx, clinic: ClinicId, now: Ts) -> Result<u32> {
+/// [`SealError::NoKeys`] if the clinic, or [`PLATFORM`], has none to rotate, [`Error::Conflict`] if two rotate at once.
+pub async fn data_key_rotate(tx: &mut Tx, clinic: ClinicId, now: Ts) -> Result<u32> {
     tx.key_changes.push((clinic, None));
     let version = tx.keys(clinic).await?.version() + 1;
     match key_insert(tx, clinic, Kind::Data, version, now).await? {

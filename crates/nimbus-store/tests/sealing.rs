@@ -73,7 +73,7 @@ two_engines! {
         assert_eq!(hash.len(), 32);
         assert_ne!(hash, ours.lookup("phone", "jane@example.com"));
         assert_ne!(hash, keys(&db, there).await.unwrap().lookup("email", "jane@example.com"));
-        db.write(move |tx: &mut Tx| Box::pin(keyring::clinic_key_rotate(tx, here, NOW))).await.unwrap();
+        db.write(move |tx: &mut Tx| Box::pin(keyring::data_key_rotate(tx, here, NOW))).await.unwrap();
         create(&db, here).await;
         assert_eq!(hash, keys(&db, here).await.unwrap().lookup("email", "jane@example.com"));
     }
@@ -82,7 +82,7 @@ two_engines! {
         let clinic = clinic();
         create(&db, clinic).await;
         let sealed = keys(&db, clinic).await.unwrap().seal(AT, b"old");
-        let version = db.write(move |tx: &mut Tx| Box::pin(keyring::clinic_key_rotate(tx, clinic, NOW))).await;
+        let version = db.write(move |tx: &mut Tx| Box::pin(keyring::data_key_rotate(tx, clinic, NOW))).await;
         assert_eq!(version.unwrap(), 2);
         let rotated = keys(&db, clinic).await.unwrap();
         assert_eq!(rotated.open(AT, &sealed).unwrap(), b"old");
@@ -114,10 +114,7 @@ fn check_other_node(engine: Engine) {
         let clinic = clinic();
         create(&test.db, clinic).await;
         let theirs = keys(&other, clinic).await.unwrap();
-        test.db
-            .write(move |tx: &mut Tx| Box::pin(keyring::clinic_key_rotate(tx, clinic, NOW)))
-            .await
-            .unwrap();
+        test.db.write(move |tx: &mut Tx| Box::pin(keyring::data_key_rotate(tx, clinic, NOW))).await.unwrap();
         let sealed = keys(&test.db, clinic).await.unwrap().seal(AT, b"new");
         assert!(theirs.open(AT, &sealed).is_err(), "read before the rotation");
         let opened = other

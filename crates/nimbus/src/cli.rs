@@ -12,7 +12,7 @@ pub(crate) use self::{
         AdminCommand, BaaCommand, ClinicCommand, KeyCommand, LicenseCommand, PartnerCommand, TokenCommand,
         UserCommand,
     },
-    keys::{ClinicKeyCommand, KeysCommand, MasterKeyCommand, NewMasterKey},
+    keys::{ClinicKeyCommand, KeysCommand, MasterKeyCommand, NewMasterKey, PlatformKeyCommand},
 };
 use crate::{config_shipping::ShippingArgs, config_transport::TransportArgs, transport::AdminListen};
 

@@ -1,4 +1,4 @@
-//! `nimbus keys`: the master key, and the data keys of clinics. Progress goes to the standard error, the outcome to the
+//! `nimbus keys`: the master key, and the data keys of clinics and of the platform. Progress goes to the standard error, the outcome to the
 //! standard output as JSON.
 
 use std::{fmt, path::Path, sync::Arc};
@@ -6,7 +6,7 @@ use std::{fmt, path::Path, sync::Arc};
 use nimbus_app::{
     App,
     actor::Call,
-    sealing::{self, Column, Custodian, Retired, Root},
+    sealing::{self, Column, Custodian, Owner, Retired, Root},
 };
 use nimbus_core::{access::SystemActor, ids::ClinicId};
 use nimbus_store::MasterKey;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Failure, boot,
-    cli::{ClinicKeyCommand, KeysCommand, MasterKeyCommand, NewMasterKey},
+    cli::{ClinicKeyCommand, KeysCommand, MasterKeyCommand, NewMasterKey, PlatformKeyCommand},
     config::Settings,
 };
 
@@ -27,6 +27,7 @@ pub(crate) async fn keys(settings: &Settings, command: KeysCommand) -> Result<()
         KeysCommand::Master(MasterKeyCommand::Rotate(new)) => rotate(&app, &call, settings, &new).await,
         KeysCommand::Master(MasterKeyCommand::Retire { key_id }) => retire(&app, &call, &key_id).await,
         KeysCommand::Clinic(command) => clinic(&app, &call, command).await,
+        KeysCommand::Platform(command) => platform(&app, &call, command).await,
     };
     db.close().await;
     println!("{:#}", outcome?);
@@ -97,51 +98,80 @@ fn id(text: &str) -> Result<ClinicId, Failure> {
 }
 
 /// What the application refuses, in words for the command line.
-fn said(error: nimbus_app::Error) -> Failure {
+fn said(owner: Owner, error: nimbus_app::Error) -> Failure {
     match error {
         nimbus_app::Error::Invalid(fields) => {
             let fields: Vec<String> = fields.iter().map(|it| it.message.to_string()).collect();
-            format!("the clinic {}", fields.join("; ")).into()
+            let owner = match owner {
+                Owner::Clinic(_) => "clinic",
+                Owner::Platform => "platform",
+            };
+            format!("the {owner} {}", fields.join("; ")).into()
         }
         other => other.into(),
     }
 }
 
+/// What is done to data keys, whoever's they are.
+enum DataKeys {
+    List,
+    Rotate,
+    Reseal { dry_run: bool },
+    Prune,
+}
+
 async fn clinic(app: &App, call: &Call, command: ClinicKeyCommand) -> Result<Value, Failure> {
-    match command {
-        ClinicKeyCommand::List { clinic } => {
-            let keys = sealing::data_keys(app, id(&clinic)?).await.map_err(said)?;
+    let (clinic, act) = match command {
+        ClinicKeyCommand::List { clinic } => (clinic, DataKeys::List),
+        ClinicKeyCommand::Rotate { clinic } => (clinic, DataKeys::Rotate),
+        ClinicKeyCommand::Reseal { clinic, dry_run } => (clinic, DataKeys::Reseal { dry_run }),
+        ClinicKeyCommand::Prune { clinic } => (clinic, DataKeys::Prune),
+        ClinicKeyCommand::Destroy { clinic, confirm } => return destroy(app, call, &clinic, &confirm).await,
+    };
+    let owner = Owner::Clinic(id(&clinic)?);
+    let mut told = data_keys(app, call, owner, act).await.map_err(|error| said(owner, error))?;
+    told["clinic_id"] = json!(clinic);
+    Ok(told)
+}
+
+async fn platform(app: &App, call: &Call, command: PlatformKeyCommand) -> Result<Value, Failure> {
+    let act = match command {
+        PlatformKeyCommand::List => DataKeys::List,
+        PlatformKeyCommand::Rotate => DataKeys::Rotate,
+        PlatformKeyCommand::Reseal { dry_run } => DataKeys::Reseal { dry_run },
+        PlatformKeyCommand::Prune => DataKeys::Prune,
+    };
+    data_keys(app, call, Owner::Platform, act).await.map_err(|error| said(Owner::Platform, error))
+}
+
+async fn data_keys(app: &App, call: &Call, owner: Owner, act: DataKeys) -> nimbus_app::Result<Value> {
+    match act {
+        DataKeys::List => {
+            let keys = sealing::data_keys(app, owner).await?;
             let keys =
                 keys.iter().map(|(version, at)| json!({"version": version, "created_at": at.to_string()}));
-            Ok(json!({ "clinic_id": clinic, "data_keys": keys.collect::<Vec<_>>() }))
+            Ok(json!({ "data_keys": keys.collect::<Vec<_>>() }))
         }
-        ClinicKeyCommand::Rotate { clinic } => {
-            let version = sealing::clinic_rotate(app, call, id(&clinic)?).await.map_err(said)?;
-            Ok(json!({ "clinic_id": clinic, "version": version }))
-        }
-        ClinicKeyCommand::Reseal { clinic, dry_run } => {
+        DataKeys::Rotate => Ok(json!({ "version": sealing::data_key_rotate(app, call, owner).await? })),
+        DataKeys::Reseal { dry_run } => {
             let told = |column: Column| eprintln!("{}", Progress(column));
-            let columns =
-                sealing::clinic_reseal(app, call, id(&clinic)?, dry_run, told).await.map_err(said)?;
+            let columns = sealing::reseal(app, call, owner, dry_run, told).await?;
             let sum = |of: fn(&Column) -> u64| columns.iter().map(of).sum::<u64>();
             let (outdated, unreadable) = (sum(|it| it.outdated), sum(|it| it.unreadable));
             let resealed = if dry_run { 0 } else { outdated - unreadable };
-            Ok(json!({
-                "clinic_id": clinic, "outdated": outdated, "resealed": resealed, "unreadable": unreadable,
-            }))
+            Ok(json!({ "outdated": outdated, "resealed": resealed, "unreadable": unreadable }))
         }
-        ClinicKeyCommand::Prune { clinic } => {
-            let gone = sealing::clinic_prune(app, call, id(&clinic)?).await.map_err(said)?;
-            Ok(json!({ "clinic_id": clinic, "destroyed": gone }))
-        }
-        ClinicKeyCommand::Destroy { clinic, confirm } => {
-            if confirm != clinic {
-                return Err("to destroy a clinic's keys, name its id again with --confirm".into());
-            }
-            sealing::clinic_destroy(app, call, id(&clinic)?).await.map_err(said)?;
-            Ok(json!({ "clinic_id": clinic, "destroyed": true }))
-        }
+        DataKeys::Prune => Ok(json!({ "destroyed": sealing::data_keys_prune(app, call, owner).await? })),
     }
+}
+
+async fn destroy(app: &App, call: &Call, clinic: &str, confirm: &str) -> Result<Value, Failure> {
+    if confirm != clinic {
+        return Err("to destroy a clinic's keys, name its id again with --confirm".into());
+    }
+    let id = id(clinic)?;
+    sealing::clinic_destroy(app, call, id).await.map_err(|error| said(Owner::Clinic(id), error))?;
+    Ok(json!({ "clinic_id": clinic, "destroyed": true }))
 }
 
 struct Progress(Column);

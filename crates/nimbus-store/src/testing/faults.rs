@@ -84,14 +84,14 @@ pub async fn bit_flipped(
 ) -> Option<Uuid> {
     let written = db.write(move |tx: &mut Tx| {
         Box::pin(async move {
-            let args = [clinic.into(), Uuid::nil().into(), 1i64.into()];
+            let args = [Uuid::nil().into(), 1i64.into(), clinic.into()];
             let Some(row) = tx.query_opt(sealed.read, &args).await? else { return Ok(None) };
             let mut columns = row.columns();
             let (row, old): (Uuid, Vec<u8>) = (columns.take()?, columns.take()?);
             let mut new = old.clone();
             let at = new.len() - 1 - from_end.min(new.len() - 1);
             new[at] ^= 1;
-            let args = [clinic.into(), row.into(), old.into(), new.into()];
+            let args = [row.into(), old.into(), new.into(), clinic.into()];
             Ok::<_, Error>((tx.execute(sealed.write, &args).await? == 1).then_some(row))
         })
     });

@@ -14,6 +14,9 @@ pub(crate) enum KeysCommand {
     /// The keys that seal a clinic's patient data
     #[command(subcommand)]
     Clinic(ClinicKeyCommand),
+    /// The keys that seal what is of no clinic: second factors of staff, what signs the audit log, notes on lots
+    #[command(subcommand)]
+    Platform(PlatformKeyCommand),
 }
 
 #[derive(Subcommand)]
@@ -62,4 +65,20 @@ pub(crate) enum ClinicKeyCommand {
         #[arg(long)]
         confirm: String,
     },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum PlatformKeyCommand {
+    /// The data keys of the platform
+    List,
+    /// Make a new data key, which seals from now on
+    Rotate,
+    /// Seal anew what older data keys have sealed
+    Reseal {
+        /// Only count it
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Destroy the data keys but the newest, which nothing is sealed by any more
+    Prune,
 }

@@ -2,7 +2,7 @@
 
 use nimbus_core::ids::ClinicId;
 use nimbus_store::{
-    Db, MasterKey,
+    Db,
     reseal::{SEALED, Sealed},
     testing::{block_on, faults::bit_flipped},
 };
@@ -40,7 +40,7 @@ impl Scene {
         partner.order(&seed);
         refill(&partner, &seed);
         let clinic = seed.clinic_id.parse().expect("an id");
-        let db = opened(&server, engine);
+        let db = block_on(server.store().open());
         Self { server, clinic, partner, orders, staff, db }
     }
 
@@ -88,20 +88,6 @@ impl Scene {
 fn refill(partner: &Partner, seed: &Seed) {
     let wanted = json!({"prescription_id": seed.prescription_id, "patient_id": seed.patient_id});
     partner.post("/refill-request", &wanted);
-}
-
-fn opened(server: &Server, engine: Engine) -> Db {
-    let store = server.store();
-    let key = MasterKey::from_file(&store.data_dir().join("master.key")).expect("the sandbox's key");
-    block_on(async {
-        let opened = match engine {
-            Engine::Sqlite => Db::open_sqlite(&store.data_dir().join("nimbus.db"), key).await,
-            Engine::Postgres => {
-                Db::open_postgres(store.database_url.as_deref().expect("a URL"), key, 2).await
-            }
-        };
-        opened.expect("the store opens beside the server")
-    })
 }
 
 /// How many records a list shows, and those of which it says that it cannot.

@@ -2,10 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use nimbus_store::{
-    Db, MasterKey,
-    testing::{block_on, faults::audit_row_edited},
-};
+use nimbus_store::testing::faults::audit_row_edited;
 use serde_json::{Value, json};
 
 use crate::support::{Engine, Server, Staff, Store, eventually, story::text, two_engines, webhooks::Scene};
@@ -46,16 +43,7 @@ fn kept(store: &Store, name: &str, args: &[&str]) -> (PathBuf, String) {
 }
 
 fn tamper(store: &Store, sequence: i64) {
-    block_on(async {
-        let key = MasterKey::from_file(&store.data_dir().join("master.key")).expect("the sandbox's key");
-        let db = match &store.database_url {
-            Some(url) => Db::open_postgres(url, key, 2).await,
-            None => Db::open_sqlite(&store.data_dir().join("nimbus.db"), key).await,
-        };
-        let db = db.expect("the store opens");
-        audit_row_edited(&db, sequence).await;
-        db.close().await;
-    });
+    store.behind(async |db| audit_row_edited(db, sequence).await);
 }
 
 fn doctor(store: &Store) -> Value {

@@ -3,10 +3,7 @@
 use std::{thread, time::Duration};
 
 use nimbus_carriers::testing::{Fault, KEY, StandIn};
-use nimbus_store::{
-    Db, MasterKey,
-    testing::{block_on, label_leases_end},
-};
+use nimbus_store::testing::label_leases_end;
 use serde_json::{Value, json};
 use ureq::http::Method;
 
@@ -88,16 +85,7 @@ fn killed_at(
 
 /// The leases of the process that died run out: nobody is at the label any more, and its job is due.
 fn leases_run_out(store: &Store) {
-    block_on(async {
-        let key = MasterKey::from_file(&store.data_dir().join("master.key")).expect("the sandbox's key");
-        let db = match &store.database_url {
-            Some(url) => Db::open_postgres(url, key, 2).await,
-            None => Db::open_sqlite(&store.data_dir().join("nimbus.db"), key).await,
-        };
-        let db = db.expect("the store opens");
-        label_leases_end(&db).await;
-        db.close().await;
-    });
+    store.behind(async |db| label_leases_end(db).await);
 }
 
 two_engines! {

@@ -1,7 +1,7 @@
 //! What is printed, and the links that open it without a key.
 
 use nimbus_core::ids::ShipmentId;
-use nimbus_store::{Db, MasterKey, audit::AuditRow, testing::block_on};
+use nimbus_store::audit::AuditRow;
 use serde_json::{Value, json};
 use ureq::http::Method;
 
@@ -244,14 +244,7 @@ fn links_open_in_every_process_and_end_with_the_partners_approval() {
 /// What the audit log says of a shipment, newest first.
 fn audited(store: &Store, shipment: &str) -> Vec<AuditRow> {
     let id: ShipmentId = shipment.parse().expect("an id");
-    let folder = store.data_dir();
-    block_on(async move {
-        let master = MasterKey::from_file(&folder.join("master.key")).expect("the sandbox's own key");
-        let db = Db::open_sqlite(&folder.join("nimbus.db"), master).await.expect("the store opens");
-        let rows = nimbus_store::testing::audited(&db, None, Some(id.0)).await;
-        db.close().await;
-        rows
-    })
+    store.behind(async |db| nimbus_store::testing::audited(db, None, Some(id.0)).await)
 }
 
 #[test]

@@ -2,10 +2,7 @@
 
 use std::{process::Stdio, time::Duration};
 
-use nimbus_store::{
-    Db, MasterKey,
-    testing::{block_on, bodies_expire, ledger_walks, logs_settle, told_days_ago, told_rows},
-};
+use nimbus_store::testing::{block_on, bodies_expire, ledger_walks, logs_settle, told_days_ago, told_rows};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -17,24 +14,9 @@ use crate::support::{
     webhooks::{Ledger, Scene},
 };
 
-/// Does something to a store that no server is on.
-fn with_db<T>(store: &Store, act: impl AsyncFnOnce(&Db) -> T) -> T {
-    block_on(async {
-        let key = MasterKey::from_file(&store.data_dir().join("master.key")).expect("the sandbox's key");
-        let db = match &store.database_url {
-            Some(url) => Db::open_postgres(url, key, 2).await,
-            None => Db::open_sqlite(&store.data_dir().join("nimbus.db"), key).await,
-        };
-        let db = db.expect("the store opens");
-        let outcome = act(&db).await;
-        db.close().await;
-        outcome
-    })
-}
-
 /// How many events, deliveries and attempts there are.
 fn rows(store: &Store) -> Vec<i64> {
-    with_db(store, async |db| told_rows(db).await)
+    store.behind(async |db| told_rows(db).await)
 }
 
 two_engines! {
@@ -56,7 +38,7 @@ two_engines! {
         let ledger = scene.ledger();
         let Scene { server, seed, .. } = scene;
         let (_, _, store) = server.stop();
-        with_db(&store, async |db| bodies_expire(db).await);
+        store.behind(async |db| bodies_expire(db).await);
 
         let scene = Scene::serving(store, seed);
         scene.partner.get(&format!("/events/{first}")).refused(410, "EVENT_EXPIRED");
@@ -113,7 +95,7 @@ two_engines! {
         let Scene { server, .. } = scene;
         let (_, _, store) = server.stop();
         let ledger = Ledger::of(&store);
-        with_db(&store, async |db| {
+        store.behind(async |db| {
             // Nothing goes that the ledger has not counted.
             ledger_walks(db).await;
             told_days_ago(db, 100).await;
@@ -158,7 +140,7 @@ two_engines! {
         let ledger = scene.ledger();
         let Scene { server, seed, .. } = scene;
         let (_, _, store) = server.stop();
-        with_db(&store, async |db| {
+        store.behind(async |db| {
             ledger_walks(db).await;
             told_days_ago(db, 100).await;
         });

@@ -1,19 +1,22 @@
 //! `nimbus keys`: another master key takes the place of the first one while a server runs, in a file or in a Vault; a
-//! clinic's data key is rotated, used to seal anew, and destroyed.
+//! clinic's data key and the platform's are rotated, used to seal anew, and destroyed.
 
 mod vault;
 
 use nimbus_core::ids::ClinicId;
-use nimbus_store::{
-    Db, MasterKey,
-    testing::{block_on, clinic_keys_age},
-};
+use nimbus_store::{keyring::PLATFORM, testing::clinic_keys_age};
 use serde_json::{Value as Json, json};
 
 use self::vault::Vault;
 use crate::{
     privacy::live_through,
-    support::{Seed, Server, Store, story::text, two_engines},
+    staff::factors::{code, enrol, second},
+    support::{
+        Seed, Server, Store,
+        browser::{Browser, PASSWORD, signed_in},
+        story::text,
+        two_engines,
+    },
 };
 
 /// What stands in the way, as the command says it.
@@ -22,20 +25,6 @@ fn refused(store: &Store, args: &[&str]) -> String {
     let output = store.output(args);
     assert!(!output.status.success(), "nimbus {args:?} went well");
     String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// Does something to the store that no command does.
-fn act(store: &Store, job: impl AsyncFnOnce(&Db)) {
-    block_on(async {
-        let key = MasterKey::from_file(&store.data_dir().join("master.key")).expect("the sandbox's key");
-        let db = match &store.database_url {
-            Some(url) => Db::open_postgres(url, key, 2).await,
-            None => Db::open_sqlite(&store.data_dir().join("nimbus.db"), key).await,
-        };
-        let db = db.expect("the store opens");
-        job(&db).await;
-        db.close().await;
-    });
 }
 
 fn reads_its_patient(server: &Server, seed: &Seed) {
@@ -130,7 +119,7 @@ two_engines! {
         assert!(refused(store, &["keys", "clinic", "prune", clinic]).contains("younger than two days"));
         let (_, _, store) = server.stop();
         let id: ClinicId = clinic.parse().expect("an id");
-        act(&store, async |db| clinic_keys_age(db, id, 3).await);
+        store.behind(async |db| clinic_keys_age(db, id, 3).await);
         assert!(refused(&store, &["keys", "clinic", "prune", clinic]).contains("seal them anew first"));
         let done = store.json(&["keys", "clinic", "reseal", clinic]);
         assert_eq!((&done["unreadable"], done["resealed"] == done["outdated"]), (&json!(0), true), "{done}");
@@ -143,6 +132,52 @@ two_engines! {
         let all = ["/patient", "/medication-order", "/prescription", "/practitioner"]
             .map(|path| partner.get(path).data().clone());
         assert_eq!(all.to_vec(), before);
+    }
+
+    fn what_is_of_no_clinic_is_sealed_anew_as_well(engine) {
+        let store = Store::sandbox(engine);
+        let seed = store.seed();
+        let server = store.serve();
+        let (secret, _) = enrol(&signed_in(&server, "ada@example.com", &["super_admin"]));
+        let staff = server.staff(&seed);
+        let lot = json!({
+            "drug_id": "lisinopril-10", "lot_number": "L-1", "expires_on": "2999-12-31", "quantity": 10,
+        });
+        let lot = text(&staff.post("/pharmacy/inventory/receive", &lot).data()["lot_id"]);
+        let spilt = json!({"lot_id": lot, "change": "remove", "quantity": 1, "reason": "Spilt by the window"});
+        staff.post("/pharmacy/inventory/adjust", &spilt).data();
+        let reason = |server: &Server| {
+            let moves = server.staff(&seed).get(&format!("/pharmacy/inventory/{lot}/moves"));
+            text(&moves.data()[0]["reason"])
+        };
+        assert_eq!(reason(&server), "Spilt by the window");
+
+        let store = server.store();
+        assert_eq!(store.json(&["keys", "platform", "rotate"])["version"], 2);
+        // The note, the secret of the authenticator app, and what signs the audit log.
+        let counted = store.json(&["keys", "platform", "reseal", "--dry-run"]);
+        assert_eq!(counted["outdated"], 3, "{counted}");
+        assert!(refused(store, &["keys", "platform", "prune"]).contains("the platform has a data key that is younger"));
+        let (_, _, store) = server.stop();
+        store.behind(async |db| clinic_keys_age(db, PLATFORM, 3).await);
+        assert!(refused(&store, &["keys", "platform", "prune"]).contains("seal them anew first"));
+        let done = store.json(&["keys", "platform", "reseal"]);
+        assert_eq!((&done["resealed"], &done["unreadable"]), (&json!(3), &json!(0)), "{done}");
+        assert_eq!(store.json(&["keys", "platform", "reseal"])["outdated"], 0);
+        assert_eq!(store.json(&["keys", "platform", "prune"])["destroyed"], 1);
+        let keys = store.json(&["keys", "platform", "list"]);
+        assert_eq!(keys["data_keys"].as_array().map(Vec::len), Some(1), "{keys}");
+
+        let server = store.serve();
+        assert_eq!(reason(&server), "Spilt by the window");
+        let browser = Browser::new(&server);
+        browser.sign_in("ada@example.com", PASSWORD).data();
+        assert_eq!(second(&browser, "totp", &code(&secret, 1)).data()["signed_in"], true);
+        let verified = server.store().json(&["audit", "verify", "--json"]);
+        assert_eq!(verified["ok"], true, "{verified}");
+        let rows = server.staff(&seed).get("/admin/audit?subject=platform");
+        let acts: Vec<String> = rows.data().as_array().expect("rows").iter().map(|row| text(&row["action"])).collect();
+        assert_eq!(acts, ["platform_key.prune", "platform_key.reseal", "platform_key.reseal", "platform_key.rotate"]);
     }
 
     fn a_deleted_clinics_patient_data_can_be_erased(engine) {

@@ -3,18 +3,12 @@
 use std::time::Duration;
 
 use nimbus_core::ids::DeliveryId;
-use nimbus_store::{
-    Db, MasterKey,
-    testing::{
-        block_on,
-        faults::{self, is_walked},
-    },
-};
+use nimbus_store::testing::faults::{self, is_walked};
 use serde_json::json;
 use ureq::http::Method;
 
 use crate::support::{
-    Engine, Partner, Server, Store, eventually, receiver::Receiver, two_engines, webhooks::Endpoint,
+    Partner, Server, Store, eventually, receiver::Receiver, two_engines, webhooks::Endpoint,
 };
 
 two_engines! {
@@ -37,7 +31,7 @@ two_engines! {
         let report = doctor(&server);
         assert_eq!(report["ok"], true, "{report}");
 
-        tamper(&server, engine, &partner, &endpoints);
+        tamper(&server, &partner, &endpoints);
         let report = eventually("the doctor finds it", || {
             let report = doctor(&server);
             (report["ok"] == false && difference(&server) == 2).then_some(report)
@@ -66,30 +60,19 @@ two_engines! {
 }
 
 /// One of the first endpoint's pending deliveries goes, one of the second's is there twice.
-fn tamper(server: &Server, engine: Engine, partner: &Partner, endpoints: &[Endpoint; 3]) {
+fn tamper(server: &Server, partner: &Partner, endpoints: &[Endpoint; 3]) {
     let delivery = |endpoint: &Endpoint, number: usize| -> DeliveryId {
         let id = partner.deliveries(endpoint)[number]["id"].as_str().expect("an id").to_owned();
         id.parse().expect("a UUID")
     };
     let (gone, doubled) = (delivery(&endpoints[0], 0), delivery(&endpoints[1], 1));
-    block_on(async {
-        let db = open(server.store(), engine).await;
+    server.store().behind(async |db| {
         // What is not walked yet is known by its event, not by its endpoint.
-        while !is_walked(&db).await {
+        while !is_walked(db).await {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        faults::tamper(&db, gone, doubled).await;
-        db.close().await;
+        faults::tamper(db, gone, doubled).await;
     });
-}
-
-async fn open(store: &Store, engine: Engine) -> Db {
-    let key = MasterKey::load_or_create(&store.data_dir().join("master.key")).expect("the sandbox's own key");
-    let opened = match engine {
-        Engine::Sqlite => Db::open_sqlite(&store.data_dir().join("nimbus.db"), key).await,
-        Engine::Postgres => Db::open_postgres(store.database_url.as_deref().expect("a URL"), key, 2).await,
-    };
-    opened.expect("the store opens beside the server")
 }
 
 fn doctor(server: &Server) -> serde_json::Value {

@@ -6,7 +6,7 @@ use nimbus_core::{
     time::Ts,
     us::State,
 };
-use nimbus_store::{Db, MasterKey, Tx, licenses::license_insert_many, testing::block_on};
+use nimbus_store::{Tx, licenses::license_insert_many};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -122,13 +122,7 @@ pub(super) fn license(store: &Store, state: State, category: LicenseCategory) {
         created_at: now,
         updated_at: now,
     };
-    block_on(async {
-        let key = MasterKey::from_file(&store.folder.path().join("production.key")).expect("the key");
-        let db = match &store.database_url {
-            Some(url) => Db::open_postgres(url, key, 2).await,
-            None => Db::open_sqlite(&store.data_dir().join("nimbus.db"), key).await,
-        };
-        let db = db.expect("the store opens beside the server");
+    store.behind(async |db| {
         let written: nimbus_store::Result<()> = db
             .write(move |tx: &mut Tx| {
                 let license = license.clone();
@@ -136,6 +130,5 @@ pub(super) fn license(store: &Store, state: State, category: LicenseCategory) {
             })
             .await;
         written.expect("the licence is recorded");
-        db.close().await;
     });
 }

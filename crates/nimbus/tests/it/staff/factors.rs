@@ -14,7 +14,7 @@ use crate::support::{
 };
 
 /// The code of a secret, so many half minutes from now, by RFC 6238 and RFC 4226 as this test reads them.
-fn code(secret: &str, steps: i64) -> String {
+pub(crate) fn code(secret: &str, steps: i64) -> String {
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let bits: String = secret
         .chars()
@@ -33,7 +33,7 @@ fn code(secret: &str, steps: i64) -> String {
 
 /// Sets up an authenticator app: its secret, and the recovery codes that come with it.
 #[track_caller]
-fn enrol(browser: &Browser) -> (String, Vec<String>) {
+pub(crate) fn enrol(browser: &Browser) -> (String, Vec<String>) {
     let setup = browser.act("/staff/totp").data().clone();
     let secret = text(&setup["secret"]);
     assert!(text(&setup["uri"]).starts_with("otpauth://totp/Nimbus:"), "{setup}");
@@ -42,7 +42,7 @@ fn enrol(browser: &Browser) -> (String, Vec<String>) {
     (secret, codes)
 }
 
-fn second(browser: &Browser, method: &str, code: &str) -> crate::support::Reply {
+pub(crate) fn second(browser: &Browser, method: &str, code: &str) -> crate::support::Reply {
     browser.post("/staff/session/second-factor", &json!({"method": method, "code": code}))
 }
 

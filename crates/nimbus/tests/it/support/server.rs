@@ -7,7 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nimbus_store::testing::{PgCluster, block_on};
+use nimbus_store::{
+    Db, MasterKey,
+    testing::{PgCluster, block_on},
+};
 use serde::Deserialize;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -150,6 +153,31 @@ impl Store {
 
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    fn master_key(&self) -> MasterKey {
+        let named = self.settings.iter().find(|(name, _)| name == "NIMBUS_MASTER_KEY_FILE");
+        let file = named.map_or_else(|| self.data_dir().join("master.key"), |(_, file)| file.into());
+        MasterKey::from_file(&file).expect("the deployment's master key")
+    }
+
+    /// The store itself, behind the server's back.
+    pub(crate) async fn open(&self) -> Db {
+        let opened = match &self.database_url {
+            Some(url) => Db::open_postgres(url, self.master_key(), 2).await,
+            None => Db::open_sqlite(&self.data_dir().join("nimbus.db"), self.master_key()).await,
+        };
+        opened.expect("the store opens")
+    }
+
+    /// Does something to the store that no command does, and no route.
+    pub(crate) fn behind<T>(&self, act: impl AsyncFnOnce(&Db) -> T) -> T {
+        block_on(async {
+            let db = self.open().await;
+            let outcome = act(&db).await;
+            db.close().await;
+            outcome
+        })
     }
 
     /// `nimbus` with these arguments on this store, and nothing of the caller's own environment for it.
