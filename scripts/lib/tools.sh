@@ -23,6 +23,12 @@ apt_install() {
         apt-get install -y -qq --no-install-recommends "$@" || die "apt-get could not install $*"
 }
 
+# need_program NAME PACKAGE
+need_program() {
+    has "$1" || apt_install "$1" "$2"
+    say "$("$1" --version | head -n 1)"
+}
+
 need_rust() {
     has cargo || die "cargo is missing: install Rust with rustup, then open a new shell"
     local wanted found

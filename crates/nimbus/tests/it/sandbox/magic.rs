@@ -349,7 +349,7 @@ fn a_sandbox_has_licences_for_every_state_but_one() {
 /// The guide's table is the list.
 #[test]
 fn the_guide_lists_every_value() {
-    let guide = std::fs::read_to_string(repository("docs/sandbox.md")).expect("the guide is there");
+    let guide = std::fs::read_to_string(repository("docs/guides/sandbox.md")).expect("the guide is there");
     let rows: Vec<&str> = guide.lines().filter(|line| line.starts_with("| `")).collect();
     let fixtures = nimbus_core::sandbox_magic::fixtures();
     for fixture in &fixtures {
