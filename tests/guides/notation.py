@@ -5,7 +5,7 @@ The first word behind the fence is the language, as everywhere. Of `sh`, `js` an
     run           it is executed, and must not fail
     run refused   it is executed, and the server may refuse what it asks for
     save=NAME     it is a file of its own, which blocks of all guides import
-    file=PATH     it is a part of this file of the repository
+    file=PATH     it is a part of this file of the repository, moved to the left
     skip=WHY      it is not executed; WHY is a word or several with hyphens
 
 `output` marks what was printed by the block before it, or by each of several that follow one another with nothing
@@ -13,6 +13,7 @@ between them (the same step in several languages).
 """
 
 import json
+import textwrap
 
 PROGRAMS = ("sh", "js", "python")
 OUTPUTS = ("json", "text")
@@ -76,8 +77,9 @@ def _program_fault(root, block):
 def _quotation_fault(path, block):
     if not path.is_file():
         return f"there is no {block.options['file']}"
-    lines = path.read_text().splitlines()
+    lines = path.read_text().splitlines(keepends=True)
     starts = range(len(lines) - len(block.lines) + 1)
-    if any(lines[start : start + len(block.lines)] == block.lines for start in starts):
+    parts = ("".join(lines[start : start + len(block.lines)]) for start in starts)
+    if any(textwrap.dedent(part) == block.text for part in parts):
         return None
     return f"is not a part of {block.options['file']}"

@@ -1,12 +1,14 @@
-"""Checks the guides and runs what is in them, each on a sandbox of its own.
+"""Checks the guides and runs what is in them, each language of each on a sandbox of its own, and tests the receivers.
 
-    run.py BINARY [GUIDE…]     guides by their names, such as quickstart (all, with the checks of links and coverage)
+    run.py BINARY [GUIDE…]     only these, such as quickstart, or receivers; all of it, with the checks, if none is named
 """
 
 import concurrent.futures
+import subprocess
 import sys
 import time
 import unittest
+from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -23,6 +25,8 @@ from markdown import Page  # noqa: E402
 
 # Documents that partners read; what `partner.json` has is in the first as well.
 DOCUMENTS = [ROOT / "openapi" / "integration.json", ROOT / "openapi" / "orders.json"]
+RECEIVERS = ROOT / "examples" / "test_receivers.py"
+RECEIVERS_SECONDS = 240
 # Two cores: one program runs while another's sandbox starts.
 AT_ONCE = 2
 
@@ -47,18 +51,36 @@ def check(pages, guides):
     yield from coverage.unknown(DOCUMENTS, guides)
 
 
-def execute(binary, guides, files):
-    """What is wrong with what runs, and how much ran."""
-    tasks = [(guide, language) for guide in guides for language in programs.languages(guide)]
+def execute(binary, guides, with_receivers):
+    """What is wrong with what runs."""
+    everything, chosen = guides
+    files = programs.saved(everything)
+    tasks = [partial(programs.run, binary, guide, it, files) for guide in chosen for it in programs.languages(guide)]
+    if with_receivers:
+        # First, as it takes longest: the guides run beside it.
+        tasks.insert(0, partial(receivers, binary))
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-        found = list(pool.map(lambda task: programs.run(binary, *task, files), tasks))
-    blocks = sum("run" in block.flags for guide in guides for block in guide.blocks)
-    print(f"{blocks} blocks in {len(tasks)} programs of {len(guides)} guides")
+        found = list(pool.map(lambda task: task(), tasks))
+    blocks = sum("run" in block.flags for guide in chosen for block in guide.blocks)
+    print(f"{blocks} blocks of {len(chosen)} guides, in {len(tasks)} programs")
     return [fault for faults in found for fault in faults]
 
 
+def receivers(binary):
+    """What is wrong with the receivers of the examples: what their tests say, if they fail."""
+    done = subprocess.run(
+        [sys.executable, RECEIVERS, binary],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=RECEIVERS_SECONDS,
+    )
+    return [(RECEIVERS, 1, f"the tests fail:\n{done.stdout}")] if done.returncode else []
+
+
 def own_tests():
-    """The tests of these modules."""
+    """Whether these modules pass their tests."""
     tests = unittest.defaultTestLoader.discover(str(HERE), pattern="test_*.py")
     return unittest.TextTestRunner(verbosity=0).run(tests).wasSuccessful()
 
@@ -66,12 +88,15 @@ def own_tests():
 def main(binary, names):
     started = time.monotonic()
     pages, guides = read()
-    faults = [] if names else list(check(pages, guides))
+    unknown = set(names) - {guide.path.stem for guide in guides} - {"receivers"}
+    if unknown:
+        sys.exit(f"there is no guide of the name {', '.join(unknown)}")
     chosen = [guide for guide in guides if not names or guide.path.stem in names]
-    faults += execute(binary, chosen, programs.saved(guides))
+    passed = bool(names) or own_tests()
+    faults = [] if names else list(check(pages, guides))
+    faults += execute(binary, (guides, chosen), not names or "receivers" in names)
     for path, line, text in faults:
         print(f"{path.relative_to(ROOT)}:{line}: {text}")
-    passed = names or own_tests()
     print(f"{len(faults)} faults, {time.monotonic() - started:.0f} s")
     return 1 if faults or not passed else 0
 

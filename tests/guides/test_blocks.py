@@ -92,15 +92,15 @@ class Marks(unittest.TestCase):
 
     def test_a_quotation_is_a_part_of_its_file(self):
         with tempfile.TemporaryDirectory() as folder:
-            Path(folder, "receiver.mjs").write_text("one\ntwo\nthree\n")
+            Path(folder, "receiver.mjs").write_text("one\n  two\n\n    three\n")
 
             def faults(lines):
                 quoted = page(f"```js file=receiver.mjs\n{lines}```\n")
                 return [fault for _, _, fault in notation.faults(Path(folder), quoted)]
 
-            self.assertEqual(faults("two\nthree\n"), [])
-            self.assertEqual(len(faults("one\nthree\n")), 1)
-            self.assertEqual(len(faults("two\nthree\nfour\n")), 1)
+            self.assertEqual(faults("two\n\n  three\n"), [])
+            for other in ("one\n  three\n", "two\n\nthree\n", "two\n\n  three\nfour\n", "wo\n"):
+                self.assertEqual(len(faults(other)), 1, other)
 
 
 class Outputs(unittest.TestCase):

@@ -40,6 +40,14 @@ class Folder(unittest.TestCase):
         return [page for page in self.pages() if page.path.parent == self.guides]
 
 
+class Packages(unittest.TestCase):
+    def test_the_receiver_is_tested_with_the_packages_that_it_names(self):
+        here = Path(__file__).resolve().parent
+        receiver = here.parent.parent / "examples" / "webhook-receiver-fastapi" / "requirements.txt"
+        ours, its = ((path.read_text().splitlines()) for path in (here / "requirements.txt", receiver))
+        self.assertEqual([line for line in its if line not in ours], [])
+
+
 class Index(Folder):
     def faults(self):
         return [fault for _, _, fault in index.faults(self.guides, self.only_guides())]
