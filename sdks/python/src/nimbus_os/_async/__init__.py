@@ -1,0 +1,1 @@
+"""The client for asyncio and Trio. `_sync` is made from this by `sdks/generate`."""

@@ -1,0 +1,5 @@
+"""Waiting."""
+
+from anyio import sleep
+
+__all__ = ["sleep"]

@@ -1,0 +1,5 @@
+"""Waiting."""
+
+from time import sleep
+
+__all__ = ["sleep"]
