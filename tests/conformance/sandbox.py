@@ -56,12 +56,16 @@ class Sandbox:
 
     def __enter__(self):
         try:
-            self.seed = self.command("seed", "--json")
+            self.seed = self.fill()
             self.process, self.url = self.serve()
         except BaseException:
             self.folder.cleanup()
             raise
         return self
+
+    def fill(self):
+        """Fills the store; the keys and ids that are in it."""
+        return self.command("seed", "--json")
 
     def serve(self):
         port_file = self.root / "port"

@@ -1,22 +1,23 @@
-"""What the OpenAPI documents have and no guide explains: operations and codes of refusals."""
+"""The guides beside the OpenAPI documents: operations and codes that no guide explains, and scopes that are others."""
 
 import json
 import re
 from urllib.parse import urlsplit
 
-METHODS = ("get", "put", "post", "delete", "patch")
+METHODS = {"get", "put", "post", "delete", "patch"}
 OPERATION = re.compile(r"^(GET|PUT|POST|DELETE|PATCH) (/\S*)$")
+SCOPE = re.compile(r"^Scope: `(.*)`\.$", re.MULTILINE)
+# What the table of a guide says where any key will do.
+ANY_KEY = "any key"
 
 
 def operations(document):
-    """(method, path from the server's root, path in the document) of each."""
+    """(method, path from the server's root, path in the document, scope) of each."""
     root = urlsplit(document["servers"][0]["url"]).path
-    return [
-        (method.upper(), root + path, path)
-        for path, item in document["paths"].items()
-        for method in item
-        if method in METHODS
-    ]
+    for path, item in document["paths"].items():
+        for method in item.keys() & METHODS:
+            scope = SCOPE.search(item[method].get("description", ""))
+            yield method.upper(), root + path, path, f"`{scope[1]}`" if scope else ANY_KEY
 
 
 def codes(part):
@@ -42,22 +43,38 @@ def faults(documents, pages):
     for path in documents:
         document = json.loads(path.read_text())
         lines = path.read_text().splitlines()
-        for method, operation, own in operations(document):
+        for method, operation, own, _ in sorted(operations(document)):
             if (method, plain(operation)) not in explained:
                 yield path, _line(lines, f'"{own}": {{'), f"no guide explains `{method} {operation}`"
         for code in sorted(codes(document) - words):
             yield path, _line(lines, f'"{code}"'), f"no guide explains the code `{code}`"
 
 
-def unknown(documents, pages):
-    """Operations that a guide names and that no document has."""
-    all_operations = (it for path in documents for it in operations(json.loads(path.read_text())))
-    known = {(method, plain(path)) for method, path, _ in all_operations}
+def wrong(documents, pages):
+    """Operations that a guide names and no document has, and scopes in tables that are not those of the document."""
+    everything = (it for path in documents for it in operations(json.loads(path.read_text())))
+    scopes = {(method, plain(path)): scope for method, path, _, scope in everything}
     for page in pages:
         for line, text in page.code:
             named = OPERATION.match(text)
-            if named and (named[1], plain(named[2])) not in known:
+            if named and (named[1], plain(named[2])) not in scopes:
                 yield page.path, line, f"`{text}`: no document has this operation"
+        for line, text in page.prose:
+            fault = _scope_fault(scopes, text)
+            if fault:
+                yield page.path, line, fault
+
+
+def _scope_fault(scopes, row):
+    """Of a row of a table: an operation alone in its cell has its scope in the next one, where scopes are given."""
+    cells = [cell.strip() for cell in row.split("|")]
+    for cell, following in zip(cells, cells[1:]):
+        named = OPERATION.match(cell.strip("`"))
+        scope = named and scopes.get((named[1], plain(named[2])))
+        gives_scopes = following == ANY_KEY or re.fullmatch(r"`\w+:(read|write)`", following)
+        if scope and gives_scopes and following != scope:
+            return f"{cell} needs {scope}, and {following} is shown"
+    return None
 
 
 def _line(lines, wanted):

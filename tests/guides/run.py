@@ -48,18 +48,18 @@ def check(pages, guides):
         yield from notation.faults(ROOT, guide)
     yield from links.faults(ROOT, pages, GUIDES)
     yield from coverage.faults(DOCUMENTS, guides)
-    yield from coverage.unknown(DOCUMENTS, guides)
+    yield from coverage.wrong(DOCUMENTS, guides)
 
 
 def execute(binary, guides, with_receivers):
     """What is wrong with what runs."""
     everything, chosen = guides
     files = programs.saved(everything)
-    tasks = [partial(programs.run, binary, guide, it, files) for guide in chosen for it in programs.languages(guide)]
-    if with_receivers:
+    with programs.Seeded(binary) as seeded, concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         # First, as it takes longest: the guides run beside it.
-        tasks.insert(0, partial(receivers, binary))
-    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        tasks = [partial(receivers, binary)] if with_receivers else []
+        run = partial(programs.run, seeded)
+        tasks += [partial(run, guide, it, files) for guide in chosen for it in programs.languages(guide)]
         found = list(pool.map(lambda task: task(), tasks))
     blocks = sum("run" in block.flags for guide in chosen for block in guide.blocks)
     print(f"{blocks} blocks of {len(chosen)} guides, in {len(tasks)} programs")

@@ -97,16 +97,17 @@ class Coverage(Folder):
         super().setUp()
         self.document = self.root / "api.json"
         refusal = {"examples": {"x": {"value": {"error": {"code": "NOT_FOUND"}}}}}
+        described = "One webhook.\n\nScope: `webhooks:read`.\n\nRate limit: 10."
         document = {
             "servers": [{"url": "https://api.example.com/api/external"}],
-            "paths": {"/webhook/{id}": {"get": {"responses": {"404": refusal}}, "parameters": []}},
+            "paths": {"/webhook/{id}": {"get": {"description": described, "responses": {"404": refusal}}, "parameters": []}},
         }
         self.document.write_text(json.dumps(document, indent=2))
 
     def faults(self, text):
         self.write("two", f"{GUIDE}\n{text}\n")
         documents, guides = [self.document], self.only_guides()
-        found = [*coverage.faults(documents, guides), *coverage.unknown(documents, guides)]
+        found = [*coverage.faults(documents, guides), *coverage.wrong(documents, guides)]
         return [(path.name, line) for path, line, _ in found]
 
     def test_what_is_explained_is_not_a_fault(self):
@@ -117,11 +118,18 @@ class Coverage(Folder):
 
     def test_a_code_that_no_guide_explains_is_found(self):
         faults = self.faults("`GET /api/external/webhook/{id}` and NOT_FOUND")
-        self.assertEqual(faults, [("api.json", 16)])
+        self.assertEqual(faults, [("api.json", 17)])
 
     def test_an_operation_that_does_not_exist_is_found_in_the_guide(self):
         faults = self.faults("`GET /api/external/webhook/{id}` `NOT_FOUND` `POST /api/external/webhook/{id}`")
         self.assertEqual(faults, [("two.md", 5)])
+
+    def test_a_scope_in_a_table_is_that_of_the_document(self):
+        row = "`NOT_FOUND`\n| read | `GET /api/external/webhook/{{id}}` | {} |".format
+        self.assertEqual(self.faults(row("`webhooks:read`")), [])
+        self.assertEqual(self.faults(row("reads one")), [])
+        for scope in ("`webhooks:write`", "any key"):
+            self.assertEqual(self.faults(row(scope)), [("two.md", 6)])
 
 
 if __name__ == "__main__":
