@@ -40,8 +40,9 @@ sandbox = None
 def setUpModule():
     global sandbox
     started = Sandbox(sys.argv[1])
-    # A minute is 60 ms: a delivery that failed comes again at once.
-    started.environment["NIMBUS_RETRY_SCALE"] = "0.001"
+    # A delivery that failed comes again after two seconds, and then after nine: soon, and not so often that ten failures
+    # in a row have the endpoint rest before a receiver has started anew.
+    started.environment["NIMBUS_RETRY_SCALE"] = "0.03"
     sandbox = started.__enter__()
     unittest.addModuleCleanup(sandbox.__exit__)
 
