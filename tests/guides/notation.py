@@ -1,6 +1,7 @@
 """How blocks of code are marked, and what is wrong with those of a guide.
 
-The first word behind the fence is the language, as everywhere. Of `sh`, `js` and `python` one of these follows:
+The first word behind the fence is the language, as everywhere. Of `sh`, `js` and `python` one of these follows, of `ts`
+the file:
 
     run           it is executed, and must not fail
     run refused   it is executed, and the server may refuse what it asks for
@@ -16,6 +17,8 @@ import json
 import textwrap
 
 PROGRAMS = ("sh", "js", "python")
+# Programs that are quoted alone: who wants to run them has to compile them first.
+QUOTED = ("ts",)
 OUTPUTS = ("json", "text")
 
 
@@ -52,7 +55,7 @@ def _fault(root, block, shown):
         if block.language not in OUTPUTS:
             return f"an output is one of {', '.join(OUTPUTS)}"
         return None if id(block) in shown else "an output stands after the block that prints it"
-    if block.language in PROGRAMS:
+    if block.language in PROGRAMS + QUOTED:
         return _program_fault(root, block)
     if block.flags or block.options:
         return "only sh, js and python are run"
@@ -69,6 +72,8 @@ def _program_fault(root, block):
         return "is marked by a word that is not known"
     if ("run" in block.flags) + len(block.options) != 1:
         return "is marked by one of run, save=NAME, file=PATH and skip=WHY"
+    if block.language in QUOTED and "file" not in block.options:
+        return f"{block.language} is quoted from a file"
     if "file" in block.options:
         return _quotation_fault(root / block.options["file"], block)
     return None

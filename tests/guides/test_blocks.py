@@ -77,7 +77,7 @@ class Marks(unittest.TestCase):
     def test_a_program_says_whether_it_runs(self):
         self.assertEqual(marked("```sh run\ntrue\n```\n"), [])
         self.assertEqual(marked("```sh skip=needs-a-tunnel\ntrue\n```\n"), [])
-        for info in ("sh", "sh run skip=why", "sh run file=a", "js runs", "python save=a file=b"):
+        for info in ("sh", "sh run skip=why", "sh run file=a", "js runs", "python save=a file=b", "ts run", "ts"):
             self.assertEqual(len(marked(f"```{info}\ntrue\n```\n")), 1, info)
 
     def test_an_output_follows_what_prints_it(self):
