@@ -101,30 +101,35 @@ def faults(page, language, status, printed, complaint):
 
 
 def run(seeded, page, language, files):
-    """Executes the blocks of a language in a sandbox of their own."""
+    """Executes the blocks of a language in a sandbox of their own; what is wrong."""
     with GuideSandbox(seeded) as sandbox:
         folder = sandbox.root / "work"
-        strict, lenient = sandbox.root / "strict", sandbox.root / "lenient"
-        for path in (folder, strict, lenient):
-            path.mkdir()
-        (strict / ".curlrc").write_text("fail-with-body\n")
-        (lenient / ".curlrc").write_text("")
+        folder.mkdir()
         for name, text in files.items():
             (folder / name).write_text(text)
-        program = folder / f"{page.path.stem}.{ENDINGS[language]}"
-        program.write_text(compose(page, language, strict, lenient))
-        try:
-            done = subprocess.run(
-                [*COMMANDS[language], program.name],
-                cwd=folder,
-                env=environment(sandbox),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=PROGRAM_SECONDS,
-            )
-        except subprocess.TimeoutExpired:
-            return [(page.path, 1, f"the {language} blocks did not end within {PROGRAM_SECONDS} s")]
+        return execute(page, language, folder, environment(sandbox))
+
+
+def execute(page, language, folder, variables):
+    """Executes the blocks of a language in a folder, which is empty but for files of theirs; what is wrong."""
+    strict, lenient = folder / "strict", folder / "lenient"
+    for path, settings in ((strict, "fail-with-body\n"), (lenient, "")):
+        path.mkdir()
+        (path / ".curlrc").write_text(settings)
+    program = folder / f"{page.path.stem}.{ENDINGS[language]}"
+    program.write_text(compose(page, language, strict, lenient))
+    try:
+        done = subprocess.run(
+            [*COMMANDS[language], program.name],
+            cwd=folder,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PROGRAM_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return [(page.path, 1, f"the {language} blocks did not end within {PROGRAM_SECONDS} s")]
     return list(faults(page, language, done.returncode, done.stdout, done.stderr))
 
 
