@@ -40,8 +40,8 @@ sandbox = None
 def setUpModule():
     global sandbox
     started = Sandbox(sys.argv[1])
-    # A delivery that failed comes again after two seconds, and then after nine: soon, and not so often that ten failures
-    # in a row have the endpoint rest before a receiver has started anew.
+    # A delivery that failed comes again after two seconds, and then after nine: soon, and not so often that ten
+    # failures in a row have the endpoint rest before a receiver has started anew.
     started.environment["NIMBUS_RETRY_SCALE"] = "0.03"
     sandbox = started.__enter__()
     unittest.addModuleCleanup(sandbox.__exit__)
@@ -192,7 +192,7 @@ class Receiver:
         """Has an order delivered: four events of its parcel."""
         seed = sandbox.seed
         order = sandbox.partner("POST", "/api/external/medication-order", {
-            "clinic_id": seed["clinic_id"], "patient_id": seed["patient_id"], "practitioner_id": seed["practitioner_id"],
+            **{name: seed[name] for name in ("clinic_id", "patient_id", "practitioner_id")},
             "delivery_speed": "business-day",
             "medication_requests": [{
                 "medication": "Metformin", "dose": "500mg", "quantity": 60, "days_supply": 30,

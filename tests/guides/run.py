@@ -1,6 +1,6 @@
 """Checks the guides and runs what is in them, each language of each on a sandbox of its own, and tests the receivers.
 
-    run.py BINARY [GUIDE…]     only these, such as quickstart, or receivers; all of it, with the checks, if none is named
+    run.py BINARY [GUIDE…]     only these, such as quickstart or receivers; if none is named all, and the checks
 """
 
 import concurrent.futures
