@@ -4,7 +4,7 @@ The first word behind the fence is the language, as everywhere. Of `sh`, `js` an
 the file:
 
     run           it is executed, and must not fail
-    run refused   it is executed, and the server may refuse what it asks for
+    run refused   it is executed, and curl may be refused what it asks for: the output shows that
     save=NAME     it is a file of its own, which blocks of all guides import
     file=PATH     it is a part of this file of the repository, moved to the left
     skip=WHY      it is not executed; WHY is a word or several with hyphens
@@ -72,6 +72,8 @@ def _program_fault(root, block):
         return "is marked by a word that is not known"
     if ("run" in block.flags) + len(block.options) != 1:
         return "is marked by one of run, save=NAME, file=PATH and skip=WHY"
+    if "refused" in block.flags and (block.language != "sh" or not block.output):
+        return "what is refused is a run of sh with its output"
     if block.language in QUOTED and "file" not in block.options:
         return f"{block.language} is quoted from a file"
     if "file" in block.options:

@@ -77,8 +77,15 @@ class Marks(unittest.TestCase):
     def test_a_program_says_whether_it_runs(self):
         self.assertEqual(marked("```sh run\ntrue\n```\n"), [])
         self.assertEqual(marked("```sh skip=needs-a-tunnel\ntrue\n```\n"), [])
-        for info in ("sh", "sh run skip=why", "sh run file=a", "js runs", "python save=a file=b", "ts run", "ts"):
+        unmarked, twice = ["sh", "ts"], ["sh run skip=why", "sh run file=a", "python save=a file=b"]
+        for info in (*unmarked, *twice, "js runs", "ts run"):
             self.assertEqual(len(marked(f"```{info}\ntrue\n```\n")), 1, info)
+
+    def test_a_refusal_is_shown(self):
+        shown = "```{} run refused\ntrue\n```\n\n```json output\n{{}}\n```\n".format
+        self.assertEqual(marked(shown("sh")), [])
+        self.assertEqual(len(marked(shown("js"))), 1)
+        self.assertEqual(len(marked("```sh run refused\ntrue\n```\n")), 1)
 
     def test_an_output_follows_what_prints_it(self):
         self.assertEqual(len(marked("```json output\n{}\n```\n")), 1)
