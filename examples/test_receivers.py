@@ -29,7 +29,7 @@ sys.path.append(str(HERE.parent / "tests" / "conformance"))
 
 from sandbox import Sandbox  # noqa: E402
 
-WAIT_SECONDS = 60
+WAIT_SECONDS = 120
 WAY = ["pending", "in_transit", "out_for_delivery", "delivered"]
 SIGNED = ("webhook-id", "webhook-timestamp", "webhook-signature")
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))

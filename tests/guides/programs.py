@@ -9,7 +9,7 @@ from compare import difference
 from notation import PROGRAMS
 from sandbox import Sandbox
 
-PROGRAM_SECONDS = 60
+PROGRAM_SECONDS = 180
 # Stands before what each block prints, with the block's line.
 MARK = "\x1e"
 STARTS = {
