@@ -35,6 +35,8 @@ pub mod limits;
 pub mod links;
 pub mod news;
 pub mod notices;
+#[cfg(debug_assertions)]
+mod on_record;
 pub mod onboarding;
 pub mod operations;
 pub mod orders;

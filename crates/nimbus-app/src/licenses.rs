@@ -217,7 +217,10 @@ pub(crate) async fn seed(app: &App, call: &Call) -> Result<()> {
             let all: Vec<License> = states
                 .flat_map(|state| LicenseCategory::ALL.iter().map(|category| license(*state, *category)))
                 .collect();
-            Ok(store::license_insert_many(tx, &all).await?)
+            store::license_insert_many(tx, &all).await?;
+            let mut changes = Changes::default();
+            changes.audit.push(cx.audit(None, "license.seed", "license", None));
+            changes.write(tx, cx).await
         })
     })
     .await

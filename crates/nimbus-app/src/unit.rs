@@ -22,6 +22,8 @@ use nimbus_store::{
 use nimbus_webhooks::handover::Fresh;
 use uuid::Uuid;
 
+#[cfg(debug_assertions)]
+use crate::on_record;
 use crate::{
     App,
     actor::{Actor, Call, Idempotency, IfMatch},
@@ -381,6 +383,15 @@ impl App {
         self.commit(call, command, job).await
     }
 
+    /// A step of an act that another transaction of the same call puts on record.
+    pub(crate) async fn go_on<C, T>(&self, call: &Call, command: C, job: Job<C, T>) -> Result<T>
+    where
+        C: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        self.in_one_transaction(call, command, job).await
+    }
+
     /// Several requests in one transaction; each has its own outcome.
     pub(crate) async fn act_together<C, T>(
         &self,
@@ -395,8 +406,20 @@ impl App {
         self.commit(&first, members, move |tx, cx, members| job(tx, cx, members)).await
     }
 
-    /// One transaction, after which the dispatcher is woken if the job has asked for it.
+    /// One transaction, in which nothing is changed without a row in the audit log.
     async fn commit<C, T, J>(&self, call: &Call, command: C, job: J) -> Result<T>
+    where
+        C: Send + Sync + 'static,
+        T: Send + 'static,
+        J: for<'a> Fn(&'a mut Tx, &'a Cx, &'a C) -> BoxFuture<'a, Result<T>> + Send + Sync + 'static,
+    {
+        #[cfg(debug_assertions)]
+        let job = on_record::held(job);
+        self.in_one_transaction(call, command, job).await
+    }
+
+    /// One transaction, after which the dispatcher is woken if the job has asked for it.
+    async fn in_one_transaction<C, T, J>(&self, call: &Call, command: C, job: J) -> Result<T>
     where
         C: Send + Sync + 'static,
         T: Send + 'static,

@@ -50,7 +50,7 @@ async fn buy_and_attach(app: App, call: Call, command: Create, render: Render<Cr
     if let Err(error) = &outcome {
         tracing::warn!(%error, purchase_id = %id, "a label was not bought at once");
     }
-    let kept = app.act(&call, (id, outcome), |tx, cx, (id, outcome)| Box::pin(keep(tx, cx, *id, outcome)));
+    let kept = app.go_on(&call, (id, outcome), |tx, cx, (id, outcome)| Box::pin(keep(tx, cx, *id, outcome)));
     match kept.await? {
         Kept::Bought => {}
         Kept::Refused(code) => return Err(refused(&code)),

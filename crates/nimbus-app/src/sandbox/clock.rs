@@ -86,7 +86,7 @@ async fn run(app: App, call: Call, command: (ClinicId, Target), render: Render<M
     let moved = go(&app, &call, begun).await;
     // What is remembered of keys says where their clinic's clock stood.
     app.keys().clear();
-    app.conclude(&call, moved?, render, |tx, cx, moved| Box::pin(on_record(tx, cx, moved.clinic_id))).await
+    app.conclude(&call, moved?, render, |_, _, _| Box::pin(async { Ok(()) })).await
 }
 
 async fn begin(tx: &mut Tx, cx: &Cx, clinic: ClinicId, target: Target) -> Result<Begun> {
@@ -103,6 +103,9 @@ async fn begin(tx: &mut Tx, cx: &Cx, clinic: ClinicId, target: Target) -> Result
     if target > before.plus_days(MAX_DAYS) {
         return Err(Error::field(field, format!("must be within {MAX_DAYS} days of the clinic's time")));
     }
+    let mut changes = Changes::default();
+    changes.audit.push(cx.audit(Some(clinic), "sandbox.clock", "clinic", Some(clinic.0)));
+    changes.write(tx, cx).await?;
     Ok(Begun { clinic, before, target })
 }
 
@@ -113,7 +116,7 @@ async fn go(app: &App, call: &Call, begun: Begun) -> Result<Moved> {
     let mut done = 0;
     let mut moved = Moved { clinic_id: clinic, before, now: before, done, finished: false };
     while done < MAX_DONE && started.elapsed() < MAX_TIME {
-        match app.act(call, begun, |tx, cx, begun| Box::pin(turn(tx, cx, *begun))).await {
+        match app.go_on(call, begun, |tx, cx, begun| Box::pin(turn(tx, cx, *begun))).await {
             Ok(Turn::Worked(now)) => {
                 done += 1;
                 moved = Moved { now, done, ..moved };
@@ -121,7 +124,7 @@ async fn go(app: &App, call: &Call, begun: Begun) -> Result<Moved> {
             Ok(Turn::Arrived(now)) => return Ok(Moved { now, finished: true, ..moved }),
             Err(Error::Refused { .. } | Error::Invalid(_)) => {
                 done += 1;
-                app.act(call, (clinic, target), |tx, cx, &(clinic, until)| {
+                app.go_on(call, (clinic, target), |tx, cx, &(clinic, until)| {
                     Box::pin(pass_over(tx, cx, clinic, until))
                 })
                 .await?;
@@ -153,10 +156,4 @@ async fn pass_over(tx: &mut Tx, _: &Cx, clinic: ClinicId, until: Ts) -> Result<(
         Some(due) => put_off(tx, due).await,
         None => Ok(()),
     }
-}
-
-async fn on_record(tx: &mut Tx, cx: &Cx, clinic: ClinicId) -> Result<()> {
-    let mut changes = Changes::default();
-    changes.audit.push(cx.audit(Some(clinic), "sandbox.clock", "clinic", Some(clinic.0)));
-    changes.write(tx, cx).await
 }

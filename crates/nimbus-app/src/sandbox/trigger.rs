@@ -107,7 +107,7 @@ async fn run(
         let now = left.min(BATCH);
         // Each concerns an order of its own, if there are several.
         let of_one = batch.count == 1;
-        app.act(&call, (Batch { count: now, ..batch.clone() }, of_one), |tx, cx, (batch, of_one)| {
+        app.go_on(&call, (Batch { count: now, ..batch.clone() }, of_one), |tx, cx, (batch, of_one)| {
             Box::pin(async move {
                 let clinic = existing(tx, batch.clinic).await?;
                 let events = events(tx, &cx.ahead(clinic.clock_ahead_us), batch, *of_one).await?;

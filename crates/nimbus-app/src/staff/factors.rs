@@ -54,7 +54,7 @@ pub async fn second_factor(app: &App, call: &Call, command: SecondFactor) -> Res
     let SecondFactor { cookie, factor, from } = command;
     let begun = in_stage(app, &cookie, from.address, Stage::SecondFactor).await?;
     let (user, session, method) = (begun.user, begun.session.id, factor.method);
-    let judged = app.act(call, (user.clone(), factor, from.clone()), |tx, cx, (user, factor, from)| {
+    let judged = app.go_on(call, (user.clone(), factor, from.clone()), |tx, cx, (user, factor, from)| {
         Box::pin(async move {
             let place = from.place(tx, user, cx.wall).await?;
             let counted = attempts::count(tx, &user.email, place, cx.wall).await?;
@@ -115,6 +115,7 @@ pub async fn totp_start(app: &App, call: &Call) -> Result<TotpSetup> {
             if !store::totp_begin(tx, user.id, secret.as_slice()).await? {
                 return Err(Refusal::transition("confirmed", "started").into());
             }
+            audited(tx, cx, &user, "user.totp_begin");
             let (secret, uri) = totp::shown(secret.as_slice(), "Nimbus", &user.email)?;
             Ok(TotpSetup { secret, uri })
         })

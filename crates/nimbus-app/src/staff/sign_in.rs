@@ -197,6 +197,7 @@ async fn start_in(
         audited_of(tx, cx, &user, "session.begin", ("session", session.id.0));
     } else {
         attempts::forgive(tx, &begin.counted, cx.wall).await?;
+        audited_of(tx, cx, &user, "session.password", ("session", session.id.0));
     }
     Ok((user, session, device))
 }

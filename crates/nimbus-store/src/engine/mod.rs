@@ -2,6 +2,8 @@
 
 mod appends;
 mod batch;
+#[cfg(debug_assertions)]
+mod changed;
 pub(crate) mod partitions;
 pub(crate) mod positions;
 mod postgres;

@@ -59,6 +59,8 @@ pub struct Tx {
     at_commit: Vec<Statement>,
     /// What a list left out, as it cannot be opened.
     unreadable: Vec<Place>,
+    #[cfg(debug_assertions)]
+    changed: super::changed::Changed,
     /// What the engine says it would do for each query, while a test asks for it.
     #[cfg(feature = "testing")]
     plans: Option<Vec<(&'static str, String)>>,
@@ -87,6 +89,8 @@ impl Tx {
             in_flight: Arc::default(),
             at_commit: Vec::new(),
             unreadable: Vec::new(),
+            #[cfg(debug_assertions)]
+            changed: Default::default(),
             #[cfg(feature = "testing")]
             plans: None,
         }
@@ -115,6 +119,10 @@ impl Tx {
             Conn::Sqlite(conn) => sqlite::execute(conn, sql, args),
             Conn::Postgres(conn) => conn.execute(sql, args).await,
         };
+        #[cfg(debug_assertions)]
+        if result.as_ref().is_ok_and(|rows| *rows > 0) {
+            self.changed.note(sql);
+        }
         self.leave(result)
     }
 
@@ -131,6 +139,10 @@ impl Tx {
             Conn::Sqlite(conn) => sqlite::query(conn, sql, args),
             Conn::Postgres(conn) => conn.query(sql, args).await,
         };
+        #[cfg(debug_assertions)]
+        if result.as_ref().is_ok_and(|rows| !rows.is_empty()) {
+            self.changed.note(sql);
+        }
         self.leave(result)
     }
 
@@ -199,6 +211,11 @@ impl Tx {
             Conn::Sqlite(conn) => sqlite::batch(conn, statements),
             Conn::Postgres(conn) => conn.batch(statements).await,
         };
+        #[cfg(debug_assertions)]
+        if let Ok(rows) = &result {
+            let changed = statements.iter().zip(rows).filter(|(_, rows)| **rows > 0);
+            changed.for_each(|(statement, _)| self.changed.note(statement.sql));
+        }
         self.leave(result)
     }
 
@@ -216,7 +233,15 @@ impl Tx {
     /// Has a statement run last, in the same round trip as the commit on PostgreSQL. Only for statements whose row
     /// count decides nothing; at most 1,000.
     pub fn at_commit(&mut self, statement: Statement) {
+        #[cfg(debug_assertions)]
+        self.changed.note(statement.sql);
         self.at_commit.push(statement);
+    }
+
+    /// The tables that this transaction has changed so far, or will at its commit; kept while debugging.
+    #[cfg(debug_assertions)]
+    pub fn changed(&self) -> &std::collections::BTreeSet<&'static str> {
+        self.changed.tables()
     }
 
     /// The keys of a clinic, from the cache if they are there.
@@ -349,6 +374,10 @@ impl Tx {
         self.in_flight.store(false, Ordering::Relaxed);
         self.at_commit.clear();
         self.unreadable.clear();
+        #[cfg(debug_assertions)]
+        {
+            self.changed = Default::default();
+        }
     }
 
     /// Ends the transaction of a PostgreSQL write and returns the connection to its pool.

@@ -57,14 +57,12 @@ const OF_SETTINGS: [&str; 32] = [
     "get /webhooks/{webhookId}/replay/{replayId}",
 ];
 
-/// What found nothing to change here: a key that was revoked already, a factor or broken glass that was not there; and a
-/// second factor that is begun, which counts only once it is confirmed.
-const WITHOUT_EFFECT: [&str; 5] = [
+/// What found nothing to change here: a key that was revoked already, a factor or broken glass that was not there.
+const WITHOUT_EFFECT: [&str; 4] = [
     "delete /api/staff/break-glass",
     "delete /api/staff/totp",
     "post /api/admin/clinics/{id}/keys/{key_id}/revoke",
     "post /api/external/keys/{id}/revoke",
-    "post /api/staff/totp",
 ];
 
 /// What was answered so far.
