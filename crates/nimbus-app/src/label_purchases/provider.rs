@@ -92,7 +92,7 @@ async fn begin(tx: &mut Tx, cx: &Cx, command: &Create) -> Result<Result<Begun>> 
         ..new(cx, &planned, LabelProvider::ShipEngine, PurchaseState::Requested, plan)
     };
     if !store::label_purchase_insert(tx, &purchase).await? {
-        return Ok(Err(pending()));
+        return Err(pending());
     }
     // Whoever held the claim before may have made the parcel since the orders were read.
     let orders = load(tx, &command.orders).await?;

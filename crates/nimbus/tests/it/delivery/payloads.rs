@@ -195,7 +195,7 @@ two_engines! {
         scene.staff.work(&order, "verify");
         let received = receiver.wait_for(1, PATIENCE).remove(0);
 
-        assert_eq!(received.path, "/hook");
+        assert_eq!(received.path, receiver.path());
         assert_eq!(verdict(&received, &endpoint.secret), Ok(()));
         let another = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
         assert!(verdict(&received, another).is_err(), "another secret verifies too");

@@ -71,7 +71,11 @@ impl Traffic {
                     "event_types": ["shipment:cancelled"], "ordered": ordered,
                 });
                 partner.post("/webhook", &body).said("Webhook created successfully");
-                lanes.push(Lane { clinic: clinic.clone(), ordered, path: format!("/hook{query}") });
+                lanes.push(Lane {
+                    clinic: clinic.clone(),
+                    ordered,
+                    path: format!("{}{query}", receiver.path()),
+                });
             }
         }
         Self { receiver, lanes, sent: Mutex::default(), stop: AtomicBool::new(false) }

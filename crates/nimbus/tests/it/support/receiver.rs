@@ -4,7 +4,10 @@ use std::{
     collections::VecDeque,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
-    sync::{Arc, Condvar, Mutex, MutexGuard},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -98,6 +101,8 @@ struct Script {
 }
 
 struct Shared {
+    /// What is sent elsewhere is for a receiver that had this port before: its server does not know yet that it is gone.
+    path: String,
     script: Mutex<Script>,
     changed: Condvar,
 }
@@ -113,6 +118,8 @@ impl Shared {
 /// as the documents say.
 pub(crate) struct Receiver {
     port: u16,
+    /// No other receiver's.
+    path: String,
     shared: Arc<Shared>,
 }
 
@@ -134,7 +141,10 @@ impl Receiver {
             undocumented: None,
             stopped: false,
         };
-        let shared = Arc::new(Shared { script: Mutex::new(script), changed: Condvar::new() });
+        static RECEIVERS: AtomicUsize = AtomicUsize::new(1);
+        let path = format!("/hook/{}", RECEIVERS.fetch_add(1, Ordering::Relaxed));
+        let shared =
+            Arc::new(Shared { path: path.clone(), script: Mutex::new(script), changed: Condvar::new() });
         let accepting = Arc::clone(&shared);
         thread::spawn(move || {
             for stream in listener.incoming() {
@@ -145,11 +155,15 @@ impl Receiver {
                 thread::spawn(move || serve(stream, &shared));
             }
         });
-        Self { port, shared }
+        Self { port, path, shared }
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/hook", self.port)
+        format!("http://127.0.0.1:{}{}", self.port, self.path)
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.path
     }
 
     /// The answers to the next requests, in the order in which they come.
@@ -231,6 +245,12 @@ fn serve(stream: TcpStream, shared: &Shared) {
     let Ok(mut writer) = stream.try_clone() else { return };
     let mut reader = BufReader::new(stream);
     while let Some(received) = read_request(&mut reader) {
+        if received.path.split('?').next() != Some(&shared.path) {
+            if write_answer(&mut writer, &Answer::status(410)).is_err() {
+                return;
+            }
+            continue;
+        }
         let checked = check_delivery(|name| received.header(name), &received.body);
         let answer = {
             let mut script = shared.lock();
