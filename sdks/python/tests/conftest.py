@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any, AsyncIterator, Awaitable, Callable, Dict, List, Optional, Union
 
+import anyio
 import httpx
 import pytest
 
@@ -32,8 +32,8 @@ def broken(error: Exception) -> Answer:
 class Stub:
     """One of the clients, whose requests are answered by one answer after the other, the last one for all the rest."""
 
-    def __init__(self, waits: bool) -> None:
-        self.waits = waits
+    def __init__(self, backend: Optional[str]) -> None:
+        self.backend = backend
         self.sent: List[httpx.Request] = []
         self.answers: List[Answer] = []
 
@@ -42,7 +42,7 @@ class Stub:
         self.sent.clear()
         options = {"api_key": KEY, "environment": "sandbox", **options}
         transport = httpx.MockTransport(self._answer)
-        if self.waits:
+        if self.backend:
             return nimbus_os.AsyncNimbus(http_client=httpx.AsyncClient(transport=transport), **options)
         return nimbus_os.Nimbus(http_client=httpx.Client(transport=transport), **options)
 
@@ -52,12 +52,12 @@ class Stub:
 
     def run(self, made: Any) -> Any:
         """What a call gives, whichever client made it."""
-        return asyncio.run(_awaited(made)) if self.waits else made
+        return anyio.run(_awaited, made, backend=self.backend) if self.backend else made
 
     def items(self, made: Any, count: Optional[int] = None) -> List[Any]:
         """The items of what is iterated, or the first of them."""
-        if self.waits:
-            return asyncio.run(_collected(made, count))
+        if self.backend:
+            return anyio.run(_collected, made, count, backend=self.backend)
         found: List[Any] = []
         for item in made:
             found.append(item)
@@ -83,6 +83,6 @@ async def _collected(made: AsyncIterator[Any], count: Optional[int]) -> List[Any
     return found
 
 
-@pytest.fixture(params=["sync", "async"])
+@pytest.fixture(params=[None, "asyncio", "trio"], ids=["sync", "asyncio", "trio"])
 def stub(request: pytest.FixtureRequest) -> Stub:
-    return Stub(waits=request.param == "async")
+    return Stub(request.param)

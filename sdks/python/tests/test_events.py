@@ -11,6 +11,9 @@ from conftest import Answer, Stub, reply
 import nimbus_os
 from nimbus_os._sse import Parser, ServerSentEvent
 
+# A stream that is left early leaves generators of HTTPX behind, which Trio finds.
+pytestmark = pytest.mark.filterwarnings("ignore:Async generator 'httpx:ResourceWarning")
+
 
 def parsed(*chunks: bytes) -> List[ServerSentEvent]:
     parser = Parser()
@@ -26,9 +29,9 @@ def test_messages_are_read_as_the_standard_has_them() -> None:
 
 
 def test_messages_are_the_same_however_they_are_cut() -> None:
-    text = "id: é\r\ndata: ü\u2028\r\n\r\nid: 2\rdata: b\r\r".encode()
+    text = "id: é\r\nevent: a\r\ndata: ü\u2028\r\n\r\nid: 2\revent: b\rdata: b\r\r".encode()
     whole = parsed(text, b"\n")
-    assert [message.data for message in whole] == ["ü\u2028", "b"]
+    assert [(message.event, message.data) for message in whole] == [("a", "ü\u2028"), ("b", "b")]
     for at in range(len(text) + 1):
         assert parsed(text[:at], text[at:], b"\n") == whole
 

@@ -12,7 +12,7 @@ import pytest
 from conftest import KEY, Answer, Stub, broken, reply
 
 import nimbus_os
-from nimbus_os._retry import delay_seconds
+from nimbus_os._retry import delay_seconds, may_retry
 
 ORDER = {"id": "ord_1"}
 NOW = {"retry-after": "0"}
@@ -99,6 +99,14 @@ def test_a_patch_that_was_never_begun_is_tried_again(
     monkeypatch.setattr("random.random", lambda: 0.0)
     stub.run(stub.client(answer, reply(200, {"data": {}})).patients.update("id", {}))
     assert len(stub.sent) == 2
+
+
+def test_a_connection_that_was_refused_was_never_begun() -> None:
+    # Nothing listens on this port, which is the management utility's of CompressNET.
+    with nimbus_os.Nimbus(KEY, base_url="http://127.0.0.1:2", max_retries=0) as client:
+        with pytest.raises(nimbus_os.ApiConnectionError) as caught:
+            client.patients.update("id", {})
+    assert may_retry(caught.value, repeatable=False)
 
 
 def test_a_longer_retry_after_than_one_waits_for_is_an_error_at_once(stub: Stub) -> None:

@@ -19,7 +19,7 @@ from conftest import Stub, reply
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import nimbus_os
-from nimbus_os import verify_webhook
+from nimbus_os import sign_webhook, verify_webhook
 
 NOW = 1_768_473_000
 SECRET = "whsec_" + base64.b64encode(os.urandom(32)).decode()
@@ -75,6 +75,13 @@ def test_the_scheme_is_that_of_the_published_library() -> None:
     secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     event: Any = verify_webhook('{"test": 2432232314}', published, secret, now=1_614_265_330)
     assert event == {"test": 2432232314}
+
+
+def test_a_receiver_can_be_tried_with_what_is_signed_here() -> None:
+    assert sign_webhook(BODY, SECRET, id="msg_1", now=NOW) == headers(v1(BODY))
+    assert verify_webhook(BODY, sign_webhook(BODY.decode(), SECRET), SECRET)
+    with pytest.raises(nimbus_os.NimbusError):
+        sign_webhook(BODY, "whpk_AAAA")
 
 
 def test_while_a_secret_is_rotated_either_signature_and_either_secret_will_do() -> None:

@@ -33,9 +33,11 @@ export type { StreamOptions } from "./resources/events.js";
 export type { ServerSentEvent } from "./sse.js";
 export { VERSION } from "./version.js";
 export {
+  signWebhook,
   verifyWebhook,
   WebhookVerificationError,
   type AnyWebhookEvent,
+  type SignOptions,
   type VerifyOptions,
   type WebhookFault,
   type WebhookHeaders,

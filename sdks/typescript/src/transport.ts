@@ -189,6 +189,7 @@ class Deadline {
 }
 
 async function* chunksOf(response: FetchResponse, deadline: Deadline, idleMs: number): AsyncGenerator<Uint8Array> {
+  if (response.body === null) return;
   const reader = (response.body as ReadableStream<Uint8Array>).getReader();
   try {
     for (;;) {

@@ -23,9 +23,9 @@ test("messages are read as the standard has them", () => {
 });
 
 test("messages are the same however they are cut", () => {
-  const text = bytes("id: é\r\ndata: ü\r\n\r\nid: 2\rdata: b\r\r");
+  const text = bytes("id: é\r\nevent: a\r\ndata: ü\r\n\r\nid: 2\revent: b\rdata: b\r\r");
   const whole = parsed(text, "\n");
-  assert.equal(whole.length, 2);
+  assert.deepEqual(whole.map((message) => message.event), ["a", "b"]);
   for (let at = 0; at <= text.length; at += 1) assert.deepEqual(parsed(text.slice(0, at), text.slice(at), "\n"), whole);
 });
 

@@ -1,12 +1,13 @@
 /** Retries, deadlines, idempotency keys, header fields, errors, and what is never shown. */
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { inspect } from "node:util";
 
 import * as sdk from "@nimbus-os/sdk";
 
-import { delayMs } from "../dist/esm/retry.js";
+import { delayMs, mayRetry } from "../dist/esm/retry.js";
 import { broken, failureOf, json, KEY, silent, stubbed, type Answer } from "./stub.js";
 
 const order = { id: "ord_1" };
@@ -92,6 +93,14 @@ test("a PATCH that was never begun is tried again", async () => {
     await nimbus.patients.update("id", {});
     assert.equal(sent.length, 2);
   }
+});
+
+test("a connection that was refused was never begun", async () => {
+  // Nothing listens on this port, which is the management utility's of CompressNET.
+  const nimbus = new sdk.Nimbus({ apiKey: KEY, baseUrl: "http://127.0.0.1:2", maxRetries: 0 });
+  const error = await failureOf(nimbus.patients.update("id", {}));
+  assert.ok(error instanceof sdk.ApiConnectionError);
+  assert.equal(mayRetry(error, false), true);
 });
 
 test("a longer Retry-After than one waits for is an error at once", async () => {
@@ -281,6 +290,11 @@ test("settings that cannot be meant are refused without repeating them", () => {
       return !/secret|never_shown|nowhere/.test(inspect(error));
     });
   }
+});
+
+test("the version is the package's", () => {
+  const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
+  assert.equal(sdk.VERSION, version);
 });
 
 test("the key says which environment", () => {

@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { inspect } from "node:util";
 
-import { NimbusError, verifyWebhook, WebhookVerificationError, type WebhookFault } from "@nimbus-os/sdk";
+import { NimbusError, signWebhook, verifyWebhook, WebhookVerificationError, type WebhookFault } from "@nimbus-os/sdk";
 
 import { json, stubbed } from "./stub.js";
 
@@ -62,6 +62,13 @@ test("the scheme is that of the published library", () => {
 });
 
 const body = golden("order_created_event.json");
+
+test("a receiver can be tried with what is signed here", () => {
+  const signed = signWebhook(body, secret, { id: "msg_1", nowMs });
+  assert.deepEqual(signed, headers(v1(body)));
+  assert.ok(verifyWebhook(body, signWebhook(body, secret), secret));
+  assert.throws(() => signWebhook(body, "whpk_AAAA"), NimbusError);
+});
 
 function refused(fault: WebhookFault, work: () => unknown): void {
   assert.throws(work, (error: unknown) => {

@@ -28,7 +28,7 @@ from ._sse import ServerSentEvent
 from ._sync._pages import Page
 from ._sync.client import Nimbus
 from ._version import VERSION
-from ._webhooks import AnyWebhookEvent, WebhookFault, WebhookVerificationError, verify_webhook
+from ._webhooks import AnyWebhookEvent, WebhookFault, WebhookVerificationError, sign_webhook, verify_webhook
 
 __version__ = VERSION
 
@@ -63,6 +63,7 @@ __all__ = [
     "ValidationError",
     "WebhookFault",
     "WebhookVerificationError",
+    "sign_webhook",
     "types",
     "verify_webhook",
 ]

@@ -1,4 +1,4 @@
-"""Verifying webhooks by the Standard Webhooks scheme: `v1` (HMAC-SHA256) and `v1a` (ed25519)."""
+"""Verifying and signing webhooks by the Standard Webhooks scheme: `v1` (HMAC-SHA256) and `v1a` (ed25519)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import hmac
 import json
 import re
 import time
-from typing import Any, Callable, List, Literal, Mapping, NamedTuple, Optional, Sequence, Tuple, Union, cast
+import uuid
+from typing import Any, Callable, Dict, List, Literal, Mapping, NamedTuple, Optional, Sequence, Tuple, Union, cast
 
 from ._errors import NimbusError
 from .types.orders import OrdersWebhookEvent
@@ -71,12 +72,41 @@ def verified(
     timestamp = _header(headers, "webhook-timestamp")
     signatures = _header(headers, "webhook-signature").split(" ")
     _check_time(timestamp, tolerance, time.time() if now is None else now)
-    body = payload.encode() if isinstance(payload, str) else bytes(payload)
-    _check_signatures(signatures, keys, f"{event_id}.{timestamp}.".encode() + body)
+    body = _bytes(payload)
+    _check_signatures(signatures, keys, _signed(event_id, timestamp, body))
     try:
         return json.loads(body)
     except ValueError:
         raise WebhookVerificationError("not_json", "The body is signed, and is not JSON.") from None
+
+
+def sign_webhook(
+    payload: Union[bytes, str], secret: str, *, id: Optional[str] = None, now: Optional[float] = None
+) -> Dict[str, str]:
+    """The headers with which Nimbus would send this body to an endpoint of this secret: to test a receiver of your own.
+
+    `id` is the event's, a random one if not given; `now` the time of signing in seconds since 1970.
+    """
+    event_id = id or f"msg_{uuid.uuid4()}"
+    timestamp = str(int(time.time() if now is None else now))
+    signature = _hmac(_secret(secret), _signed(event_id, timestamp, _bytes(payload)))
+    return {
+        "webhook-id": event_id,
+        "webhook-timestamp": timestamp,
+        "webhook-signature": f"v1,{base64.b64encode(signature).decode()}",
+    }
+
+
+def _bytes(payload: Union[bytes, str]) -> bytes:
+    return payload.encode() if isinstance(payload, str) else bytes(payload)
+
+
+def _signed(event_id: str, timestamp: str, body: bytes) -> bytes:
+    return f"{event_id}.{timestamp}.".encode() + body
+
+
+def _hmac(key: bytes, signed: bytes) -> bytes:
+    return hmac.new(key, signed, hashlib.sha256).digest()
 
 
 class _Key(NamedTuple):
@@ -87,16 +117,17 @@ class _Key(NamedTuple):
 def _key(secret: str) -> _Key:
     if secret.startswith(_PUBLIC_KEY):
         return _Key("v1a", _ed25519(_decoded(secret[len(_PUBLIC_KEY) :])))
+    key = _secret(secret)
+    return _Key("v1", lambda signed, signature: hmac.compare_digest(_hmac(key, signed), signature))
+
+
+def _secret(secret: str) -> bytes:
     if not secret.startswith(_SECRET):
         raise NimbusError("A secret begins with neither whsec_ nor whpk_.")
     key = _decoded(secret[len(_SECRET) :])
     if not key:
         raise NimbusError("A secret is empty.")
-
-    def is_of(signed: bytes, signature: bytes) -> bool:
-        return hmac.compare_digest(hmac.new(key, signed, hashlib.sha256).digest(), signature)
-
-    return _Key("v1", is_of)
+    return key
 
 
 def _ed25519(key: bytes) -> Callable[[bytes, bytes], bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import uuid
 from typing import Any, Dict, List
@@ -129,3 +130,11 @@ def test_services_have_prices_and_what_is_said_of_them_all(live: Live, seed: Dic
     services = live.run(live.client.carriers.services(ups, patientId=seed["patient_id"]))
     assert services["patientState"] == "Texas"
     assert "ups_ground" in [service["id"] for service in services["data"]]
+
+
+def test_a_name_and_a_birth_date_are_in_no_log(live: Live, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    found = live.items(live.client.patients.list(first_name="Jamie", last_name="Rivera", dob="1988-04-12"))
+    assert [patient["last_name"] for patient in found] == ["Rivera"]
+    assert "httpx" in {record.name for record in caplog.records}
+    assert not re.search(f"Rivera|Jamie|1988-04-12|{live.seed['keys']['integration']}", caplog.text)

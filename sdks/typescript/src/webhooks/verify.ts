@@ -1,6 +1,6 @@
-/** Verifying webhooks by the Standard Webhooks scheme: `v1` (HMAC-SHA256) and `v1a` (ed25519). */
+/** Verifying and signing webhooks by the Standard Webhooks scheme: `v1` (HMAC-SHA256) and `v1a` (ed25519). */
 
-import { createHmac, createPublicKey, timingSafeEqual, verify as verifyEd25519 } from "node:crypto";
+import { createHmac, createPublicKey, randomUUID, timingSafeEqual, verify as verifyEd25519 } from "node:crypto";
 
 import { NimbusError } from "../errors.js";
 import type { OrdersWebhookEvent } from "../generated/orders.js";
@@ -63,10 +63,36 @@ export function verifyWebhook<E = AnyWebhookEvent>(
   const timestamp = header(headers, "webhook-timestamp");
   const signatures = header(headers, "webhook-signature").split(" ");
   checkTime(timestamp, options);
-  const body = typeof payload === "string" ? Buffer.from(payload) : Buffer.from(payload);
-  const signed = Buffer.concat([Buffer.from(`${id}.${timestamp}.`), body]);
-  checkSignatures(signatures, keys, signed);
+  const body = Buffer.from(payload);
+  checkSignatures(signatures, keys, signedPart(id, timestamp, body));
   return parsed(body) as E;
+}
+
+export interface SignOptions {
+  /** The event's id; a random one if not given. */
+  id?: string | undefined;
+  /** When it is signed, in milliseconds since 1970; now, if not given. */
+  nowMs?: number | undefined;
+}
+
+/** The headers with which Nimbus would send this body to an endpoint of this secret: to test a receiver of your own. */
+export function signWebhook(
+  payload: string | Uint8Array,
+  secret: string,
+  options: SignOptions = {},
+): Record<"webhook-id" | "webhook-timestamp" | "webhook-signature", string> {
+  const id = options.id ?? `msg_${randomUUID()}`;
+  const timestamp = Math.floor((options.nowMs ?? Date.now()) / 1_000).toString();
+  const signature = hmac(secretOf(secret), signedPart(id, timestamp, Buffer.from(payload))).toString("base64");
+  return { "webhook-id": id, "webhook-timestamp": timestamp, "webhook-signature": `v1,${signature}` };
+}
+
+function signedPart(id: string, timestamp: string, body: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`${id}.${timestamp}.`), body]);
+}
+
+function hmac(key: Buffer, signed: Buffer): Buffer {
+  return createHmac("sha256", key).update(signed).digest();
 }
 
 interface Key {
@@ -81,14 +107,19 @@ function keyOf(secret: string): Key {
     const key = createPublicKey({ key: der, format: "der", type: "spki" });
     return { version: "v1a", isOf: (signed, signature) => verifyEd25519(null, signed, key, signature) };
   }
-  if (!secret.startsWith(SECRET)) throw new NimbusError("A secret begins with neither whsec_ nor whpk_.");
-  const bytes = decoded(secret.slice(SECRET.length));
-  if (bytes.length === 0) throw new NimbusError("A secret is empty.");
+  const bytes = secretOf(secret);
   const isOf = (signed: Buffer, signature: Buffer): boolean => {
-    const expected = createHmac("sha256", bytes).update(signed).digest();
+    const expected = hmac(bytes, signed);
     return signature.length === expected.length && timingSafeEqual(signature, expected);
   };
   return { version: "v1", isOf };
+}
+
+function secretOf(secret: string): Buffer {
+  if (!secret.startsWith(SECRET)) throw new NimbusError("A secret begins with neither whsec_ nor whpk_.");
+  const bytes = decoded(secret.slice(SECRET.length));
+  if (bytes.length === 0) throw new NimbusError("A secret is empty.");
+  return bytes;
 }
 
 /** Node.js passes over what is not base64, so that a mistyped secret would be another secret. */

@@ -1,8 +1,11 @@
-"""Lists: one page at a time, or every item of all of them."""
+"""Lists: one page at a time, or every item of all of them.
+
+What iterates is written as objects and not as generators: these would have to be closed by whoever leaves them early.
+"""
 
 from __future__ import annotations
 
-from typing import AsyncIterator, Awaitable, Callable, Generator, Generic, List, Optional, TypeVar
+from typing import Any, Awaitable, Callable, Generator, Generic, Iterator, List, Optional, TypeVar
 
 from .._request import Request
 from .._wire import WirePage
@@ -35,20 +38,17 @@ class AsyncPage(Generic[T]):
         """The page after this one, or None after the last."""
         if self.next_cursor is None:
             return None
-        request = self._request.turned(self.next_cursor)
-        return AsyncPage(self._read, request, await self._read(request))
+        return await AsyncPages(self._read, self._request.turned(self.next_cursor))
 
-    async def pages(self) -> AsyncIterator[AsyncPage[T]]:
+    def pages(self) -> AsyncPageIterator[T]:
         """This page and all that follow."""
-        page: Optional[AsyncPage[T]] = self
-        while page is not None:
-            yield page
-            page = await page.next_page()
+        return AsyncPageIterator(self._this)
 
-    async def __aiter__(self) -> AsyncIterator[T]:
-        async for page in self.pages():
-            for item in page.data:
-                yield item
+    def __aiter__(self) -> AsyncItemIterator[T]:
+        return AsyncItemIterator(self.pages())
+
+    async def _this(self) -> AsyncPage[T]:
+        return self
 
 
 class AsyncPages(Generic[T]):
@@ -58,20 +58,54 @@ class AsyncPages(Generic[T]):
         self._read = read
         self._request = request
 
-    def __await__(self) -> Generator[object, None, AsyncPage[T]]:
+    def __await__(self) -> Generator[Any, Any, AsyncPage[T]]:
         return self._first().__await__()
+
+    def pages(self) -> AsyncPageIterator[T]:
+        """All pages."""
+        return AsyncPageIterator(self._first)
+
+    def __aiter__(self) -> AsyncItemIterator[T]:
+        return AsyncItemIterator(self.pages())
 
     async def _first(self) -> AsyncPage[T]:
         return AsyncPage(self._read, self._request, await self._read(self._request))
 
-    async def pages(self) -> AsyncIterator[AsyncPage[T]]:
-        async for page in (await self._first()).pages():
-            yield page
 
-    async def __aiter__(self) -> AsyncIterator[T]:
-        async for item in await self._first():
-            yield item
+class AsyncPageIterator(Generic[T]):
+    """Pages, each read when it is asked for."""
+
+    def __init__(self, first: Callable[[], Awaitable[AsyncPage[T]]]) -> None:
+        self._first = first
+        self._last: Optional[AsyncPage[T]] = None
+
+    def __aiter__(self) -> AsyncPageIterator[T]:
+        return self
+
+    async def __anext__(self) -> AsyncPage[T]:
+        page = await (self._first() if self._last is None else self._last.next_page())
+        if page is None:
+            raise StopAsyncIteration
+        self._last = page
+        return page
 
 
-def paged(read: Read, request: Request) -> AsyncPages[T]:
+class AsyncItemIterator(Generic[T]):
+    """The items of pages."""
+
+    def __init__(self, pages: AsyncPageIterator[T]) -> None:
+        self._pages = pages
+        self._items: Iterator[T] = iter(())
+
+    def __aiter__(self) -> AsyncItemIterator[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        while True:
+            for item in self._items:
+                return item
+            self._items = iter((await self._pages.__anext__()).data)
+
+
+def paged(read: Read, request: Request) -> AsyncPages[Any]:
     return AsyncPages(read, request)

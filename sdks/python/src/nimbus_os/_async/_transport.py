@@ -55,7 +55,7 @@ class AsyncTransport:
             if response.status_code != 200:
                 await response.aread()
                 raise refusal(response)
-            yield _chunks(response)
+            yield response.aiter_bytes()
         except httpx.TransportError as error:
             raise connection_error(error) from error
         finally:
@@ -92,8 +92,3 @@ class AsyncTransport:
             content=payload,
             timeout=timeout,
         )
-
-
-async def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:
-    async for chunk in response.aiter_bytes():
-        yield chunk

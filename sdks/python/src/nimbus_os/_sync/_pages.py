@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Generic, Iterator, List, Optional, TypeVar
+from typing import Any, Callable, Generic, Iterator, List, Optional, TypeVar
 
 from .._request import Request
 from .._wire import WirePage
@@ -49,5 +49,5 @@ class Page(Generic[T]):
             yield from page.data
 
 
-def paged(read: Read, request: Request) -> Page[T]:
+def paged(read: Read, request: Request) -> Page[Any]:
     return Page(read, request, read(request))

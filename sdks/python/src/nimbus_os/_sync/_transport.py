@@ -54,7 +54,7 @@ class Transport:
             if response.status_code != 200:
                 response.read()
                 raise refusal(response)
-            yield _chunks(response)
+            yield response.iter_bytes()
         except httpx.TransportError as error:
             raise connection_error(error) from error
         finally:
@@ -91,8 +91,3 @@ class Transport:
             content=payload,
             timeout=timeout,
         )
-
-
-def _chunks(response: httpx.Response) -> Iterator[bytes]:
-    for chunk in response.iter_bytes():
-        yield chunk
