@@ -87,6 +87,8 @@ export function settingsOf(options: ClientOptions): Settings {
     throw new NimbusError("There is no API key: give apiKey, or set NIMBUS_API_KEY.");
   }
   if (!/^[\x21-\x7e]+$/.test(apiKey)) throw new NimbusError("The API key has a character that no key has.");
+  const fetch = options.fetch ?? (globalThis.fetch as unknown as Fetch | undefined);
+  if (fetch === undefined) throw new NimbusError("This runtime has no fetch: give one, or use Node.js 18 or newer.");
   const maxRetries = options.maxRetries ?? 2;
   checkRetries(maxRetries);
   return {
@@ -96,7 +98,7 @@ export function settingsOf(options: ClientOptions): Settings {
     maxRetries,
     maxRetryAfterMs: checkedMs("maxRetryAfterMs", options.maxRetryAfterMs ?? 60_000),
     headers: options.headers ?? {},
-    fetch: options.fetch ?? (globalThis.fetch as unknown as Fetch),
+    fetch,
   };
 }
 

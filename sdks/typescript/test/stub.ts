@@ -50,4 +50,7 @@ export async function failureOf(call: PromiseLike<unknown>): Promise<unknown> {
 
 /** Answers nothing until the request is aborted. */
 export const silent: Answer = (_sent, signal) =>
-  new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+  new Promise((_resolve, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason));
+    if (signal.aborted) reject(signal.reason);
+  });

@@ -1,7 +1,10 @@
 /** Retries, deadlines, idempotency keys, header fields, errors, and what is never shown. */
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { inspect } from "node:util";
 
@@ -157,6 +160,16 @@ test("a signal of one's own stops it, also between tries", async () => {
   assert.equal(sent.length, 1, "nothing is sent for who has stopped");
 });
 
+test("a signal of one's own stops a try that is under way, and says why", async () => {
+  const controller = new AbortController();
+  const waiting: Answer = (sent, signal) => {
+    controller.abort(new Error("enough"));
+    return silent(sent, signal);
+  };
+  const { nimbus } = stubbed([waiting], { maxRetries: 0 });
+  await assert.rejects(nimbus.orders.retrieve("ord_1", { signal: controller.signal }), /enough/);
+});
+
 test("header fields are those of the client, of the call, and never another key", async () => {
   const { nimbus, sent } = stubbed([json(200, order)], { headers: { "X-Team": "a", "X-Api-Key": "dev_other" } });
   await nimbus.orders.retrieve("ord_1", { headers: { "x-team": "b" }, ifNoneMatch: '"tag"' });
@@ -179,10 +192,20 @@ test("ids cannot make another path", async () => {
   for (const id of ["", ".", ".."]) assert.throws(() => nimbus.orders.retrieve(id), sdk.NimbusError);
 });
 
-test("a redirect is not followed", async () => {
-  const { nimbus, sent } = stubbed([json(302, {}, { location: "https://elsewhere.example" })]);
-  await assert.rejects(nimbus.orders.retrieve("ord_1"), sdk.ApiError);
-  assert.equal(sent.length, 1);
+test("a redirect is not followed: it would take the key elsewhere", async () => {
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    asked.push(request.url ?? "");
+    response.writeHead(302, { location: "/elsewhere" }).end();
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const { port } = server.address() as AddressInfo;
+  const nimbus = new sdk.Nimbus({ apiKey: KEY, baseUrl: `http://127.0.0.1:${port}` });
+  const error = await failureOf(nimbus.orders.retrieve("ord_1"));
+  server.closeAllConnections();
+  server.close();
+  assert.ok(error instanceof sdk.ApiError);
+  assert.deepEqual([error.status, asked], [302, ["/orders/ord_1"]]);
 });
 
 const partner = (code: string, details?: unknown) => ({
@@ -290,6 +313,13 @@ test("settings that cannot be meant are refused without repeating them", () => {
       return !/secret|never_shown|nowhere/.test(inspect(error));
     });
   }
+});
+
+test("a runtime without fetch is told so", (context) => {
+  const { fetch } = globalThis;
+  context.after(() => Object.assign(globalThis, { fetch }));
+  Object.assign(globalThis, { fetch: undefined });
+  assert.throws(() => new sdk.Nimbus({ apiKey: KEY }), /no fetch/);
 });
 
 test("the version is the package's", () => {

@@ -99,6 +99,8 @@ test("each fault has its name", () => {
   for (const name of ["webhook-id", "webhook-timestamp", "webhook-signature"]) {
     refused("missing_header", () => verifyWebhook(body, { ...headers(good), [name]: undefined }, secret, options));
     refused("missing_header", () => verifyWebhook(body, { ...headers(good), [name]: ["a", "b"] }, secret, options));
+    const twice = { ...headers(good), [name.toUpperCase()]: "twice" };
+    refused("missing_header", () => verifyWebhook(body, twice, secret, options));
   }
   const text = Buffer.from("not JSON");
   refused("not_json", () => verifyWebhook(text, headers(v1(text)), secret, options));
