@@ -130,17 +130,21 @@ struct Attempts {
     look_ups: Usage,
     /// Signed links that hold.
     links: Usage,
+    /// Challenges of passkeys, of those who have not said who they are.
+    challenges: Usage,
 }
 
 impl Attempts {
     /// When the last of its windows ends.
     fn ends(&self) -> i64 {
-        let windows = [&self.refused, &self.look_ups, &self.links].map(|usage| usage.window().end());
+        let all = [&self.refused, &self.look_ups, &self.links, &self.challenges];
+        let windows = all.map(|usage| usage.window().end());
         windows.into_iter().max().unwrap_or_default()
     }
 
     const fn new(window: Window) -> Self {
-        Self { refused: Usage::new(window), look_ups: Usage::new(window), links: Usage::new(window) }
+        let unused = Usage::new(window);
+        Self { refused: unused, look_ups: unused, links: unused, challenges: unused }
     }
 }
 
@@ -193,6 +197,14 @@ impl Limits {
         self.of_address(address, |addresses, network, window, limit, now| {
             let attempts = addresses.attempts.entry(network).or_insert_with(|| Attempts::new(window));
             attempts.links.admit(window, limit.saturating_mul(LINK_FACTOR), now)
+        })
+    }
+
+    /// Counts a challenge that somebody unknown is given.
+    pub fn challenged(&self, address: IpAddr) -> Option<Standing> {
+        self.of_address(address, |addresses, network, window, limit, now| {
+            let attempts = addresses.attempts.entry(network).or_insert_with(|| Attempts::new(window));
+            attempts.challenges.admit(window, limit, now)
         })
     }
 

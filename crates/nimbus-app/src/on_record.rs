@@ -6,9 +6,10 @@ use nimbus_store::{BoxFuture, Tx};
 
 use crate::{actor::Actor, error::Result, unit::Cx};
 
-/// What the platform keeps for itself: replies, what a sandbox was seeded with, counts of attempts to sign in, and the
-/// rules packs that it was started with, whose rows are a record by themselves.
-const BOOKKEEPING: &[&str] = &["idempotency", "platform_settings", "rules_packs", "staff_attempts"];
+/// What the platform keeps for itself: replies, what a sandbox was seeded with, counts of attempts to sign in, what
+/// passkeys are to sign, and the rules packs that it was started with, whose rows are a record by themselves.
+const BOOKKEEPING: &[&str] =
+    &["idempotency", "platform_settings", "rules_packs", "staff_attempts", "staff_challenges"];
 
 /// The job, which panics at its end if it has changed something without a row in the audit log.
 pub(crate) fn held<C, T, J>(

@@ -4,6 +4,7 @@ mod attempts;
 pub mod factors;
 pub mod glass;
 pub mod invitations;
+pub mod passkeys;
 pub(crate) mod passwords;
 pub mod sessions;
 pub mod sign_in;

@@ -32,6 +32,17 @@ words! {
     }
 }
 
+words! {
+    /// What a passkey signs a challenge for. One is good for nothing else.
+    pub enum Ceremony {
+        /// A passkey is added to an account.
+        Register = "register",
+        SignIn = "sign_in",
+        /// Who has a session proves anew who they are.
+        StepUp = "step_up",
+    }
+}
+
 /// An invitation is good for so long.
 pub const INVITATION_HOURS: i64 = 72;
 /// A session that nobody uses ends after so many minutes, unless settings say otherwise.
@@ -42,6 +53,10 @@ pub const LONGEST_IDLE_MINUTES: u32 = 60;
 pub const SESSION_HOURS: i64 = 12;
 /// Between the password and the second factor.
 pub const SECOND_FACTOR_MINUTES: i64 = 5;
+/// A passkey has so long to sign a challenge (W3C Web Authentication Level 3, 15.1).
+pub const CHALLENGE_MINUTES: i64 = 5;
+/// Passkeys that an account may have.
+pub const PASSKEYS_MAX: usize = 10;
 /// What is dangerous is allowed for so long after a factor was given.
 pub const CONFIRMED_MINUTES: i64 = 10;
 /// A browser is known for so long after the last sign-in.
@@ -129,6 +144,12 @@ const LONGEST_WAIT_SECONDS: i64 = 15 * 60;
 /// Failures this old are forgotten.
 pub const FAILURES_HOURS: i64 = 24;
 
+/// Whether a passkey's count of signatures is one that its authenticator can have come to: it grows with each, or the
+/// authenticator counts none (W3C Web Authentication Level 3, 7.2, step 22). If it is not, there is likely a copy.
+pub const fn count_grows(stored: u32, sent: u32) -> bool {
+    sent > stored || (sent == 0 && stored == 0)
+}
+
 /// How long nobody may try again after so many failures, in seconds: nothing at first, then 30 doubling to 900.
 pub const fn wait_seconds(failures: i64, free: i64) -> i64 {
     let beyond = failures - free;
@@ -210,6 +231,12 @@ mod tests {
         assert_eq!(session_ends(start, 15, hour), start.plus_seconds(900));
         assert_eq!(session_ends(minute, 60, hour), hour);
         assert_eq!([1, 2, 4, 15, 60].map(touch_seconds), [15, 30, 60, 60, 60]);
+    }
+
+    #[test]
+    fn a_count_of_signatures_grows_or_is_not_kept() {
+        assert!(count_grows(0, 0) && count_grows(0, 1) && count_grows(7, 8) && count_grows(7, u32::MAX));
+        assert!(!count_grows(7, 7) && !count_grows(7, 6) && !count_grows(7, 0));
     }
 
     #[test]

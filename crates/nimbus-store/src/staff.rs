@@ -5,6 +5,7 @@ mod devices;
 mod factors;
 mod glass;
 mod invitations;
+mod passkeys;
 mod sessions;
 mod users;
 
@@ -18,6 +19,10 @@ pub use glass::{
     BreakGlass, break_glass_active, break_glass_count, break_glass_end, break_glass_insert, break_glass_page,
 };
 pub use invitations::{Invitation, invitation_get, invitation_insert, invitation_use, invitations_void};
+pub use passkeys::{
+    Challenge, Passkey, challenge_insert, challenge_take, passkey_by_credential, passkey_copied,
+    passkey_insert, passkey_remove, passkey_use, passkeys_of,
+};
 pub use sessions::{
     Session, SessionUser, session_authenticate, session_end, session_insert, session_list, session_rotate,
     session_touch, sessions_bound, sessions_end,
@@ -56,6 +61,11 @@ pub async fn staff_purge(tx: &mut Tx, now: Ts, limit: u32) -> Result<()> {
             "delete from staff_devices where hash in (
                 select hash from staff_devices where seen_at < $1 order by seen_at limit $2)",
             now.plus_days(-staff::DEVICE_DAYS),
+        ),
+        (
+            "delete from staff_challenges where id in (
+                select id from staff_challenges where expires_at < $1 order by expires_at limit $2)",
+            now,
         ),
         (
             "delete from staff_attempts where (account, place) in (

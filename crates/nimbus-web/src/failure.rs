@@ -240,7 +240,7 @@ fn app_problem(error: &Error, environment: Environment, names: Names) -> Problem
         Error::SecondFactorRequired => Problem::new(
             StatusCode::FORBIDDEN,
             "second_factor_required",
-            "The account has no second factor yet. Set one up first: POST /api/staff/totp.",
+            "The account has no second factor yet. Set one up first: POST /api/staff/passkeys/start or /api/staff/totp.",
         ),
         Error::TooManyAttempts(seconds) => {
             let message = "Too many attempts failed. Try again when the wait is over.";

@@ -81,6 +81,16 @@ impl Web {
         Ok(self.call(request, Actor::System(SystemActor::SignIn)))
     }
 
+    /// A stranger who wants something to sign. It is kept until it runs out, so that an address has so many of them.
+    pub(crate) fn asks_for_challenge(&self, request: &Incoming) -> Result<Call, Failure> {
+        let call = self.stranger(request)?;
+        let standing = self.app.limits().challenged(self.caller_of(request));
+        match standing.filter(|standing| !standing.admitted) {
+            Some(beyond) => Err(Failure::RateLimited(beyond.retry_after)),
+            None => Ok(call),
+        }
+    }
+
     /// Where somebody signs in from.
     pub(crate) fn signs_in_from(&self, request: &Incoming) -> staff::sign_in::From {
         let headers = request.headers();

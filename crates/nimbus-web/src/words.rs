@@ -3,7 +3,10 @@
 use std::borrow::Cow;
 
 use crate::operations_api::{
-    staff::factors::{PROOFS, SENT},
+    staff::{
+        factors::{PROOFS, SENT},
+        passkey_types::KINDS,
+    },
     users::SETTABLE,
 };
 use nimbus_app::{
@@ -171,6 +174,8 @@ sets! {
     SentFactor: SENT, Method::as_str;
     /// What proves anew who one is.
     ProofMethod: PROOFS, Method::as_str;
+    /// The kind of a credential in a browser.
+    CredentialKind: KINDS, |word| word;
     /// What may be wanted beside a password.
     SecondFactor: &["totp", "passkey", "recovery_code"], |word| word;
 }

@@ -70,6 +70,11 @@ pub(crate) struct Counted {
     place: Place,
 }
 
+/// When failures that are forgotten by now were made.
+fn long_before(now: Ts) -> Ts {
+    now.plus_seconds(-FAILURES_HOURS * 3600)
+}
+
 /// Counts an attempt on the account of an address in lower case, from a place.
 ///
 /// # Errors
@@ -84,7 +89,7 @@ pub(crate) async fn count(tx: &mut Tx, email: &str, place: Place, now: Ts) -> Re
 }
 
 async fn count_one(tx: &mut Tx, account: &[u8; 32], place: &Place, free: i64, now: Ts) -> Result<()> {
-    let (name, since) = (place.name(), now.plus_seconds(-FAILURES_HOURS * 3600));
+    let (name, since) = (place.name(), long_before(now));
     let Some(failures) = store::attempt_count(tx, account, &name, (since, now)).await? else {
         let until = store::attempts_get(tx, account, &name).await?.map_or(now, |found| found.blocked_until);
         let micros = until.micros() - now.micros();
@@ -104,7 +109,7 @@ pub(crate) async fn succeed(tx: &mut Tx, counted: &Counted, now: Ts) -> Result<(
     let name = counted.place.name();
     store::attempt_clear(tx, &counted.account, &name).await?;
     if matches!(counted.place, Place::Network(_)) {
-        store::attempt_forgive(tx, &ALL, &name, now).await?;
+        store::attempt_forgive(tx, &ALL, &name, long_before(now)).await?;
     }
     Ok(())
 }
@@ -112,9 +117,9 @@ pub(crate) async fn succeed(tx: &mut Tx, counted: &Counted, now: Ts) -> Result<(
 /// The attempt was no failure, and not the end of it either: what failed before stays on record.
 pub(crate) async fn forgive(tx: &mut Tx, counted: &Counted, now: Ts) -> Result<()> {
     let name = counted.place.name();
-    store::attempt_forgive(tx, &counted.account, &name, now).await?;
+    store::attempt_forgive(tx, &counted.account, &name, long_before(now)).await?;
     if matches!(counted.place, Place::Network(_)) {
-        store::attempt_forgive(tx, &ALL, &name, now).await?;
+        store::attempt_forgive(tx, &ALL, &name, long_before(now)).await?;
     }
     Ok(())
 }

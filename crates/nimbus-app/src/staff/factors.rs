@@ -177,7 +177,7 @@ pub async fn recovery_codes(app: &App, call: &Call) -> Result<Vec<String>> {
     .await
 }
 
-async fn new_codes(tx: &mut Tx, cx: &Cx, user: &User) -> Result<Vec<String>> {
+pub(super) async fn new_codes(tx: &mut Tx, cx: &Cx, user: &User) -> Result<Vec<String>> {
     let codes = (0..CODES).map(|_| code()).collect::<Result<Vec<String>>>()?;
     let hashes: Vec<[u8; 32]> = codes.iter().map(|code| code_hash(user, code)).collect();
     store::recovery_codes_replace(tx, user.id, &hashes).await?;
@@ -195,7 +195,7 @@ fn code() -> Result<String> {
 }
 
 /// Counts an attempt of whoever has a session, which keeps nobody else waiting.
-async fn count_here(tx: &mut Tx, cx: &Cx, user: &User) -> Result<Counted> {
+pub(super) async fn count_here(tx: &mut Tx, cx: &Cx, user: &User) -> Result<Counted> {
     let place = Place::Session(cx.call.session()?.session_id);
     attempts::count(tx, &user.email, place, cx.wall).await
 }
@@ -226,7 +226,7 @@ pub async fn step_up(app: &App, call: &Call, factor: Factor) -> Result<String> {
     }
 }
 
-async fn confirmed(tx: &mut Tx, cx: &Cx, counted: &Counted) -> Result<String> {
+pub(super) async fn confirmed(tx: &mut Tx, cx: &Cx, counted: &Counted) -> Result<String> {
     let user = owner(tx, cx).await?;
     attempts::succeed(tx, counted, cx.wall).await?;
     audited(tx, cx, &user, "session.confirm");

@@ -30,7 +30,8 @@ pub async fn attempts_get(tx: &mut Tx, account: &[u8; 32], place: &str) -> Resul
 }
 
 /// Counts an attempt, unless nobody may try now; how many there are, from 1. Those of before `since` count no more.
-/// Whoever counts is alone with the row until the commit.
+/// Whoever counts is alone with the row until the commit. Without a wait the row says that one ended long ago: who comes
+/// next may have been told the time before who came first.
 pub async fn attempt_count(
     tx: &mut Tx,
     account: &[u8; 32],
@@ -38,7 +39,7 @@ pub async fn attempt_count(
     (since, now): (Ts, Ts),
 ) -> Result<Option<i64>> {
     let sql = "insert into staff_attempts (account, place, failures, failed_at, blocked_until)
-        values ($1, $2, 1, $3, $3)
+        values ($1, $2, 1, $3, $4)
         on conflict (account, place) do update set
             failures = case when staff_attempts.failed_at < $4 then 1 else staff_attempts.failures + 1 end,
             failed_at = $3
@@ -60,9 +61,10 @@ pub async fn attempt_clear(tx: &mut Tx, account: &[u8; 32], place: &str) -> Resu
     tx.execute(sql, &[account.as_slice().into(), place.into()]).await.map(drop)
 }
 
-/// Takes one attempt back that did not fail, and the wait that came of it.
-pub async fn attempt_forgive(tx: &mut Tx, account: &[u8; 32], place: &str, now: Ts) -> Result<()> {
+/// Takes one attempt back that did not fail, and the wait that came of it: it is one that ended at an instant, which is
+/// long before anybody's present.
+pub async fn attempt_forgive(tx: &mut Tx, account: &[u8; 32], place: &str, ended: Ts) -> Result<()> {
     let sql = "update staff_attempts set failures = failures - 1, blocked_until = $3
         where account = $1 and place = $2 and failures > 0";
-    tx.execute(sql, &[account.as_slice().into(), place.into(), now.into()]).await.map(drop)
+    tx.execute(sql, &[account.as_slice().into(), place.into(), ended.into()]).await.map(drop)
 }

@@ -1,6 +1,9 @@
-//! Sessions of staff as tests need them to be: older than they are.
+//! Sessions of staff, and what their passkeys are to sign, as tests need them to be: older than they are.
 
-use nimbus_core::{ids::SessionId, time::Ts};
+use nimbus_core::{
+    ids::{ChallengeId, SessionId},
+    time::Ts,
+};
 
 use crate::{Db, Error, Tx};
 
@@ -24,4 +27,20 @@ pub async fn sessions_age(db: &Db, seconds: i64) {
         })
     });
     aged.await.expect("sessions are there");
+}
+
+/// Has every challenge have been given so many seconds earlier.
+pub async fn challenges_age(db: &Db, seconds: i64) {
+    let aged = db.write(move |tx: &mut Tx| {
+        Box::pin(async move {
+            for row in tx.query("select id, expires_at from staff_challenges", &[]).await? {
+                let mut columns = row.columns();
+                let (id, expires_at): (ChallengeId, Ts) = (columns.take()?, columns.take()?);
+                let write = "update staff_challenges set expires_at = $2 where id = $1";
+                tx.execute(write, &[id.into(), expires_at.plus_seconds(-seconds).into()]).await?;
+            }
+            Ok::<_, Error>(())
+        })
+    });
+    aged.await.expect("challenges are there");
 }

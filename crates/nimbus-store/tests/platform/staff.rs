@@ -3,20 +3,22 @@
 use nimbus_core::{
     access::Role,
     ids::{ClinicId, UserId},
-    staff::{Method, Stage, UserState},
+    staff::{Ceremony, Method, Stage, UserState},
 };
 use nimbus_store::{
     Db, Error, Tx,
     page::Page,
     staff::{
-        BreakGlass, Invitation, Session, User, attempt_block, attempt_clear, attempt_count, attempt_forgive,
-        attempts_get, break_glass_active, break_glass_count, break_glass_end, break_glass_insert,
-        break_glass_page, device_insert, device_known, device_seen, invitation_get, invitation_insert,
-        invitation_use, invitations_void, recovery_code_use, recovery_codes_replace, session_authenticate,
-        session_end, session_insert, session_list, session_rotate, session_touch, sessions_bound,
-        sessions_end, staff_purge, totp_begin, totp_confirm, totp_get, totp_remove, totp_use, user_by_email,
-        user_close, user_delete, user_get, user_insert, user_page, user_password, user_set_password,
-        user_signed_in, user_update, users_suspend_of, users_with_role,
+        BreakGlass, Challenge, Invitation, Passkey, Session, User, attempt_block, attempt_clear,
+        attempt_count, attempt_forgive, attempts_get, break_glass_active, break_glass_count, break_glass_end,
+        break_glass_insert, break_glass_page, challenge_insert, challenge_take, device_insert, device_known,
+        device_seen, invitation_get, invitation_insert, invitation_use, invitations_void,
+        passkey_by_credential, passkey_copied, passkey_insert, passkey_remove, passkey_use, passkeys_of,
+        recovery_code_use, recovery_codes_replace, session_authenticate, session_end, session_insert,
+        session_list, session_rotate, session_touch, sessions_bound, sessions_end, staff_purge, totp_begin,
+        totp_confirm, totp_get, totp_remove, totp_use, user_by_email, user_close, user_delete, user_get,
+        user_insert, user_page, user_password, user_set_password, user_signed_in, user_update,
+        users_suspend_of, users_with_role,
     },
     two_engines,
 };
@@ -163,13 +165,18 @@ async fn attempts(tx: &mut Tx) -> Result<(), Error> {
     assert_eq!(attempts_get(tx, &[1; 32], "here").await?, None);
     assert_eq!([count(tx, 0).await?, count(tx, 1).await?, count(tx, 2).await?], [Some(1), Some(2), Some(3)]);
     assert_eq!(attempt_count(tx, &[1; 32], "there", (now(), after(2))).await?, Some(1), "another place");
+    assert_eq!(
+        attempt_count(tx, &[1; 32], "there", (now(), after(1))).await?,
+        Some(2),
+        "by an earlier clock"
+    );
     attempt_block(tx, &[1; 32], "here", after(30)).await?;
     assert_eq!(count(tx, 29).await?, None);
     let found = attempts_get(tx, &[1; 32], "here").await?.unwrap();
     assert_eq!((found.failures, found.failed_at, found.blocked_until), (3, after(2), after(30)));
     assert_eq!(count(tx, 30).await?, Some(4));
-    attempt_forgive(tx, &[1; 32], "here", after(31)).await?;
-    assert_eq!(count(tx, 31).await?, Some(4));
+    attempt_forgive(tx, &[1; 32], "here", now()).await?;
+    assert_eq!(count(tx, 29).await?, Some(4));
     assert_eq!(count(tx, 200).await?, Some(1), "what is old counts no more");
     attempt_clear(tx, &[1; 32], "here").await?;
     assert_eq!(attempts_get(tx, &[1; 32], "here").await?, None);
@@ -230,6 +237,94 @@ async fn factors(tx: &mut Tx) -> Result<(), Error> {
     Ok(())
 }
 
+async fn passkeys(tx: &mut Tx) -> Result<(), Error> {
+    let (ada, tom) =
+        (user("ada@example.com", &[Role::SuperAdmin], None), user("tom@example.com", &[Role::Support], None));
+    assert!(user_insert(tx, &ada).await? && user_insert(tx, &tom).await?);
+    let passkey = |user: &User, credential: u8| Passkey {
+        id: id(),
+        user_id: user.id,
+        credential_id: vec![credential; 1023],
+        public_key: vec![2; 77],
+        sign_count: u32::MAX - 1,
+        name: "Laptop".to_owned(),
+        created_at: now(),
+        used_at: None,
+        backup_eligible: true,
+        backed_up: false,
+        copied_at: None,
+    };
+    let (first, second) = (passkey(&ada, 1), passkey(&ada, 2));
+    assert!(passkey_insert(tx, &first, 2).await? && passkey_insert(tx, &second, 2).await?);
+    assert!(!passkey_insert(tx, &passkey(&ada, 3), 2).await?, "she has as many as she may");
+    assert!(!passkey_insert(tx, &passkey(&tom, 1), 2).await?, "the credential is hers");
+    assert_eq!(passkeys_of(tx, ada.id).await?, [second.clone(), first.clone()]);
+    assert_eq!(passkey_by_credential(tx, &[1; 1023]).await?.as_ref(), Some(&first));
+    assert_eq!(passkey_by_credential(tx, &[1; 1022]).await?, None);
+    let found = user_get(tx, ada.id).await?.unwrap();
+    assert!(found.passkeys == 2 && found.has_second_factor() && found.version > ada.version);
+
+    assert!(passkey_use(tx, &first, u32::MAX, true, after(1)).await?);
+    assert!(!passkey_use(tx, &first, u32::MAX, true, after(1)).await?, "another one was first");
+    passkey_copied(tx, first.id, after(2)).await?;
+    let used = Passkey {
+        sign_count: u32::MAX,
+        backed_up: true,
+        used_at: Some(after(1)),
+        copied_at: Some(after(2)),
+        ..first.clone()
+    };
+    assert_eq!(passkey_by_credential(tx, &[1; 1023]).await?, Some(used));
+    assert!(!passkey_remove(tx, tom.id, first.id, now()).await?, "somebody else's");
+    assert!(passkey_remove(tx, ada.id, first.id, now()).await?);
+    assert!(!passkey_remove(tx, ada.id, first.id, now()).await?);
+    assert_eq!(passkeys_of(tx, ada.id).await?, [second]);
+    Ok(())
+}
+
+async fn challenges(tx: &mut Tx) -> Result<(), Error> {
+    let ada = user("ada@example.com", &[Role::SuperAdmin], None);
+    user_insert(tx, &ada).await?;
+    let challenge = |byte, ceremony, user_id| Challenge {
+        id: id(),
+        ceremony,
+        user_id,
+        bytes: [byte; 32],
+        expires_at: after(60),
+    };
+    challenge_insert(tx, &challenge(1, Ceremony::Register, Some(ada.id))).await?;
+    challenge_insert(tx, &challenge(2, Ceremony::StepUp, Some(ada.id))).await?;
+    challenge_insert(tx, &challenge(3, Ceremony::SignIn, None)).await?;
+    challenge_insert(tx, &challenge(4, Ceremony::SignIn, None)).await?;
+    for (byte, ceremony, user, seconds) in [
+        (1, Ceremony::StepUp, Some(ada.id), 0),
+        (1, Ceremony::Register, Some(id()), 0),
+        (1, Ceremony::Register, None, 0),
+        (1, Ceremony::Register, Some(ada.id), 60),
+        (3, Ceremony::SignIn, Some(ada.id), 0),
+        (9, Ceremony::SignIn, None, 0),
+    ] {
+        assert!(
+            !challenge_take(tx, &[byte; 32], ceremony, user, after(seconds)).await?,
+            "{byte} {ceremony:?}"
+        );
+    }
+    assert!(challenge_take(tx, &[1; 32], Ceremony::Register, Some(ada.id), after(59)).await?);
+    assert!(!challenge_take(tx, &[1; 32], Ceremony::Register, Some(ada.id), after(59)).await?, "once");
+    assert!(challenge_take(tx, &[3; 32], Ceremony::SignIn, None, now()).await?);
+    challenge_insert(tx, &challenge(5, Ceremony::StepUp, Some(ada.id))).await?;
+    assert!(
+        !challenge_take(tx, &[2; 32], Ceremony::StepUp, Some(ada.id), now()).await?,
+        "its place is taken"
+    );
+
+    staff_purge(tx, after(60), 10).await?;
+    assert!(challenge_take(tx, &[5; 32], Ceremony::StepUp, Some(ada.id), now()).await?, "until it is over");
+    staff_purge(tx, after(61), 10).await?;
+    assert!(!challenge_take(tx, &[4; 32], Ceremony::SignIn, None, now()).await?);
+    Ok(())
+}
+
 async fn glass(tx: &mut Tx) -> Result<(), Error> {
     let (here, ada) = (clinic(tx).await?, user("ada@example.com", &[Role::SuperAdmin], None));
     user_insert(tx, &ada).await?;
@@ -272,6 +367,14 @@ two_engines! {
 
     async fn second_factors_are_sealed_and_good_once(db: Db) {
         db.write(|tx: &mut Tx| Box::pin(factors(tx))).await.unwrap();
+    }
+
+    async fn passkeys_are_one_accounts_alone(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(passkeys(tx))).await.unwrap();
+    }
+
+    async fn challenges_are_good_once_and_for_one_thing(db: Db) {
+        db.write(|tx: &mut Tx| Box::pin(challenges(tx))).await.unwrap();
     }
 
     async fn broken_glass_is_kept(db: Db) {

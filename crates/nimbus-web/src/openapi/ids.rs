@@ -2,8 +2,8 @@
 
 use nimbus_core::ids::{
     BaaId, BreakGlassId, ClinicId, DeliveryId, EndpointId, EventId, HoldId, KeyId, LegalHoldId, LicenseId,
-    LineId, LotId, MoveId, NoticeId, OrderId, PartnerId, PatientId, PractitionerId, PrescriptionId, RefillId,
-    ReplayId, SessionId, ShipmentId, UserId, base62,
+    LineId, LotId, MoveId, NoticeId, OrderId, PartnerId, PasskeyId, PatientId, PractitionerId,
+    PrescriptionId, RefillId, ReplayId, SessionId, ShipmentId, UserId, base62,
 };
 use uuid::Uuid;
 
@@ -39,6 +39,7 @@ const KINDS: &[(&[&str], &str)] = &[
     (&["user", "users"], UserId::PREFIX),
     (&["session", "sessions"], SessionId::PREFIX),
     (&["break_glass"], BreakGlassId::PREFIX),
+    (&["passkey", "passkeys"], PasskeyId::PREFIX),
 ];
 
 fn kind(noun: &str) -> Option<(usize, &'static str)> {

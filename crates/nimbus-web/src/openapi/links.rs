@@ -114,6 +114,8 @@ const LINKS: &[Link] = &[
     link("inviteUser", "deleteUser", "id", "/data/user/user_id"),
     link("listUsers", "getUser", "id", "/data/0/user_id"),
     link("listSessions", "endSession", "id", "/data/0/session_id"),
+    link("listPasskeys", "removePasskey", "id", "/data/0/passkey_id"),
+    link("addPasskey", "removePasskey", "id", "/data/passkey/passkey_id"),
     link("listClinicWebhooks", "getClinicWebhook", "webhookId", "/data/0/webhook_id"),
     link("listClinicWebhooks", "getClinicWebhookStats", "webhookId", "/data/0/webhook_id"),
     link("listClinicWebhooks", "listClinicWebhookDeliveries", "webhookId", "/data/0/webhook_id"),

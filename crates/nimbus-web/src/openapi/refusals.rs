@@ -211,7 +211,7 @@ fn who(facts: &Facts<'_>, all: &mut Vec<Refusal>) {
 
 /// The operations for which a factor must have been given of late.
 fn needs_step_up(operation_id: &str) -> bool {
-    const DANGEROUS: [&str; 21] = [
+    const DANGEROUS: [&str; 24] = [
         "approvePartner",
         "suspendPartner",
         "recordAgreement",
@@ -231,6 +231,9 @@ fn needs_step_up(operation_id: &str) -> bool {
         "confirmTotp",
         "removeTotp",
         "makeRecoveryCodes",
+        "startPasskey",
+        "addPasskey",
+        "removePasskey",
         "breakGlass",
         "releaseLegalHold",
     ];
@@ -314,6 +317,7 @@ fn noun(path: &str) -> Option<&'static str> {
                 "baa" => "Agreement",
                 "users" => "User",
                 "sessions" => "Session",
+                "passkeys" => "Passkey",
                 _ => "Resource",
             });
         }

@@ -5,6 +5,7 @@ use nimbus_app::{
     events::{cursor_expired, expired},
     key_rotation::rotated_before,
     replays::running_already,
+    staff::passkeys::too_many,
 };
 use nimbus_core::{
     eligibility::{Finding, Rule, Verdict},
@@ -44,9 +45,9 @@ pub(super) fn of(operation_id: &str) -> Vec<(&'static str, Error)> {
             ("invalid_status_transition", app_confirmed("confirmed")),
             ("too_many_attempts", Error::TooManyAttempts(30)),
         ],
-        "signIn" | "giveSecondFactor" | "stepUp" | "changePassword" => {
-            vec![("too_many_attempts", Error::TooManyAttempts(30))]
-        }
+        "signIn" | "giveSecondFactor" | "stepUp" | "changePassword" | "signInWithPasskey"
+        | "stepUpWithPasskey" => vec![("too_many_attempts", Error::TooManyAttempts(30))],
+        "startPasskey" | "addPasskey" => vec![("too_many_passkeys", too_many())],
         "createPractitioner" => vec![("clinic_not_found", clinic_not_found("assigned_clinic"))],
         "createRefillRequest" => {
             vec![("refill_not_eligible", too_soon()), ("refill_exists", refill_exists())]

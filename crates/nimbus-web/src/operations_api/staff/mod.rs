@@ -4,6 +4,8 @@
 pub mod account;
 pub mod factors;
 pub mod glass;
+pub mod passkey_types;
+pub mod passkeys;
 pub mod session;
 pub mod types;
 

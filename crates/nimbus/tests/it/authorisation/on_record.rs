@@ -22,7 +22,7 @@ const OF_THE_DEPLOYMENT: [&str; 10] = [
 ];
 
 /// Readings of how things are set up, without anything of a patient. What changes them is on record.
-const OF_SETTINGS: [&str; 32] = [
+const OF_SETTINGS: [&str; 33] = [
     "get /api/admin/clinics",
     "get /api/admin/clinics/{id}",
     "get /api/admin/clinics/{id}/formulary",
@@ -50,6 +50,7 @@ const OF_SETTINGS: [&str; 32] = [
     "get /api/pharmacy/inventory",
     "get /api/sandbox/fixtures",
     "get /api/staff/break-glass",
+    "get /api/staff/passkeys",
     "get /api/staff/session",
     "get /api/staff/sessions",
     "get /webhooks",
@@ -57,12 +58,16 @@ const OF_SETTINGS: [&str; 32] = [
     "get /webhooks/{webhookId}/replay/{replayId}",
 ];
 
-/// What found nothing to change here: a key that was revoked already, a factor or broken glass that was not there.
-const WITHOUT_EFFECT: [&str; 4] = [
+/// What found nothing to change here: a key that was revoked already, a factor or broken glass that was not there; and
+/// what a passkey is to sign, which counts only once it has.
+const WITHOUT_EFFECT: [&str; 7] = [
     "delete /api/staff/break-glass",
     "delete /api/staff/totp",
     "post /api/admin/clinics/{id}/keys/{key_id}/revoke",
     "post /api/external/keys/{id}/revoke",
+    "post /api/staff/passkeys/start",
+    "post /api/staff/session/passkey/start",
+    "post /api/staff/session/step-up/passkey/start",
 ];
 
 /// What was answered so far.

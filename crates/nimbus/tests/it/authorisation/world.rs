@@ -37,6 +37,8 @@ pub(super) struct World {
     pub(super) user: String,
     /// A session of the account that asks, other than the one that it asks by.
     pub(super) session: String,
+    /// Of whoever asks.
+    pub(super) passkey: String,
     pub(super) license: String,
     pub(super) legal_hold: String,
     pub(super) lot: String,
@@ -90,6 +92,7 @@ impl World {
             clinic,
             user,
             session: String::new(),
+            passkey: super::UNKNOWN.to_owned(),
             license,
             legal_hold,
             lot,
@@ -128,6 +131,7 @@ impl World {
             "clinics" => &self.seed.clinic_id,
             "users" => &self.user,
             "sessions" => &self.session,
+            "passkeys" => &self.passkey,
             "partners" => &self.partner,
             "baa" => &self.baa,
             "carriers" if operation.template.ends_with("/events") => "ups",

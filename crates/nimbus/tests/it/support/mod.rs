@@ -1,5 +1,6 @@
 //! What every test needs: a store, a server on it, and one client type for each actor.
 
+pub(crate) mod authenticator;
 pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod contract;
