@@ -11,9 +11,6 @@ from conftest import Answer, Stub, reply
 import nimbus_os
 from nimbus_os._sse import Parser, ServerSentEvent
 
-# A stream that is left early leaves generators of HTTPX behind, which Trio finds.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator 'httpx:ResourceWarning")
-
 
 def parsed(*chunks: bytes) -> List[ServerSentEvent]:
     parser = Parser()

@@ -39,6 +39,23 @@ def test_two_calls_have_two_keys_and_one_of_ones_own_is_kept(stub: Stub) -> None
     assert len(set(keys)) == 3 and keys[2] == "refill-1001"
 
 
+@pytest.mark.parametrize("key", ["", "refill 1001", "refill\n1001", "é", "x" * 256])
+def test_a_key_that_cannot_be_sent_is_refused(stub: Stub, key: str) -> None:
+    client = stub.client(reply(201, ORDER))
+    with pytest.raises(nimbus_os.NimbusError, match="idempotency_key"):
+        stub.run(client.refills.create(BODY, options={"idempotency_key": key}))
+    assert not stub.sent
+
+
+def test_a_reply_that_cannot_be_decoded_is_a_broken_connection(stub: Stub) -> None:
+    client = stub.client(
+        lambda _: httpx.Response(200, headers={"content-encoding": "gzip"}, stream=httpx.ByteStream(b"no")),
+        max_retries=0,
+    )
+    with pytest.raises(nimbus_os.ApiConnectionError):
+        stub.run(client.orders.retrieve("ord_1"))
+
+
 @pytest.mark.parametrize(
     "answer",
     [

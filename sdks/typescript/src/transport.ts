@@ -112,7 +112,7 @@ export class Transport {
       ...lowerCase(options.headers ?? {}),
       "if-match": options.ifMatch,
       "if-none-match": options.ifNoneMatch,
-      "idempotency-key": request.method === "POST" ? (options.idempotencyKey ?? randomUUID()) : undefined,
+      "idempotency-key": request.method === "POST" ? idempotencyKeyOf(options) : undefined,
       "x-api-key": this.#settings.apiKey,
     };
     return Object.fromEntries(Object.entries(own).filter((one): one is [string, string] => one[1] !== undefined));
@@ -228,6 +228,13 @@ function headersOf(response: FetchResponse): Record<string, string> {
     headers[name.toLowerCase()] = value;
   });
   return headers;
+}
+
+/** Refused here rather than there, where a broken header field breaks the request. */
+function idempotencyKeyOf(options: RequestOptions): string {
+  const { idempotencyKey = randomUUID() } = options;
+  if (/^[\x21-\x7e]{1,255}$/.test(idempotencyKey)) return idempotencyKey;
+  throw new NimbusError("idempotencyKey is not 1 to 255 visible ASCII characters.");
 }
 
 function bodyOf(request: Request): string | Uint8Array<ArrayBuffer> | undefined {

@@ -38,6 +38,14 @@ test("two calls have two keys, and a key of one's own is kept", async () => {
   assert.equal(keys[2], "refill-1001");
 });
 
+test("a key that cannot be sent is refused", async () => {
+  const { nimbus, sent } = stubbed([json(201, order)]);
+  for (const idempotencyKey of ["", "refill 1001", "refill\n1001", "é", "x".repeat(256)]) {
+    await assert.rejects(nimbus.refills.create(body, { idempotencyKey }), /idempotencyKey/);
+  }
+  assert.equal(sent.length, 0);
+});
+
 const inUse = json(409, { error: { code: "idempotency_key_in_use", message: "…", requestId: "req_1" } }, now);
 const inUsePartner = json(409, { success: false, error: { code: "IDEMPOTENCY_KEY_IN_USE", message: "…" } }, now);
 const limited = json(429, { error: { code: "rate_limit_exceeded", message: "…" } }, now);

@@ -50,7 +50,7 @@ def _headers(response: httpx.Response) -> Mapping[str, str]:
     return {name.lower(): value for name, value in response.headers.items()}
 
 
-def connection_error(error: httpx.TransportError) -> ApiConnectionError:
+def connection_error(error: httpx.RequestError) -> ApiConnectionError:
     """It names no host, no path and no query."""
     if isinstance(error, httpx.TimeoutException):
         return ApiTimeoutError("No reply came in time.")

@@ -66,12 +66,21 @@ class Request:
         for given in (settings.headers, self.options.get("headers", {})):
             fields.update((name.lower(), value) for name, value in given.items())
         if self.method == "POST":
-            fields["idempotency-key"] = self.options.get("idempotency_key") or str(uuid.uuid4())
+            fields["idempotency-key"] = _idempotency_key(self.options.get("idempotency_key"))
         if (if_match := self.options.get("if_match")) is not None:
             fields["if-match"] = if_match
         if (if_none_match := self.options.get("if_none_match")) is not None:
             fields["if-none-match"] = if_none_match
         return {**fields, "x-api-key": settings.api_key}
+
+
+def _idempotency_key(given: Optional[str]) -> str:
+    """Refused here rather than there, where a broken header field breaks the request."""
+    if given is None:
+        return str(uuid.uuid4())
+    if not re.fullmatch(r"[\x21-\x7e]{1,255}", given):
+        raise NimbusError("idempotency_key is not 1 to 255 visible ASCII characters.")
+    return given
 
 
 def _parameter(value: object) -> str:

@@ -56,7 +56,7 @@ class AsyncTransport:
                 await response.aread()
                 raise refusal(response)
             yield response.aiter_bytes()
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise connection_error(error) from error
         finally:
             await response.aclose()
@@ -78,7 +78,7 @@ class AsyncTransport:
         # A redirect would take the key elsewhere.
         try:
             return await self._http.send(request, stream=stream, follow_redirects=False)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise connection_error(error) from error
 
     def _built(

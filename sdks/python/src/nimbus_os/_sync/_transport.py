@@ -55,7 +55,7 @@ class Transport:
                 response.read()
                 raise refusal(response)
             yield response.iter_bytes()
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise connection_error(error) from error
         finally:
             response.close()
@@ -77,7 +77,7 @@ class Transport:
         # A redirect would take the key elsewhere.
         try:
             return self._http.send(request, stream=stream, follow_redirects=False)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise connection_error(error) from error
 
     def _built(
