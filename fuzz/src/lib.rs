@@ -3,6 +3,7 @@
 //! `scripts/fuzz` looks for bytes that break one of them; `tests/replay.rs` tries those that are on file.
 
 mod credentials;
+mod passkeys;
 mod signatures;
 mod surfaces;
 mod urls;
@@ -10,6 +11,7 @@ mod world;
 
 pub use self::{
     credentials::key_parse,
+    passkeys::passkey,
     signatures::signature,
     surfaces::{carrier_feed, cursor, idempotency, order_document, pharmacy_feed},
     urls::address_guard,
@@ -19,7 +21,7 @@ pub use self::{
 pub type Check = fn(&[u8]);
 
 /// Every target, by its name.
-pub const TARGETS: [(&str, Check); 8] = [
+pub const TARGETS: [(&str, Check); 9] = [
     ("key_parse", key_parse),
     ("cursor", cursor),
     ("idempotency", idempotency),
@@ -28,4 +30,5 @@ pub const TARGETS: [(&str, Check); 8] = [
     ("carrier_feed", carrier_feed),
     ("pharmacy_feed", pharmacy_feed),
     ("order_document", order_document),
+    ("passkey", passkey),
 ];

@@ -54,4 +54,5 @@ replayed! {
     carrier_feed
     pharmacy_feed
     order_document
+    passkey
 }
