@@ -1,4 +1,5 @@
-//! All HTTP in: the partner API, the orders API, the operations API, inbound feeds, health and the API documents.
+//! All HTTP in: the partner API, the orders API, the operations API, inbound feeds, health, the API documents and the
+//! documentation.
 //!
 //! A handler checks who calls, reads its request into a command, calls one use case of `nimbus-app` and writes
 //! the outcome as its surface shows it. Refusals are written in one place, `meta`, in the surface's shape.
@@ -22,6 +23,7 @@ mod meta;
 mod pages;
 mod replays;
 mod session_auth;
+mod site;
 mod surface;
 mod tracking_page;
 mod transport;
@@ -101,6 +103,7 @@ pub(crate) struct Web {
     pub(crate) settings: Arc<WebSettings>,
     pub(crate) retiring: Arc<Retiring>,
     pub(crate) documents: openapi::serve::Documents,
+    pub(crate) pages: site::Pages,
 }
 
 impl Web {
@@ -116,7 +119,7 @@ impl Web {
 
 /// Every route of the server.
 pub fn router(app: App, settings: WebSettings) -> Router {
-    surrounded(app, settings, openapi::all_routes().split_for_parts().0)
+    surrounded(app, settings, openapi::all_routes().split_for_parts().0.merge(site::routes()))
 }
 
 /// Routes with what is around every request.
@@ -125,7 +128,8 @@ fn surrounded(app: App, settings: WebSettings, routes: Router<Web>) -> Router {
     let retiring = Arc::new(Retiring::new(&settings.retiring));
     let proxies: Arc<[Network]> = settings.proxies.clone().into();
     let documents = openapi::serve::Documents::new();
-    let web = Web { app, settings: Arc::new(settings), retiring, documents };
+    let pages = site::Pages::default();
+    let web = Web { app, settings: Arc::new(settings), retiring, documents, pages };
     let router = routes
         .fallback(failure::unknown_path)
         .layer(middleware::from_fn(headers::one_authority))

@@ -65,6 +65,15 @@ pub(crate) fn no_such_link() -> Response {
     )
 }
 
+/// The page for a path of the documentation where nothing is.
+pub(crate) fn no_such_page() -> Response {
+    message(
+        StatusCode::NOT_FOUND,
+        "There is no such page",
+        "Every page of the documentation is listed under /guides.",
+    )
+}
+
 /// The page for an address that opens too many.
 pub(crate) fn too_many(seconds: u32) -> Response {
     let text = "Too many links were opened from your network. Please try again in a minute.";

@@ -6,6 +6,7 @@ use super::{File, Finding};
 const LAYERS: &[&str] = &[
     "nimbus",
     "nimbus-web",
+    "nimbus-site",
     "nimbus-app",
     "nimbus-webhooks",
     "nimbus-carriers",

@@ -47,6 +47,7 @@ mod rules_on_record;
 mod sandbox;
 mod sealing_keys;
 mod shutdown;
+mod site;
 mod staff;
 mod tenancy;
 mod tracking;
