@@ -178,6 +178,7 @@ mod tests {
         "label_purchases.rs",
         "legal_holds.rs",
         "licenses.rs",
+        "on_record.rs",
         "onboarding.rs",
         "operations.rs",
         "originals.rs",
