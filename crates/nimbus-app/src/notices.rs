@@ -1,11 +1,13 @@
 //! Notices: staff are told 30, 7 and 1 days before a key ends, or an agreement that no other follows.
 //!
-//! Partners see the same in `GET /api/external/clinic` and in a header of every reply. There is no event for it: the
-//! catalogue of events is fixed, and who subscribes to all of them has handlers for those.
+//! Partners see the same in `GET /api/external/clinic` and in a header of every reply, and are told by the events
+//! `key:ending` and `agreement:ending`, in each clinic that it concerns.
 
 use jiff::tz::TimeZone;
 use nimbus_core::{
-    ids::NoticeId,
+    access::SystemActor,
+    event::{Event, Fact},
+    ids::{ClinicId, KeyId, NoticeId},
     time::{Date, Ts},
 };
 pub use nimbus_store::notices::{Notice, NoticeKind};
@@ -23,6 +25,8 @@ use crate::{
     actor::{Actor, Call, OVERSEERS},
     clock::wall,
     error::{Error, Result},
+    outbox::Changes,
+    unit::Cx,
 };
 
 /// Days before the end, the last first.
@@ -55,11 +59,17 @@ pub(crate) async fn work(app: &App, job: &Job) -> Result<()> {
 
 /// Tells of all that ends soon at an instant (wall time) and was not told; how much that was.
 pub async fn tell(app: &App, now: Ts) -> Result<usize> {
-    let mut told = app.db().write(move |tx| Box::pin(tell_agreements(tx, now))).await?;
+    let call = Call::system(SystemActor::Jobs);
+    let mut told = app
+        .act(&call, now, |tx, cx, &now| Box::pin(async move { tell_agreements(tx, cx, now).await }))
+        .await?;
     for (step, before) in STEPS.into_iter().zip([0].into_iter().chain(STEPS)) {
         loop {
             let within = (now.plus_days(before), now.plus_days(step));
-            let batch = app.db().write(move |tx| Box::pin(tell_keys(tx, within, step, now))).await?;
+            let told_now = app.act(&call, (within, step, now), |tx, cx, &(within, step, now)| {
+                Box::pin(async move { tell_keys(tx, cx, within, step, now).await })
+            });
+            let batch = told_now.await?;
             told += batch;
             if batch < usize::try_from(AT_ONCE).unwrap_or(usize::MAX) {
                 break;
@@ -69,16 +79,29 @@ pub async fn tell(app: &App, now: Ts) -> Result<usize> {
     Ok(told)
 }
 
-async fn tell_keys(tx: &mut Tx, within: (Ts, Ts), step: i64, now: Ts) -> Result<usize> {
+async fn tell_keys(tx: &mut Tx, cx: &Cx, within: (Ts, Ts), step: i64, now: Ts) -> Result<usize> {
     let ending = store::keys_ending(tx, within, step, AT_ONCE).await?;
+    let mut changes = Changes::default();
     for key in &ending {
-        store::notice_insert(tx, NoticeId(Uuid::now_v7()), key, step, now).await?;
+        if store::notice_insert(tx, NoticeId(Uuid::now_v7()), key, step, now).await?
+            && let Some(clinic) = key.clinic_id
+        {
+            let fact = Fact::KeyEnding { key_id: KeyId(key.subject_id), ends_at: key.ends_at, days: step };
+            changes.events.push(event(tx, cx, clinic, fact).await?);
+        }
     }
+    changes.write(tx, cx).await?;
     Ok(ending.len())
 }
 
-async fn tell_agreements(tx: &mut Tx, now: Ts) -> Result<usize> {
-    let mut told = 0;
+/// An event by the clock of its clinic; what it tells of ends by the wall's.
+async fn event(tx: &mut Tx, cx: &Cx, clinic_id: ClinicId, fact: Fact) -> Result<Event> {
+    let at = cx.of_clinic(tx, clinic_id).await?.now;
+    Ok(Event { clinic_id, ordering_key: None, at, fact })
+}
+
+async fn tell_agreements(tx: &mut Tx, cx: &Cx, now: Ts) -> Result<usize> {
+    let (mut told, mut changes) = (0, Changes::default());
     for baa in store::baas_ending(tx, now.date(), now.plus_days(HORIZON_DAYS).date()).await? {
         let all = tenants::baa_list(tx, baa.partner_id).await?;
         let Some(ends_at) = end_of(&baa).filter(|_| !is_followed(&baa, &all)) else { continue };
@@ -90,9 +113,16 @@ async fn tell_agreements(tx: &mut Tx, now: Ts) -> Result<usize> {
             clinic_id: None,
             ends_at,
         };
-        let is_new = store::notice_insert(tx, NoticeId(Uuid::now_v7()), &ending, step, now).await?;
-        told += usize::from(is_new);
+        if !store::notice_insert(tx, NoticeId(Uuid::now_v7()), &ending, step, now).await? {
+            continue;
+        }
+        told += 1;
+        for clinic in tenants::clinic_list(tx, Some(baa.partner_id)).await? {
+            let fact = Fact::AgreementEnding { agreement_id: baa.id, ends_at, days: step };
+            changes.events.push(event(tx, cx, clinic.id, fact).await?);
+        }
     }
+    changes.write(tx, cx).await?;
     Ok(told)
 }
 

@@ -4,8 +4,8 @@ use uuid::Uuid;
 
 use crate::{
     ids::{
-        ClinicId, EndpointId, LineId, OrderId, PatientId, PractitionerId, PrescriptionId, RefillId,
-        ShipmentId,
+        BaaId, ClinicId, EndpointId, KeyId, LineId, OrderId, PatientId, PractitionerId, PrescriptionId,
+        RefillId, ShipmentId,
     },
     order::FillStatus,
     phi::Phi,
@@ -187,5 +187,19 @@ pub enum Fact {
     WebhookDisabled {
         endpoint_id: EndpointId,
         reason: &'static str,
+    },
+    /// A key of the clinic ends soon, and none takes its place.
+    KeyEnding {
+        key_id: KeyId,
+        /// Wall time.
+        ends_at: Ts,
+        /// At most so many days before.
+        days: i64,
+    },
+    /// The agreement of the clinic's partner ends soon, and no other follows it.
+    AgreementEnding {
+        agreement_id: BaaId,
+        ends_at: Ts,
+        days: i64,
     },
 }

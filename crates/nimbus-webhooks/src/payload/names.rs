@@ -36,6 +36,8 @@ pub(crate) const SHIPMENT_CANCELLED: EventName = same("shipment:cancelled");
 pub(crate) const PRACTITIONER_ACTIVATED: EventName = same("practitioner:activated");
 pub(crate) const WEBHOOK_TEST: EventName = same("webhook:test");
 pub(crate) const WEBHOOK_DISABLED: EventName = same("webhook:disabled");
+pub(crate) const KEY_ENDING: EventName = same("key:ending");
+pub(crate) const AGREEMENT_ENDING: EventName = same("agreement:ending");
 pub(crate) const ORDERS_SHIPMENT_UPDATED: EventName = same("shipment.updated");
 pub(crate) const ORDERS_WEBHOOK_DISABLED: EventName = same("webhook.disabled");
 
@@ -125,6 +127,8 @@ fn all_of_partners() -> impl Iterator<Item = EventName> {
         PRACTITIONER_ACTIVATED,
         WEBHOOK_TEST,
         WEBHOOK_DISABLED,
+        KEY_ENDING,
+        AGREEMENT_ENDING,
     ];
     plain
         .into_iter()
@@ -191,7 +195,7 @@ pub(super) fn scope_of(name: &str) -> Scope {
         Some("shipment") => Scope::ShipmentsRead,
         Some("refill") => Scope::RefillsRead,
         Some("practitioner") => Scope::PractitionersRead,
-        Some("webhook") => Scope::WebhooksRead,
+        Some("webhook" | "key" | "agreement") => Scope::WebhooksRead,
         _ => Scope::OrdersRead,
     }
 }

@@ -97,6 +97,11 @@ pub(super) fn all() -> Vec<Event> {
     facts.extend(refills());
     let test = Fact::WebhookTest { endpoint_id: endpoint() };
     facts.extend([Fact::PractitionerActivated { practitioner: activated() }, test, disabled]);
+    let ends_at = AT.plus_days(7);
+    facts.extend([
+        Fact::KeyEnding { key_id: id(10), ends_at, days: 7 },
+        Fact::AgreementEnding { agreement_id: id(11), ends_at, days: 7 },
+    ]);
     facts
         .into_iter()
         .map(|fact| Event { clinic_id: clinic(), ordering_key: ordering_key(&fact), at: AT, fact })
@@ -207,7 +212,11 @@ pub(super) fn of_clinic(mut event: Event, clinic: ClinicId) -> Event {
 fn ordering_key(fact: &Fact) -> Option<Uuid> {
     let free = matches!(
         fact,
-        Fact::PractitionerActivated { .. } | Fact::WebhookTest { .. } | Fact::WebhookDisabled { .. }
+        Fact::PractitionerActivated { .. }
+            | Fact::WebhookTest { .. }
+            | Fact::WebhookDisabled { .. }
+            | Fact::KeyEnding { .. }
+            | Fact::AgreementEnding { .. }
     );
     (!free).then(|| order().0)
 }

@@ -8,8 +8,10 @@ use serde_json::Value;
 /// The members of an event's data that are ids or a status. Whatever is not named here is left out, so that a member
 /// added to the full form is not told by mistake.
 const PARTNER: &[&str] = &[
+    "agreement_id",
     "clinic_id",
     "id",
+    "key_id",
     "medication_order_id",
     "medication_orders",
     "medication_request_id",

@@ -1,5 +1,7 @@
 //! Partners, agreements, clinics and keys as staff manage them over HTTP, and who of them may reach what.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use ureq::http::Method;
 
@@ -213,6 +215,20 @@ two_engines! {
         }
         assert_eq!(of(&soon["id"]).expect("it is told")["key_name"], "soon");
         assert_eq!(ids(support.get("/admin/notices?kind=baa").data(), "baa_id"), [text(&last["id"])]);
+
+        // Partners' webhooks and event log tell of it, once for each.
+        let told = eventually("all is told", || {
+            let listed = server.partner(&seed).get("/events?event_types=key:ending,agreement:ending");
+            let listed = listed.data().as_array().expect("a list").clone();
+            (listed.len() >= 3).then_some(listed)
+        });
+        let told: BTreeSet<(String, i64)> = told
+            .iter()
+            .map(|event| &event["event_data"])
+            .map(|data| (text(data.get("key_id").unwrap_or(&data["agreement_id"])), data["days"].as_i64().expect("days")))
+            .collect();
+        let wanted = [(&soon["id"], 30), (&tomorrow["id"], 1), (&last["id"], 7)];
+        assert_eq!(told, wanted.map(|(id, days)| (text(id), days)).into());
 
         // The partner reads it from any reply.
         let client = Partner::new(&server.url(), &text(&soon["key"]));

@@ -772,8 +772,85 @@ export interface components {
             /** @constant */
             success: true;
         };
+        /** @description The partner's agreement ends within 30, 7 or 1 days, and no other follows it. Once for each. */
+        AgreementEndingEvent: {
+            /** Format: date-time */
+            created_at: string;
+            event_data: components["schemas"]["AgreementEndingEventEventData"];
+            /**
+             * Format: uuid
+             * @description The same on every retry: the key to tell repeats by.
+             */
+            event_id: string;
+            /**
+             * @description The broad name, or the older one that was subscribed to.
+             * @enum {string}
+             */
+            event_name: "agreement:ending";
+            /**
+             * @description What happened, closely.
+             * @enum {string}
+             */
+            event_type: "agreement:ending";
+            /**
+             * Format: int64
+             * @description The event's place among those of its shipment group, or of its order where there is none: without gaps, and counted before subscriptions filter. Null where there is no such order.
+             */
+            sequence: number | null;
+            /** @description Only in a sandbox, and only where the event was asked for: true. Nothing has happened. */
+            triggered?: boolean;
+        };
+        /** @description The business associate agreement ends soon. In production nothing is answered or sent after that. */
+        AgreementEndingEventEventData: {
+            /** Format: uuid */
+            agreement_id: string;
+            /** Format: uuid */
+            clinic_id: string;
+            /**
+             * Format: int64
+             * @description It ends within so many days: 30, 7 or 1.
+             */
+            days: number;
+            /** Format: date-time */
+            ends_at: string;
+        };
+        /** @description The same for a webhook with `payload: thin`: ids and status only. */
+        AgreementEndingThinEvent: {
+            /** Format: date-time */
+            created_at: string;
+            event_data: components["schemas"]["AgreementEndingThinEventEventData"];
+            /**
+             * Format: uuid
+             * @description The same on every retry: the key to tell repeats by.
+             */
+            event_id: string;
+            /**
+             * @description The broad name, or the older one that was subscribed to.
+             * @enum {string}
+             */
+            event_name: "agreement:ending";
+            /**
+             * @description What happened, closely.
+             * @enum {string}
+             */
+            event_type: "agreement:ending";
+            /**
+             * Format: int64
+             * @description The event's place among those of its shipment group, or of its order where there is none: without gaps, and counted before subscriptions filter. Null where there is no such order.
+             */
+            sequence: number | null;
+            /** @description Only in a sandbox, and only where the event was asked for: true. Nothing has happened. */
+            triggered?: boolean;
+        };
+        /** @description The business associate agreement ends soon. In production nothing is answered or sent after that. */
+        AgreementEndingThinEventEventData: {
+            /** Format: uuid */
+            agreement_id: string;
+            /** Format: uuid */
+            clinic_id: string;
+        };
         /** @enum {string} */
-        AnyEventName: "medication:acknowledged" | "medication:cancellation_declined" | "medication:cancelled" | "medication:delivered" | "medication:filled" | "medication:lost" | "medication:on_hold" | "medication:rejected" | "medication:released" | "medication:returned" | "medication:shipped" | "medication:submitted" | "medication:updated" | "medication:validated" | "medication_order:acknowledged" | "medication_order:filled" | "medication_order:submitted" | "medication_order:verified" | "order.cancelled" | "order.created" | "order.delivered" | "order.fulfilled" | "order.updated" | "practitioner:activated" | "prescription:completed" | "prescription:created" | "prescription:discontinued" | "prescription:expired" | "prescription:on_hold" | "prescription:refill_due" | "prescription:released" | "prescription:updated" | "prescription:verified" | "refill.cancelled" | "refill.created" | "refill.delivered" | "refill.denied" | "refill.ready" | "refill.shipped" | "refill:approved" | "refill:cancelled" | "refill:delivered" | "refill:denied" | "refill:processing" | "refill:requested" | "refill:shipped" | "refill:updated" | "shipment.updated" | "shipment:cancelled" | "shipment:created" | "shipment:updated" | "webhook.disabled" | "webhook:disabled" | "webhook:test";
+        AnyEventName: "agreement:ending" | "key:ending" | "medication:acknowledged" | "medication:cancellation_declined" | "medication:cancelled" | "medication:delivered" | "medication:filled" | "medication:lost" | "medication:on_hold" | "medication:rejected" | "medication:released" | "medication:returned" | "medication:shipped" | "medication:submitted" | "medication:updated" | "medication:validated" | "medication_order:acknowledged" | "medication_order:filled" | "medication_order:submitted" | "medication_order:verified" | "order.cancelled" | "order.created" | "order.delivered" | "order.fulfilled" | "order.updated" | "practitioner:activated" | "prescription:completed" | "prescription:created" | "prescription:discontinued" | "prescription:expired" | "prescription:on_hold" | "prescription:refill_due" | "prescription:released" | "prescription:updated" | "prescription:verified" | "refill.cancelled" | "refill.created" | "refill.delivered" | "refill.denied" | "refill.ready" | "refill.shipped" | "refill:approved" | "refill:cancelled" | "refill:delivered" | "refill:denied" | "refill:processing" | "refill:requested" | "refill:shipped" | "refill:updated" | "shipment.updated" | "shipment:cancelled" | "shipment:created" | "shipment:updated" | "webhook.disabled" | "webhook:disabled" | "webhook:test";
         /** @description Any JSON object. */
         AnyObject: {
             [key: string]: unknown;
@@ -1273,6 +1350,89 @@ export interface components {
         HoldField: "shipping_address" | "medication" | "ndc" | "direction" | "quantity" | "unit_of_measure" | "days_supply" | "reason_for_compounding" | "reason_for_compounding_additional_context" | "animal_owner_name" | "weight" | "dea_number" | "note";
         /** @enum {string} */
         HoldReason: "address" | "clarification" | "prior_authorization" | "out_of_stock" | "prescriber_outreach" | "refill_too_soon" | "awaiting_valid_prescription" | "practitioner_not_active" | "license" | "temperature";
+        /** @description A key of the clinic ends within 30, 7 or 1 days, and no other takes its place. Once for each. */
+        KeyEndingEvent: {
+            /** Format: date-time */
+            created_at: string;
+            event_data: components["schemas"]["KeyEndingEventEventData"];
+            /**
+             * Format: uuid
+             * @description The same on every retry: the key to tell repeats by.
+             */
+            event_id: string;
+            /**
+             * @description The broad name, or the older one that was subscribed to.
+             * @enum {string}
+             */
+            event_name: "key:ending";
+            /**
+             * @description What happened, closely.
+             * @enum {string}
+             */
+            event_type: "key:ending";
+            /**
+             * Format: int64
+             * @description The event's place among those of its shipment group, or of its order where there is none: without gaps, and counted before subscriptions filter. Null where there is no such order.
+             */
+            sequence: number | null;
+            /** @description Only in a sandbox, and only where the event was asked for: true. Nothing has happened. */
+            triggered?: boolean;
+        };
+        /** @description A key ends soon. What is sent with it stops working then: rotate it. */
+        KeyEndingEventEventData: {
+            /** Format: uuid */
+            clinic_id: string;
+            /**
+             * Format: int64
+             * @description It ends within so many days: 30, 7 or 1.
+             */
+            days: number;
+            /** Format: date-time */
+            ends_at: string;
+            /**
+             * Format: uuid
+             * @description As `GET /keys` lists it.
+             */
+            key_id: string;
+        };
+        /** @description The same for a webhook with `payload: thin`: ids and status only. */
+        KeyEndingThinEvent: {
+            /** Format: date-time */
+            created_at: string;
+            event_data: components["schemas"]["KeyEndingThinEventEventData"];
+            /**
+             * Format: uuid
+             * @description The same on every retry: the key to tell repeats by.
+             */
+            event_id: string;
+            /**
+             * @description The broad name, or the older one that was subscribed to.
+             * @enum {string}
+             */
+            event_name: "key:ending";
+            /**
+             * @description What happened, closely.
+             * @enum {string}
+             */
+            event_type: "key:ending";
+            /**
+             * Format: int64
+             * @description The event's place among those of its shipment group, or of its order where there is none: without gaps, and counted before subscriptions filter. Null where there is no such order.
+             */
+            sequence: number | null;
+            /** @description Only in a sandbox, and only where the event was asked for: true. Nothing has happened. */
+            triggered?: boolean;
+        };
+        /** @description A key ends soon. What is sent with it stops working then: rotate it. */
+        KeyEndingThinEventEventData: {
+            /** Format: uuid */
+            clinic_id: string;
+            /**
+             * Format: uuid
+             * @description As `GET /keys` lists it.
+             */
+            key_id: string;
+        };
         /** @description Where a key works from. */
         KeyNetworksBody: {
             /** @description Addresses, or networks in CIDR notation, of IPv4 or IPv6; none: from anywhere. */
@@ -2707,7 +2867,7 @@ export interface components {
             /** @description Whether to count only. False, if not given. */
             dry_run?: boolean | null;
             /** @description Only these; names as in a subscription. */
-            event_types?: ("*" | "medication:*" | "medication:acknowledged" | "medication:cancellation_declined" | "medication:cancelled" | "medication:delivered" | "medication:filled" | "medication:lost" | "medication:on_hold" | "medication:rejected" | "medication:released" | "medication:returned" | "medication:shipped" | "medication:submitted" | "medication:updated" | "medication:validated" | "medication_order:*" | "medication_order:acknowledged" | "medication_order:filled" | "medication_order:submitted" | "medication_order:verified" | "practitioner:*" | "practitioner:activated" | "prescription:*" | "prescription:completed" | "prescription:created" | "prescription:discontinued" | "prescription:expired" | "prescription:on_hold" | "prescription:refill_due" | "prescription:released" | "prescription:updated" | "prescription:verified" | "refill:*" | "refill:approved" | "refill:cancelled" | "refill:delivered" | "refill:denied" | "refill:processing" | "refill:requested" | "refill:shipped" | "refill:updated" | "shipment:*" | "shipment:cancelled" | "shipment:created" | "shipment:updated" | "webhook:*" | "webhook:disabled" | "webhook:test")[] | null;
+            event_types?: ("*" | "agreement:*" | "agreement:ending" | "key:*" | "key:ending" | "medication:*" | "medication:acknowledged" | "medication:cancellation_declined" | "medication:cancelled" | "medication:delivered" | "medication:filled" | "medication:lost" | "medication:on_hold" | "medication:rejected" | "medication:released" | "medication:returned" | "medication:shipped" | "medication:submitted" | "medication:updated" | "medication:validated" | "medication_order:*" | "medication_order:acknowledged" | "medication_order:filled" | "medication_order:submitted" | "medication_order:verified" | "practitioner:*" | "practitioner:activated" | "prescription:*" | "prescription:completed" | "prescription:created" | "prescription:discontinued" | "prescription:expired" | "prescription:on_hold" | "prescription:refill_due" | "prescription:released" | "prescription:updated" | "prescription:verified" | "refill:*" | "refill:approved" | "refill:cancelled" | "refill:delivered" | "refill:denied" | "refill:processing" | "refill:requested" | "refill:shipped" | "refill:updated" | "shipment:*" | "shipment:cancelled" | "shipment:created" | "shipment:updated" | "webhook:*" | "webhook:disabled" | "webhook:test")[] | null;
             /** @description So many become due in a second. 50, if not given. */
             per_second?: number | null;
             /**
@@ -3241,7 +3401,7 @@ export interface components {
             webhook_id?: string;
         };
         /** @description Any event that an endpoint with `payload: thin` may be sent. */
-        ThinWebhookEvent: components["schemas"]["ShipmentCreatedThinEvent"] | components["schemas"]["ShipmentUpdatedThinEvent"] | components["schemas"]["ShipmentCancelledThinEvent"] | components["schemas"]["MedicationUpdatedThinEvent"] | components["schemas"]["PrescriptionUpdatedThinEvent"] | components["schemas"]["RefillUpdatedThinEvent"] | components["schemas"]["PractitionerActivatedThinEvent"] | components["schemas"]["WebhookTestThinEvent"] | components["schemas"]["WebhookDisabledThinEvent"];
+        ThinWebhookEvent: components["schemas"]["ShipmentCreatedThinEvent"] | components["schemas"]["ShipmentUpdatedThinEvent"] | components["schemas"]["ShipmentCancelledThinEvent"] | components["schemas"]["MedicationUpdatedThinEvent"] | components["schemas"]["PrescriptionUpdatedThinEvent"] | components["schemas"]["RefillUpdatedThinEvent"] | components["schemas"]["PractitionerActivatedThinEvent"] | components["schemas"]["WebhookTestThinEvent"] | components["schemas"]["WebhookDisabledThinEvent"] | components["schemas"]["KeyEndingThinEvent"] | components["schemas"]["AgreementEndingThinEvent"];
         Tracking: {
             /** Format: date */
             estimated_delivery_date: string | null;
@@ -3332,7 +3492,7 @@ export interface components {
             clinic_id: string;
             description?: string | null;
             /** @description Broad names, narrow names, `prefix:*` or `*`. The published three, if not given. */
-            event_types?: ("*" | "medication:*" | "medication:acknowledged" | "medication:cancellation_declined" | "medication:cancelled" | "medication:delivered" | "medication:filled" | "medication:lost" | "medication:on_hold" | "medication:rejected" | "medication:released" | "medication:returned" | "medication:shipped" | "medication:submitted" | "medication:updated" | "medication:validated" | "medication_order:*" | "medication_order:acknowledged" | "medication_order:filled" | "medication_order:submitted" | "medication_order:verified" | "practitioner:*" | "practitioner:activated" | "prescription:*" | "prescription:completed" | "prescription:created" | "prescription:discontinued" | "prescription:expired" | "prescription:on_hold" | "prescription:refill_due" | "prescription:released" | "prescription:updated" | "prescription:verified" | "refill:*" | "refill:approved" | "refill:cancelled" | "refill:delivered" | "refill:denied" | "refill:processing" | "refill:requested" | "refill:shipped" | "refill:updated" | "shipment:*" | "shipment:cancelled" | "shipment:created" | "shipment:updated" | "webhook:*" | "webhook:disabled" | "webhook:test")[] | null;
+            event_types?: ("*" | "agreement:*" | "agreement:ending" | "key:*" | "key:ending" | "medication:*" | "medication:acknowledged" | "medication:cancellation_declined" | "medication:cancelled" | "medication:delivered" | "medication:filled" | "medication:lost" | "medication:on_hold" | "medication:rejected" | "medication:released" | "medication:returned" | "medication:shipped" | "medication:submitted" | "medication:updated" | "medication:validated" | "medication_order:*" | "medication_order:acknowledged" | "medication_order:filled" | "medication_order:submitted" | "medication_order:verified" | "practitioner:*" | "practitioner:activated" | "prescription:*" | "prescription:completed" | "prescription:created" | "prescription:discontinued" | "prescription:expired" | "prescription:on_hold" | "prescription:refill_due" | "prescription:released" | "prescription:updated" | "prescription:verified" | "refill:*" | "refill:approved" | "refill:cancelled" | "refill:delivered" | "refill:denied" | "refill:processing" | "refill:requested" | "refill:shipped" | "refill:updated" | "shipment:*" | "shipment:cancelled" | "shipment:created" | "shipment:updated" | "webhook:*" | "webhook:disabled" | "webhook:test")[] | null;
             /** @description Sent with every delivery. */
             headers?: components["schemas"]["WebhookHeaders"] | null;
             /**
@@ -3430,7 +3590,7 @@ export interface components {
             webhook_id: string;
         };
         /** @description Any event that an endpoint may be sent. */
-        WebhookEvent: components["schemas"]["ShipmentCreatedEvent"] | components["schemas"]["ShipmentUpdatedEvent"] | components["schemas"]["ShipmentCancelledEvent"] | components["schemas"]["MedicationUpdatedEvent"] | components["schemas"]["PrescriptionUpdatedEvent"] | components["schemas"]["RefillUpdatedEvent"] | components["schemas"]["PractitionerActivatedEvent"] | components["schemas"]["WebhookTestEvent"] | components["schemas"]["WebhookDisabledEvent"];
+        WebhookEvent: components["schemas"]["ShipmentCreatedEvent"] | components["schemas"]["ShipmentUpdatedEvent"] | components["schemas"]["ShipmentCancelledEvent"] | components["schemas"]["MedicationUpdatedEvent"] | components["schemas"]["PrescriptionUpdatedEvent"] | components["schemas"]["RefillUpdatedEvent"] | components["schemas"]["PractitionerActivatedEvent"] | components["schemas"]["WebhookTestEvent"] | components["schemas"]["WebhookDisabledEvent"] | components["schemas"]["KeyEndingEvent"] | components["schemas"]["AgreementEndingEvent"];
         /** @description A page of a list. */
         WebhookEventList: {
             data: components["schemas"]["WebhookEvent"][];
@@ -3605,7 +3765,7 @@ export interface components {
             /** @description What an ordered webhook does after a dead letter: `skip` or `hold`. */
             after_dead_letter?: components["schemas"]["DeadLetterPolicy"];
             description?: string | null;
-            event_types?: ("*" | "medication:*" | "medication:acknowledged" | "medication:cancellation_declined" | "medication:cancelled" | "medication:delivered" | "medication:filled" | "medication:lost" | "medication:on_hold" | "medication:rejected" | "medication:released" | "medication:returned" | "medication:shipped" | "medication:submitted" | "medication:updated" | "medication:validated" | "medication_order:*" | "medication_order:acknowledged" | "medication_order:filled" | "medication_order:submitted" | "medication_order:verified" | "practitioner:*" | "practitioner:activated" | "prescription:*" | "prescription:completed" | "prescription:created" | "prescription:discontinued" | "prescription:expired" | "prescription:on_hold" | "prescription:refill_due" | "prescription:released" | "prescription:updated" | "prescription:verified" | "refill:*" | "refill:approved" | "refill:cancelled" | "refill:delivered" | "refill:denied" | "refill:processing" | "refill:requested" | "refill:shipped" | "refill:updated" | "shipment:*" | "shipment:cancelled" | "shipment:created" | "shipment:updated" | "webhook:*" | "webhook:disabled" | "webhook:test")[];
+            event_types?: ("*" | "agreement:*" | "agreement:ending" | "key:*" | "key:ending" | "medication:*" | "medication:acknowledged" | "medication:cancellation_declined" | "medication:cancelled" | "medication:delivered" | "medication:filled" | "medication:lost" | "medication:on_hold" | "medication:rejected" | "medication:released" | "medication:returned" | "medication:shipped" | "medication:submitted" | "medication:updated" | "medication:validated" | "medication_order:*" | "medication_order:acknowledged" | "medication_order:filled" | "medication_order:submitted" | "medication_order:verified" | "practitioner:*" | "practitioner:activated" | "prescription:*" | "prescription:completed" | "prescription:created" | "prescription:discontinued" | "prescription:expired" | "prescription:on_hold" | "prescription:refill_due" | "prescription:released" | "prescription:updated" | "prescription:verified" | "refill:*" | "refill:approved" | "refill:cancelled" | "refill:delivered" | "refill:denied" | "refill:processing" | "refill:requested" | "refill:shipped" | "refill:updated" | "shipment:*" | "shipment:cancelled" | "shipment:created" | "shipment:updated" | "webhook:*" | "webhook:disabled" | "webhook:test")[];
             headers?: components["schemas"]["WebhookHeaders"] | null;
             /** @description Turned on, it holds for what waits already. */
             ordered?: boolean;
@@ -3632,6 +3792,10 @@ export type ActorKind = components['schemas']['ActorKind'];
 export type Address = components['schemas']['Address'];
 export type Advance = components['schemas']['Advance'];
 export type AdvanceReply = components['schemas']['AdvanceReply'];
+export type AgreementEndingEvent = components['schemas']['AgreementEndingEvent'];
+export type AgreementEndingEventEventData = components['schemas']['AgreementEndingEventEventData'];
+export type AgreementEndingThinEvent = components['schemas']['AgreementEndingThinEvent'];
+export type AgreementEndingThinEventEventData = components['schemas']['AgreementEndingThinEventEventData'];
 export type AnyEventName = components['schemas']['AnyEventName'];
 export type AnyObject = components['schemas']['AnyObject'];
 export type ApiKey = components['schemas']['ApiKey'];
@@ -3688,6 +3852,10 @@ export type HistorySubject = components['schemas']['HistorySubject'];
 export type Hold = components['schemas']['Hold'];
 export type HoldField = components['schemas']['HoldField'];
 export type HoldReason = components['schemas']['HoldReason'];
+export type KeyEndingEvent = components['schemas']['KeyEndingEvent'];
+export type KeyEndingEventEventData = components['schemas']['KeyEndingEventEventData'];
+export type KeyEndingThinEvent = components['schemas']['KeyEndingThinEvent'];
+export type KeyEndingThinEventEventData = components['schemas']['KeyEndingThinEventEventData'];
 export type KeyNetworksBody = components['schemas']['KeyNetworksBody'];
 export type KeyRotation = components['schemas']['KeyRotation'];
 export type KeyScope = components['schemas']['KeyScope'];

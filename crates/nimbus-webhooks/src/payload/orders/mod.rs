@@ -138,7 +138,9 @@ pub(super) fn named(fact: &Fact) -> Option<(EventName, Uuid)> {
         | Fact::ShipmentCancelled { .. }
         | Fact::PrescriptionChanged { .. }
         | Fact::PractitionerActivated { .. }
-        | Fact::WebhookTest { .. } => None,
+        | Fact::WebhookTest { .. }
+        | Fact::KeyEnding { .. }
+        | Fact::AgreementEnding { .. } => None,
     }
 }
 

@@ -23,8 +23,8 @@ use utoipa::{
 use uuid::Uuid;
 
 use self::types::{
-    DeliveryLocation, MedicationUpdated, PractitionerActivated, PrescriptionUpdated, RefillUpdated,
-    ShipmentCancelled, ShipmentCreated, ShipmentUpdated, Webhook,
+    AgreementEnding, DeliveryLocation, KeyEnding, MedicationUpdated, PractitionerActivated,
+    PrescriptionUpdated, RefillUpdated, ShipmentCancelled, ShipmentCreated, ShipmentUpdated, Webhook,
 };
 use super::{
     catalogue::Described,
@@ -88,6 +88,18 @@ pub(super) const DESCRIBED: &[Described] = &[
         when: "Another endpoint of the clinic failed for too long, or answered 410, and is sent nothing more.",
         data: Webhook::schema,
     },
+    Described {
+        name: "key:ending",
+        schema: "KeyEndingEvent",
+        when: "A key of the clinic ends within 30, 7 or 1 days, and no other takes its place. Once for each.",
+        data: KeyEnding::schema,
+    },
+    Described {
+        name: "agreement:ending",
+        schema: "AgreementEndingEvent",
+        when: "The partner's agreement ends within 30, 7 or 1 days, and no other follows it. Once for each.",
+        data: AgreementEnding::schema,
+    },
 ];
 
 /// The schema of an event around that of its `event_data`.
@@ -135,6 +147,8 @@ pub(super) fn named(fact: &Fact) -> Option<(EventName, Uuid)> {
         Fact::PractitionerActivated { practitioner } => (names::PRACTITIONER_ACTIVATED, practitioner.id.0),
         Fact::WebhookTest { endpoint_id } => (names::WEBHOOK_TEST, endpoint_id.0),
         Fact::WebhookDisabled { endpoint_id, .. } => (names::WEBHOOK_DISABLED, endpoint_id.0),
+        Fact::KeyEnding { key_id, .. } => (names::KEY_ENDING, key_id.0),
+        Fact::AgreementEnding { agreement_id, .. } => (names::AGREEMENT_ENDING, agreement_id.0),
     })
 }
 
@@ -221,6 +235,18 @@ pub(super) fn render(event: &Event, id: EventId, sequence: Option<i64>) -> Optio
         Fact::WebhookDisabled { endpoint_id, reason } => {
             envelope.around(Webhook { reason, webhook_id: endpoint_id.0 })
         }
+        Fact::KeyEnding { key_id, ends_at, days } => envelope.around(KeyEnding {
+            clinic_id: event.clinic_id.0,
+            days: *days,
+            ends_at: Time(*ends_at),
+            key_id: key_id.0,
+        }),
+        Fact::AgreementEnding { agreement_id, ends_at, days } => envelope.around(AgreementEnding {
+            agreement_id: agreement_id.0,
+            clinic_id: event.clinic_id.0,
+            days: *days,
+            ends_at: Time(*ends_at),
+        }),
     })
 }
 

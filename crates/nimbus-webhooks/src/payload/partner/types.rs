@@ -159,3 +159,26 @@ pub(super) struct Webhook {
     pub(super) reason: &'static str,
     pub(super) webhook_id: Uuid,
 }
+
+/// A key ends soon. What is sent with it stops working then: rotate it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct KeyEnding {
+    pub(super) clinic_id: Uuid,
+    /// It ends within so many days: 30, 7 or 1.
+    pub(super) days: i64,
+    #[schema(value_type = String, format = DateTime)]
+    pub(super) ends_at: Time,
+    /// As `GET /keys` lists it.
+    pub(super) key_id: Uuid,
+}
+
+/// The business associate agreement ends soon. In production nothing is answered or sent after that.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct AgreementEnding {
+    pub(super) agreement_id: Uuid,
+    pub(super) clinic_id: Uuid,
+    /// It ends within so many days: 30, 7 or 1.
+    pub(super) days: i64,
+    #[schema(value_type = String, format = DateTime)]
+    pub(super) ends_at: Time,
+}

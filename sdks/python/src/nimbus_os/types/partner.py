@@ -26,7 +26,33 @@ class Address(TypedDict):
     """
 
 
+class AgreementEndingEventEventData(TypedDict):
+    """
+    The business associate agreement ends soon. In production nothing is answered or sent after that.
+    """
+
+    agreement_id: str
+    clinic_id: str
+    days: int
+    """
+    It ends within so many days: 30, 7 or 1.
+    """
+
+    ends_at: str
+
+
+class AgreementEndingThinEventEventData(TypedDict):
+    """
+    The business associate agreement ends soon. In production nothing is answered or sent after that.
+    """
+
+    agreement_id: str
+    clinic_id: str
+
+
 AnyEventName: TypeAlias = Literal[
+    "agreement:ending",
+    "key:ending",
     "medication:acknowledged",
     "medication:cancellation_declined",
     "medication:cancelled",
@@ -434,6 +460,36 @@ HoldReason: TypeAlias = Literal[
     "license",
     "temperature",
 ]
+
+
+class KeyEndingEventEventData(TypedDict):
+    """
+    A key ends soon. What is sent with it stops working then: rotate it.
+    """
+
+    clinic_id: str
+    days: int
+    """
+    It ends within so many days: 30, 7 or 1.
+    """
+
+    ends_at: str
+    key_id: str
+    """
+    As `GET /keys` lists it.
+    """
+
+
+class KeyEndingThinEventEventData(TypedDict):
+    """
+    A key ends soon. What is sent with it stops working then: rotate it.
+    """
+
+    clinic_id: str
+    key_id: str
+    """
+    As `GET /keys` lists it.
+    """
 
 
 class KeyNetworksBody(TypedDict):
@@ -1153,6 +1209,10 @@ class ReplayCreate(TypedDict):
             list[
                 Literal[
                     "*",
+                    "agreement:*",
+                    "agreement:ending",
+                    "key:*",
+                    "key:ending",
                     "medication:*",
                     "medication:acknowledged",
                     "medication:cancellation_declined",
@@ -1744,6 +1804,10 @@ class WebhookUpdate(TypedDict):
         list[
             Literal[
                 "*",
+                "agreement:*",
+                "agreement:ending",
+                "key:*",
+                "key:ending",
                 "medication:*",
                 "medication:acknowledged",
                 "medication:cancellation_declined",
@@ -1844,6 +1908,72 @@ class AdvanceReply(TypedDict):
     data: Advance
     message: str
     success: Literal[True]
+
+
+class AgreementEndingEvent(TypedDict):
+    """
+    The partner's agreement ends within 30, 7 or 1 days, and no other follows it. Once for each.
+    """
+
+    created_at: str
+    event_data: AgreementEndingEventEventData
+    event_id: str
+    """
+    The same on every retry: the key to tell repeats by.
+    """
+
+    event_name: Literal["agreement:ending"]
+    """
+    The broad name, or the older one that was subscribed to.
+    """
+
+    event_type: Literal["agreement:ending"]
+    """
+    What happened, closely.
+    """
+
+    sequence: Optional[int]
+    """
+    The event's place among those of its shipment group, or of its order where there is none: without gaps, and counted before subscriptions filter. Null where there is no such order.
+    """
+
+    triggered: NotRequired[bool]
+    """
+    Only in a sandbox, and only where the event was asked for: true. Nothing has happened.
+    """
+
+
+class AgreementEndingThinEvent(TypedDict):
+    """
+    The same for a webhook with `payload: thin`: ids and status only.
+    """
+
+    created_at: str
+    event_data: AgreementEndingThinEventEventData
+    event_id: str
+    """
+    The same on every retry: the key to tell repeats by.
+    """
+
+    event_name: Literal["agreement:ending"]
+    """
+    The broad name, or the older one that was subscribed to.
+    """
+
+    event_type: Literal["agreement:ending"]
+    """
+    What happened, closely.
+    """
+
+    sequence: Optional[int]
+    """
+    The event's place among those of its shipment group, or of its order where there is none: without gaps, and counted before subscriptions filter. Null where there is no such order.
+    """
+
+    triggered: NotRequired[bool]
+    """
+    Only in a sandbox, and only where the event was asked for: true. Nothing has happened.
+    """
 
 
 class ApiKey(TypedDict):
@@ -2133,6 +2263,72 @@ class Hold(TypedDict):
     """
 
     resolvable_by: Resolver
+
+
+class KeyEndingEvent(TypedDict):
+    """
+    A key of the clinic ends within 30, 7 or 1 days, and no other takes its place. Once for each.
+    """
+
+    created_at: str
+    event_data: KeyEndingEventEventData
+    event_id: str
+    """
+    The same on every retry: the key to tell repeats by.
+    """
+
+    event_name: Literal["key:ending"]
+    """
+    The broad name, or the older one that was subscribed to.
+    """
+
+    event_type: Literal["key:ending"]
+    """
+    What happened, closely.
+    """
+
+    sequence: Optional[int]
+    """
+    The event's place among those of its shipment group, or of its order where there is none: without gaps, and counted before subscriptions filter. Null where there is no such order.
+    """
+
+    triggered: NotRequired[bool]
+    """
+    Only in a sandbox, and only where the event was asked for: true. Nothing has happened.
+    """
+
+
+class KeyEndingThinEvent(TypedDict):
+    """
+    The same for a webhook with `payload: thin`: ids and status only.
+    """
+
+    created_at: str
+    event_data: KeyEndingThinEventEventData
+    event_id: str
+    """
+    The same on every retry: the key to tell repeats by.
+    """
+
+    event_name: Literal["key:ending"]
+    """
+    The broad name, or the older one that was subscribed to.
+    """
+
+    event_type: Literal["key:ending"]
+    """
+    What happened, closely.
+    """
+
+    sequence: Optional[int]
+    """
+    The event's place among those of its shipment group, or of its order where there is none: without gaps, and counted before subscriptions filter. Null where there is no such order.
+    """
+
+    triggered: NotRequired[bool]
+    """
+    Only in a sandbox, and only where the event was asked for: true. Nothing has happened.
+    """
 
 
 class ListMedicationOrdersQuery(TypedDict):
@@ -3720,6 +3916,10 @@ class WebhookCreate(TypedDict):
             list[
                 Literal[
                     "*",
+                    "agreement:*",
+                    "agreement:ending",
+                    "key:*",
+                    "key:ending",
                     "medication:*",
                     "medication:acknowledged",
                     "medication:cancellation_declined",
@@ -4101,6 +4301,8 @@ ThinWebhookEvent: TypeAlias = Union[
     PractitionerActivatedThinEvent,
     WebhookTestThinEvent,
     WebhookDisabledThinEvent,
+    KeyEndingThinEvent,
+    AgreementEndingThinEvent,
 ]
 """
 Any event that an endpoint with `payload: thin` may be sent.
@@ -4117,6 +4319,8 @@ WebhookEvent: TypeAlias = Union[
     PractitionerActivatedEvent,
     WebhookTestEvent,
     WebhookDisabledEvent,
+    KeyEndingEvent,
+    AgreementEndingEvent,
 ]
 """
 Any event that an endpoint may be sent.
